@@ -1,0 +1,3 @@
+//! The program `rotunda`.
+
+fn main() {}
