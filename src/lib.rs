@@ -4,3 +4,7 @@
 
 // 0  ground: values that are always valid
 pub mod kernel;
+// 1  lock: who may do what
+pub mod authz;
+// 2  pipes: the database
+pub mod db;

@@ -1,0 +1,106 @@
+//! Everything that anybody may do, as types. A use case names its action in its signature.
+
+/// An act on a kind of object; the policy speaks of it by these two words.
+pub trait Action: sealed::Sealed + Send + Sync + 'static {
+    /// What is acted on: "purchase".
+    const OBJECT: &'static str;
+    /// What is done: "record".
+    const ACT: &'static str;
+}
+
+mod sealed {
+    /// Only this file makes actions, so that [`super::ALL`] is all of them.
+    pub trait Sealed {}
+}
+
+/// Declares the actions and the list of all of them.
+macro_rules! actions {
+    ($($(#[$doc:meta])* $action:ident = $object:literal $act:literal;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy)]
+            pub enum $action {}
+            impl sealed::Sealed for $action {}
+            impl Action for $action {
+                const OBJECT: &'static str = $object;
+                const ACT: &'static str = $act;
+            }
+        )*
+
+        /// Every action as (object, act), in the order of this file.
+        pub const ALL: &[(&str, &str)] = &[$(($object, $act)),*];
+    };
+}
+
+actions! {
+    /// Show a key and be recognised.
+    Authenticate = "key" "present";
+    /// Make a machine's key.
+    CreateKey = "key" "create";
+    /// List keys, without their secrets.
+    ReadKeys = "key" "read";
+    /// End a key.
+    RevokeKey = "key" "revoke";
+    /// Create, list, suspend and resume malls.
+    ManageTenants = "tenant" "manage";
+    /// Bring a mall's programme, merchants and goods to what its manifest says.
+    ApplyManifest = "tenant" "apply";
+    /// Read a mall's settings and programme.
+    ReadProgramme = "tenant" "read";
+    /// Take a merchant into the alliance.
+    CreateMerchant = "merchant" "create";
+    /// List merchants.
+    ReadMerchants = "merchant" "read";
+    /// Let a suspended merchant work again.
+    ActivateMerchant = "merchant" "activate";
+    /// Stop a merchant from issuing and accepting points.
+    SuspendMerchant = "merchant" "suspend";
+    /// Open a store of a merchant.
+    CreateStore = "store" "create";
+    /// List stores.
+    ReadStores = "store" "read";
+    /// Let a suspended store work again.
+    ActivateStore = "store" "activate";
+    /// Stop a store from issuing and accepting points.
+    SuspendStore = "store" "suspend";
+    /// Make somebody a member.
+    EnrolMember = "member" "enrol";
+    /// Find a member; see balance and history.
+    ReadMembers = "member" "read";
+    /// Record a purchase, which earns points.
+    RecordPurchase = "purchase" "record";
+    /// Read a purchase.
+    ReadPurchases = "purchase" "read";
+    /// Refund a purchase, which takes points back.
+    RefundPurchase = "purchase" "refund";
+    /// Pay part of a purchase with a member's points.
+    SpendPoints = "points" "spend";
+    /// Let points lapse whose time has come.
+    ExpirePoints = "points" "expire";
+    /// Put a good into the catalogue.
+    CreateGood = "good" "create";
+    /// Read the catalogue.
+    ReadGoods = "good" "read";
+    /// Set a good aside for a member.
+    ReserveGood = "redemption" "reserve";
+    /// Read a reservation.
+    ReadRedemptions = "redemption" "read";
+    /// Hand a good over against its code.
+    ClaimGood = "redemption" "claim";
+    /// Give up a reservation.
+    CancelRedemption = "redemption" "cancel";
+    /// Give back what was reserved and not fetched in time.
+    LapseRedemptions = "redemption" "lapse";
+    /// See what a month's settlement would be.
+    PreviewSettlement = "settlement" "preview";
+    /// Close a month.
+    CloseSettlement = "settlement" "close";
+    /// Read closed months.
+    ReadSettlements = "settlement" "read";
+    /// Read a merchant's statement and its lines.
+    ReadStatements = "statement" "read";
+    /// Prove the books.
+    VerifyBooks = "books" "verify";
+    /// Hand the outbox to the worker.
+    RelayJobs = "job" "relay";
+}

@@ -1,0 +1,106 @@
+//! Who acts, and how far what they may do reaches.
+
+use std::fmt;
+
+use crate::kernel::ids::{ApiKeyId, MemberId, MerchantId, TenantId};
+
+/// Who does something; written beside what was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// Nobody yet: a request before its key was read.
+    Anonymous,
+    /// A machine with a key: a till, an ERP.
+    Machine(ApiKeyId),
+    /// The vendor at the command line.
+    Platform,
+    /// The house itself: expiry, lapses, month ends.
+    System,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => formatter.write_str("anonymous"),
+            Self::Machine(key) => key.fmt(formatter),
+            Self::Platform => formatter.write_str("platform"),
+            Self::System => formatter.write_str("system"),
+        }
+    }
+}
+
+/// How far a right reaches within one mall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// The whole mall.
+    Mall,
+    /// One merchant and its stores.
+    Merchant(MerchantId),
+    /// One member.
+    Member(MemberId),
+}
+
+impl Reach {
+    /// Whether the right covers something of this merchant.
+    pub fn covers(self, merchant: MerchantId) -> bool {
+        match self {
+            Self::Mall => true,
+            Self::Merchant(own) => own == merchant,
+            Self::Member(_) => false,
+        }
+    }
+}
+
+/// A role of the policy, by its name without the prefix: "merchant.cashier".
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Role(String);
+
+impl Role {
+    /// The role of that name; whether the policy knows it shows when it is used.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Somebody who was recognised: in which mall, in which role, for whom.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// Who.
+    pub actor: Actor,
+    /// In which mall; none for the vendor's acts on the registry.
+    pub tenant: Option<TenantId>,
+    /// In which role.
+    pub role: Role,
+    /// The widest reach that this principal can have: a merchant's key never reaches the mall.
+    pub scope: Reach,
+}
+
+impl Principal {
+    /// Nobody, in `tenant`.
+    pub fn anonymous(tenant: TenantId) -> Self {
+        Self::of(Actor::Anonymous, Some(tenant), "anonymous")
+    }
+
+    /// The house itself, at work in `tenant`.
+    pub fn system(tenant: TenantId) -> Self {
+        Self::of(Actor::System, Some(tenant), "system")
+    }
+
+    /// The vendor at the command line, at work in `tenant` or on the registry.
+    pub fn platform(tenant: Option<TenantId>) -> Self {
+        Self::of(Actor::Platform, tenant, "platform.admin")
+    }
+
+    fn of(actor: Actor, tenant: Option<TenantId>, role: &str) -> Self {
+        Self {
+            actor,
+            tenant,
+            role: Role::new(role),
+            scope: Reach::Mall,
+        }
+    }
+}

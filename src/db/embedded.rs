@@ -1,0 +1,1 @@
+//! A private cluster in a data folder.

@@ -1,0 +1,84 @@
+//! What can go wrong between us and PostgreSQL, sorted by what the caller can do.
+
+use thiserror::Error;
+
+/// An error of the database.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// It cannot be reached, is starting, or is out of connections: the same request may be sent
+    /// again later, under the same idempotency key.
+    #[error("the database cannot be reached")]
+    Unavailable(#[source] sqlx::Error),
+    /// Somebody else was faster, or waited too long: the transaction may run again at once.
+    #[error("the database asks to try again")]
+    Retry(#[source] sqlx::Error),
+    /// A named constraint said no.
+    #[error("the constraint {name} refuses this")]
+    Constraint {
+        /// The constraint's name.
+        name: String,
+        /// What PostgreSQL said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A grant for the registry where one for a mall was needed, or the other way round.
+    #[error("this grant names no mall")]
+    NoTenant,
+    /// A row that our own constructors refuse.
+    #[error("the stored {0} cannot be read")]
+    Corrupt(&'static str),
+    /// Something that should not happen.
+    #[error("the database refuses this")]
+    Other(#[source] sqlx::Error),
+}
+
+impl Error {
+    /// Whether this constraint refused.
+    pub fn is_constraint(&self, wanted: &str) -> bool {
+        matches!(self, Self::Constraint { name, .. } if name == wanted)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            sqlx::Error::Database(said) => {
+                let state = said.code().unwrap_or_default().into_owned();
+                let constraint = said.constraint().map(portable);
+                match (state.as_str(), constraint) {
+                    ("40001" | "40P01" | "55P03" | "0A000", _) => Self::Retry(error),
+                    ("57014", _) => Self::Unavailable(error),
+                    (state, _)
+                        if ["08", "53", "57"]
+                            .iter()
+                            .any(|class| state.starts_with(class)) =>
+                    {
+                        Self::Unavailable(error)
+                    }
+                    (state, Some(name)) if state.starts_with("23") => Self::Constraint {
+                        name,
+                        source: error,
+                    },
+                    _ => Self::Other(error),
+                }
+            }
+            _ => Self::Other(error),
+        }
+    }
+}
+
+/// A constraint's name without the shard number that Citus appends (scale.md, R10).
+fn portable(name: &str) -> String {
+    match name.rsplit_once('_') {
+        Some((head, tail)) if tail.len() >= 5 && tail.bytes().all(|byte| byte.is_ascii_digit()) => {
+            head.to_owned()
+        }
+        _ => name.to_owned(),
+    }
+}

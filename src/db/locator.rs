@@ -1,0 +1,42 @@
+//! Where a mall's data is: one server today, the node that holds its schema tomorrow.
+
+use std::time::Duration;
+
+use sqlx::{PgPool, postgres::PgConnectOptions, postgres::PgPoolOptions};
+
+use crate::kernel::ids::TenantId;
+
+/// How long a request waits for a connection before it is told to come back.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A pool per database target; any target gives correct results, the right one is fast.
+#[derive(Debug, Clone)]
+pub(super) struct Locator {
+    only: PgPool,
+}
+
+impl Locator {
+    /// One target for every mall.
+    pub(super) fn single(login: PgConnectOptions, connections: u32) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(Duration::from_mins(10))
+            .connect_lazy_with(login);
+        Self { only: pool }
+    }
+
+    /// The pool of the target that holds this mall.
+    pub(super) fn of(&self, _tenant: TenantId) -> &PgPool {
+        &self.only
+    }
+
+    /// The pool for the registry, which every target can read.
+    pub(super) fn registry(&self) -> &PgPool {
+        &self.only
+    }
+
+    pub(super) async fn close(&self) {
+        self.only.close().await;
+    }
+}

@@ -1,0 +1,140 @@
+//! Migrations: the registry first, then every mall, each schema with its own list of what it has.
+
+use std::time::Duration;
+
+use sqlx::{
+    AssertSqlSafe,
+    migrate::{MigrateError, Migrator},
+};
+
+use super::{
+    Db,
+    error::Error,
+    tenants::{Schema, Tenant},
+};
+use crate::kernel::ids::TenantId;
+
+static PLATFORM: Migrator = sqlx::migrate!("migrations/platform");
+static TENANT: Migrator = sqlx::migrate!("migrations/tenant");
+
+/// How often a set-up that another process is doing too is tried again.
+const TRIES: u32 = 5;
+
+/// What migrating found and did.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Migrated {
+    /// Malls that are on the newest version now.
+    pub tenants: usize,
+}
+
+impl Db {
+    /// Makes login role and registry where they are missing; cheap where they are there.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; [`Error::Other`] where the admin login may not create roles.
+    pub async fn prepare(&self) -> Result<(), Error> {
+        if self.platform_is_current().await.unwrap_or(false) {
+            return Ok(());
+        }
+        let mut tried = 0;
+        loop {
+            match self.set_up().await {
+                Ok(()) => return Ok(()),
+                // Another process creates the same role or schema in this moment.
+                Err(error) if tried >= TRIES => return Err(error),
+                Err(_) => tried += 1,
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Registry and every mall to the newest version.
+    ///
+    /// # Errors
+    /// As [`Db::prepare`]; a mall's failure names the mall in the log and ends the run.
+    pub async fn migrate_all(&self) -> Result<Migrated, Error> {
+        self.prepare().await?;
+        let mut done = Migrated::default();
+        let mut after = String::new();
+        loop {
+            let page: Vec<Tenant> = self.tenants(&after, 100).await?;
+            let Some(last) = page.last() else {
+                return Ok(done);
+            };
+            after = last.slug.as_str().to_owned();
+            for tenant in &page {
+                self.migrate_tenant(tenant.id).await?;
+                done.tenants += 1;
+            }
+        }
+    }
+
+    /// One mall to the newest version.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Other`].
+    pub async fn migrate_tenant(&self, tenant: TenantId) -> Result<(), Error> {
+        let mut admin = self
+            .admin_connection(Some(&Schema::of(tenant).to_string()))
+            .await?;
+        run(&TENANT, &mut admin).await
+    }
+
+    /// Whether login role and registry are there, on this program's version.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn platform_is_current(&self) -> Result<bool, Error> {
+        let mut admin = self.admin_connection(None).await?;
+        let newest = PLATFORM
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or(0);
+        let there: Option<i64> =
+            sqlx::query_scalar("select max(version) from platform._sqlx_migrations where success")
+                .fetch_one(&mut admin)
+                .await?;
+        let role: bool = sqlx::query_scalar(
+            "select exists (select from pg_catalog.pg_roles where rolname = 'rotunda_app')",
+        )
+        .fetch_one(&mut admin)
+        .await?;
+        Ok(role && there == Some(newest))
+    }
+
+    async fn set_up(&self) -> Result<(), Error> {
+        let mut admin = self.admin_connection(None).await?;
+        // The password is made of hexadecimal digits only, so it needs no quoting.
+        sqlx::raw_sql(AssertSqlSafe(format!(
+            "do $$ begin create role rotunda_app login noinherit; \
+               exception when duplicate_object then null; end $$; \
+             alter role rotunda_app login noinherit nosuperuser nocreatedb nocreaterole \
+               nobypassrls password '{password}'; \
+             alter role rotunda_app set search_path = ''; \
+             alter role rotunda_app set timezone = 'UTC'; \
+             alter role rotunda_app set lock_timeout = '3s'; \
+             alter role rotunda_app set statement_timeout = '30s'; \
+             alter role rotunda_app set idle_in_transaction_session_timeout = '30s'; \
+             revoke create on schema public from public; \
+             create schema if not exists ext; \
+             create schema if not exists platform;",
+            password = self.app_password,
+        )))
+        .execute(&mut admin)
+        .await?;
+        let mut platform = self.admin_connection(Some("platform")).await?;
+        run(&PLATFORM, &mut platform).await
+    }
+}
+
+/// Runs what is missing.
+async fn run(migrator: &Migrator, admin: &mut sqlx::PgConnection) -> Result<(), Error> {
+    migrator
+        .run_direct(None, admin, false)
+        .await
+        .map_err(|error| match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+            other => Error::Other(sqlx::Error::Migrate(Box::new(other))),
+        })
+}

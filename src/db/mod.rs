@@ -1,0 +1,129 @@
+//! The only owner of connections. SQL needs a [`tx::Tx`] or a [`tx::ReadTx`], and those need a
+//! [`Grant`](crate::authz::grant::Grant).
+//!
+//! Two logins. The *admin* login owns every schema and makes roles and tables; it opens a
+//! connection for one act (a migration, a new mall) and closes it. The *app* login `rotunda_app`
+//! serves every request; it owns nothing, inherits nothing and sees no mall's table until a
+//! transaction has put on that mall's role. Its password is derived from the admin URL, so that
+//! whoever has that URL needs no second secret.
+//!
+//! One transaction is one mall (scale.md, R1): the registry in schema `platform` is read outside
+//! of them, and nothing writes both in one transaction.
+
+pub mod codec;
+pub mod embedded;
+pub mod error;
+mod locator;
+pub mod migrate;
+pub mod replay;
+pub mod tenants;
+pub mod tx;
+
+use std::str::FromStr;
+
+use hmac::{Hmac, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+
+use crate::kernel::{ids::Entropy, page::hex, time::Clock};
+use error::Error;
+use locator::Locator;
+
+/// The database, for everybody who holds a grant. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    locator: Locator,
+    admin: PgConnectOptions,
+    app_password: String,
+    clock: Clock,
+    entropy: Entropy,
+}
+
+impl Db {
+    /// Prepares connections to the database of `admin_url` (nothing is opened yet), at most
+    /// `connections` of them at a time for requests.
+    ///
+    /// # Errors
+    /// [`Error::Other`] for a URL that cannot be read.
+    pub fn new(
+        admin_url: &SecretString,
+        connections: u32,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Result<Self, Error> {
+        let url = admin_url.expose_secret();
+        let admin = PgConnectOptions::from_str(url)
+            .map_err(Error::Other)?
+            .application_name("rotunda-admin")
+            .disable_statement_logging();
+        let app_password = derive(url, b"rotunda_app")?;
+        let login = admin
+            .clone()
+            .username("rotunda_app")
+            .password(&app_password)
+            .application_name("rotunda");
+        let locator = Locator::single(login, connections);
+        Ok(Self {
+            locator,
+            admin,
+            app_password,
+            clock,
+            entropy,
+        })
+    }
+
+    /// Whether the database answers; and no more than that.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn ping(&self) -> Result<(), Error> {
+        sqlx::query("select 1")
+            .execute(self.locator.registry())
+            .await?;
+        Ok(())
+    }
+
+    /// Ends every connection after the work under way.
+    pub async fn close(&self) {
+        self.locator.close().await;
+    }
+
+    /// The clock by which transactions are dated.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// A secret of this installation for one purpose, derived like the app login's password.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`]: cannot happen with a URL that was read once.
+    pub fn secret_for(&self, purpose: &[u8]) -> Result<String, Error> {
+        derive(&self.app_password, purpose)
+    }
+
+    /// One connection as the owner, with that search path.
+    async fn admin_connection(&self, path: Option<&str>) -> Result<PgConnection, Error> {
+        let path = path.unwrap_or("pg_catalog");
+        Ok(self
+            .admin
+            .clone()
+            .options([("search_path", path)])
+            .connect()
+            .await?)
+    }
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Db")
+    }
+}
+
+/// 64 hexadecimal digits that only whoever knows `secret` can derive.
+fn derive(secret: &str, purpose: &[u8]) -> Result<String, Error> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())
+        .map_err(|_| Error::Corrupt("database URL"))?;
+    mac.update(purpose);
+    Ok(hex(&mac.finalize().into_bytes()))
+}

@@ -1,0 +1,322 @@
+//! The registry: which malls there are, which host means which, and how a new one comes to be.
+
+use std::fmt;
+
+use sqlx::AssertSqlSafe;
+
+use super::{Db, error::Error};
+use crate::{
+    authz::{action::ManageTenants, grant::Grant},
+    kernel::{
+        ids::{TenantId, encode},
+        money::Currency,
+        text::{Language, Names, Slug},
+        time::Zone,
+    },
+};
+
+/// The name of a mall's schema and role: `t_` and its id's 26 digits, never anything typed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schema(TenantId);
+
+impl Schema {
+    /// The schema of a mall.
+    pub const fn of(tenant: TenantId) -> Self {
+        Self(tenant)
+    }
+}
+
+impl fmt::Display for Schema {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "t_{}", encode(self.0.uuid().as_u128()))
+    }
+}
+
+/// Whether a mall takes requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Its schema is being made; `tenant apply` goes on where it stopped.
+    Opening,
+    /// It takes requests.
+    Active,
+    /// It answers 503 until it is resumed.
+    Suspended,
+}
+
+impl Status {
+    /// As the registry and the API write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, Error> {
+        [Self::Opening, Self::Active, Self::Suspended]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or(Error::Corrupt("tenant status"))
+    }
+}
+
+/// What the registry knows of a mall.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Its short name.
+    pub slug: Slug,
+    /// Its names.
+    pub names: Names,
+    /// Whether it takes requests.
+    pub status: Status,
+    /// In which zone its days and months begin.
+    pub zone: Zone,
+    /// The one currency of its books.
+    pub currency: Currency,
+    /// The country code of telephone numbers written without one, digits only.
+    pub calling_code: String,
+    /// The languages it speaks, its default first.
+    pub languages: Vec<Language>,
+    /// The Host headers that mean it.
+    pub hosts: Vec<String>,
+}
+
+/// What a manifest says about the registry's columns.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The short name, by which the mall is found.
+    pub slug: Slug,
+    /// Its names.
+    pub names: Names,
+    /// In which zone its days and months begin.
+    pub zone: Zone,
+    /// The one currency of its books; cannot be changed later.
+    pub currency: Currency,
+    /// Digits only.
+    pub calling_code: String,
+    /// At least one.
+    pub languages: Vec<Language>,
+    /// Host headers, lower case, without port.
+    pub hosts: Vec<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    tenant_id: TenantId,
+    slug: String,
+    names: serde_json::Value,
+    status: String,
+    time_zone: String,
+    currency: String,
+    calling_code: String,
+    languages: serde_json::Value,
+    hosts: Vec<String>,
+}
+
+const SELECT: &str = "\
+    select tenant_id, slug, names, status, time_zone, currency, calling_code, languages, \
+           array(select host from platform.host where host.tenant_id = tenant.tenant_id \
+                 order by host) as hosts \
+    from platform.tenant ";
+
+/// Names as a jsonb column holds them: tag to text.
+pub fn names_to_json(names: &Names) -> serde_json::Value {
+    names
+        .iter()
+        .map(|(tag, name)| (tag.to_owned(), name.into()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// The opposite of [`names_to_json`].
+///
+/// # Errors
+/// [`Error::Corrupt`].
+pub fn names_from_json(json: &serde_json::Value) -> Result<Names, Error> {
+    let map = json.as_object().ok_or(Error::Corrupt("names"))?;
+    let pairs = map
+        .iter()
+        .filter_map(|(tag, name)| Some((tag.as_str(), name.as_str()?)));
+    Names::new(pairs).map_err(|_| Error::Corrupt("names"))
+}
+
+impl TryFrom<Row> for Tenant {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let languages = row
+            .languages
+            .as_array()
+            .ok_or(Error::Corrupt("tenant languages"))?;
+        let languages: Option<Vec<Language>> = languages
+            .iter()
+            .map(|tag| tag.as_str()?.parse().ok())
+            .collect();
+        Ok(Self {
+            id: row.tenant_id,
+            slug: row
+                .slug
+                .parse()
+                .map_err(|_| Error::Corrupt("tenant slug"))?,
+            names: names_from_json(&row.names)?,
+            status: Status::parse(&row.status)?,
+            zone: row
+                .time_zone
+                .parse()
+                .map_err(|_| Error::Corrupt("tenant time zone"))?,
+            currency: Currency::from_code(&row.currency)
+                .map_err(|_| Error::Corrupt("tenant currency"))?,
+            calling_code: row.calling_code,
+            languages: languages.ok_or(Error::Corrupt("tenant languages"))?,
+            hosts: row.hosts,
+        })
+    }
+}
+
+impl Db {
+    /// The mall that a Host header means, without port and in lower case.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn tenant_of_host(&self, host: &str) -> Result<Option<Tenant>, Error> {
+        let sql = format!(
+            "{SELECT} where tenant_id = (select tenant_id from platform.host where host = $1)"
+        );
+        self.one_tenant(sql, host).await
+    }
+
+    /// The mall of a short name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn tenant_of_slug(&self, slug: &str) -> Result<Option<Tenant>, Error> {
+        self.one_tenant(format!("{SELECT} where slug = $1"), slug)
+            .await
+    }
+
+    async fn one_tenant(&self, sql: String, key: &str) -> Result<Option<Tenant>, Error> {
+        let found: Option<Row> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(key)
+            .fetch_optional(self.locator.registry())
+            .await?;
+        found.map(Tenant::try_from).transpose()
+    }
+
+    /// Malls by short name, after one short name, for pages and for the house's own rounds.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn tenants(&self, after: &str, limit: i64) -> Result<Vec<Tenant>, Error> {
+        let sql = format!("{SELECT} where slug > $1 order by slug limit $2");
+        let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(after)
+            .bind(limit)
+            .fetch_all(self.locator.registry())
+            .await?;
+        rows.into_iter().map(Tenant::try_from).collect()
+    }
+
+    /// Brings a mall into being or up to what its manifest says; safe to repeat, and goes on where
+    /// an earlier try stopped. A new mall gets its schema, its role and every migration.
+    ///
+    /// # Errors
+    /// [`Error::Constraint`] `host_pkey` where a host means another mall already;
+    /// [`Error::Unavailable`].
+    pub async fn register(
+        &self,
+        _grant: &Grant<ManageTenants>,
+        wanted: &Registration,
+    ) -> Result<Tenant, Error> {
+        let mut admin = self.admin_connection(None).await?;
+        let now = self.clock.now();
+        let languages: Vec<&str> = wanted.languages.iter().map(|lang| lang.tag()).collect();
+        let mut tx = sqlx::Connection::begin(&mut admin).await?;
+        let (id, status): (TenantId, String) = sqlx::query_as(
+            "insert into platform.tenant (tenant_id, slug, names, status, time_zone, currency, \
+                 calling_code, languages, created_at, changed_at) \
+             values ($1, $2, $3, 'opening', $4, $5, $6, $7, $8, $8) \
+             on conflict (slug) do update \
+             set names = excluded.names, time_zone = excluded.time_zone, \
+                 calling_code = excluded.calling_code, languages = excluded.languages, \
+                 changed_at = excluded.changed_at \
+             returning tenant_id, status",
+        )
+        .bind(TenantId::new(now, &self.entropy))
+        .bind(wanted.slug.as_str())
+        .bind(names_to_json(&wanted.names))
+        .bind(wanted.zone.to_string())
+        .bind(wanted.currency.code())
+        .bind(&wanted.calling_code)
+        .bind(serde_json::json!(languages))
+        .bind(now)
+        .fetch_one(&mut *tx)
+        .await?;
+        sqlx::query("delete from platform.host where tenant_id = $1 and host <> all ($2)")
+            .bind(id)
+            .bind(&wanted.hosts)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(
+            "insert into platform.host (host, tenant_id) select unnest($2::text[]), $1 \
+             except select host, tenant_id from platform.host",
+        )
+        .bind(id)
+        .bind(&wanted.hosts)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        if status == Status::Opening.as_str() {
+            self.provision(&mut admin, id).await?;
+        }
+        self.tenant_of_slug(wanted.slug.as_str())
+            .await?
+            .ok_or(Error::Corrupt("tenant"))
+    }
+
+    /// Suspends or resumes a mall; whether there is such a mall.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn set_status(
+        &self,
+        _grant: &Grant<ManageTenants>,
+        slug: &Slug,
+        status: Status,
+    ) -> Result<bool, Error> {
+        let mut admin = self.admin_connection(None).await?;
+        let changed = sqlx::query(
+            "update platform.tenant set status = $2, changed_at = $3 \
+             where slug = $1 and status <> 'opening'",
+        )
+        .bind(slug.as_str())
+        .bind(status.as_str())
+        .bind(self.clock.now())
+        .execute(&mut admin)
+        .await?;
+        Ok(changed.rows_affected() > 0)
+    }
+
+    /// Role, schema and tables of a new mall, then the registry says that it is active.
+    async fn provision(&self, admin: &mut sqlx::PgConnection, id: TenantId) -> Result<(), Error> {
+        let schema = Schema::of(id);
+        let mut tx = sqlx::Connection::begin(&mut *admin).await?;
+        sqlx::raw_sql(AssertSqlSafe(format!(
+            "do $$ begin create role {schema} nologin; \
+               exception when duplicate_object then null; end $$; \
+             grant {schema} to rotunda_app; \
+             create schema if not exists {schema};"
+        )))
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        self.migrate_tenant(id).await?;
+        sqlx::query("update platform.tenant set status = 'active' where tenant_id = $1")
+            .bind(id)
+            .execute(admin)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! The only way to SQL. A transaction belongs to one mall, one actor and one instant, and needs a
+//! [`Grant`]; its first message sets role and path and fails unless both took.
+
+use std::ops::{Deref, DerefMut};
+
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
+
+use super::{Db, error::Error, tenants::Schema};
+use crate::{
+    authz::{action::Action, actor::Actor, grant::Grant},
+    kernel::{
+        ids::{Entropy, Id, TenantId},
+        time::Instant,
+    },
+};
+
+/// A transaction that only reads; PostgreSQL refuses anything else in it.
+#[derive(Debug)]
+pub struct ReadTx {
+    inner: Transaction<'static, Postgres>,
+    tenant: TenantId,
+    actor: Actor,
+    now: Instant,
+    entropy: Entropy,
+}
+
+/// A transaction that may write. Reading functions take a [`ReadTx`], which this one is too.
+#[derive(Debug)]
+#[must_use = "a Tx that is not committed rolls back"]
+pub struct Tx(ReadTx);
+
+impl ReadTx {
+    /// The connection; only `store.rs` files, `ledger`, `queue` and `reports` call this.
+    pub(crate) fn conn(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+
+    /// The one instant of this unit of work.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The mall.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Who acts.
+    pub fn actor(&self) -> Actor {
+        self.actor
+    }
+
+    /// A new id that sorts by this transaction's instant.
+    pub fn new_id<K>(&self) -> Id<K> {
+        Id::new(self.now, &self.entropy)
+    }
+
+    /// Where this transaction's randomness comes from.
+    pub fn entropy(&self) -> &Entropy {
+        &self.entropy
+    }
+}
+
+impl Tx {
+    /// Makes everything in it durable, or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] also where the answer was lost after the commit: ask again under the
+    /// same idempotency key.
+    pub async fn commit(self) -> Result<(), Error> {
+        Ok(self.0.inner.commit().await?)
+    }
+}
+
+impl Deref for Tx {
+    type Target = ReadTx;
+    fn deref(&self) -> &ReadTx {
+        &self.0
+    }
+}
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut ReadTx {
+        &mut self.0
+    }
+}
+
+impl Db {
+    /// Opens a transaction that only reads.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; [`Error::NoTenant`] for a grant on the registry.
+    pub async fn read<A: Action>(&self, grant: &Grant<A>) -> Result<ReadTx, Error> {
+        self.open(grant, "begin read only").await
+    }
+
+    /// Opens a transaction that writes.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; [`Error::NoTenant`] for a grant on the registry.
+    pub async fn write<A: Action>(&self, grant: &Grant<A>) -> Result<Tx, Error> {
+        Ok(Tx(self.open(grant, "begin").await?))
+    }
+
+    async fn open<A: Action>(&self, grant: &Grant<A>, begin: &str) -> Result<ReadTx, Error> {
+        let tenant = grant.tenant().ok_or(Error::NoTenant)?;
+        let schema = Schema::of(tenant);
+        // One message: if role or path did not take, the division fails and nothing was opened.
+        let opening = format!(
+            "{begin}; set local role {schema}; set local search_path to {schema}, ext, pg_temp; \
+             select 1 / (current_schema() = '{schema}' and current_user = '{schema}')::int"
+        );
+        let inner = self
+            .locator
+            .of(tenant)
+            .begin_with(AssertSqlSafe(opening))
+            .await?;
+        Ok(ReadTx {
+            inner,
+            tenant,
+            actor: grant.actor(),
+            now: self.clock.now(),
+            entropy: self.entropy.clone(),
+        })
+    }
+}
