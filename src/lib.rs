@@ -8,3 +8,5 @@ pub mod kernel;
 pub mod authz;
 // 2  pipes: the database
 pub mod db;
+// 3  cellar: what every room stands on
+pub mod ledger;
