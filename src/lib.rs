@@ -8,3 +8,5 @@ pub mod kernel;
 pub mod authz;
 // 2  pipes: the database
 pub mod db;
+// 4  rooms: what a mall does
+pub mod merchants;
