@@ -8,5 +8,8 @@ pub mod kernel;
 pub mod authz;
 // 2  pipes: the database
 pub mod db;
+// 3  cellar: what every room stands on
+pub mod ledger;
 // 4  rooms: what a mall does
+pub mod members;
 pub mod merchants;
