@@ -11,4 +11,5 @@ pub mod db;
 // 3  cellar: what every room stands on
 pub mod ledger;
 // 4  rooms: what a mall does
+pub mod members;
 pub mod merchants;
