@@ -11,5 +11,7 @@ pub mod db;
 // 3  cellar: what every room stands on
 pub mod ledger;
 // 4  rooms: what a mall does
+pub mod earning;
 pub mod members;
 pub mod merchants;
+pub mod redemption;

@@ -210,18 +210,17 @@ create table deficit (
 );
 create index deficit_open_idx on deficit (member_id, created_at, deficit_id) where remaining > 0;
 
--- earning: receipts. Amounts in minor units of the mall's currency.
+-- earning: receipts. Amounts in minor units of the mall's currency. A purchase's lot has its id.
 create table purchase (
     purchase_id uuid not null,
     store_id uuid not null,
     merchant_id uuid not null,
     receipt_number text not null,
     member_id uuid,
-    journal_id uuid,
-    lot_id uuid,
     total bigint not null,
     paid_by_points bigint not null,
     points bigint not null,
+    balance_after bigint,
     refunded bigint not null,
     clawed bigint not null,
     lines jsonb not null,
@@ -247,6 +246,7 @@ create table refund (
     points_taken bigint not null,
     points_owed bigint not null,
     points_given_back bigint not null,
+    balance_after bigint,
     fingerprint bytea not null,
     occurred_at timestamptz not null,
     recorded_at timestamptz not null,
