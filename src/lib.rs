@@ -4,3 +4,6 @@
 
 // 0  ground: values that are always valid
 pub mod kernel;
+
+// 2  pipes: the database
+pub mod db;

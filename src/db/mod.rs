@@ -1,0 +1,3 @@
+//! The database: how the program reaches PostgreSQL.
+
+pub mod embedded;
