@@ -10,8 +10,11 @@ pub mod authz;
 pub mod db;
 // 3  cellar: what every room stands on
 pub mod ledger;
+pub mod queue;
 // 4  rooms: what a mall does
 pub mod earning;
 pub mod members;
 pub mod merchants;
 pub mod redemption;
+// 5b doors: three ways in
+pub mod jobs;
