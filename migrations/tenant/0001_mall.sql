@@ -113,7 +113,7 @@ create table account (
     constraint account_pkey primary key (account_id),
     constraint account_kind_check check (kind in (
         'wallet', 'held', 'deficit', 'issued', 'accepted', 'expired',
-        'payable', 'receivable', 'operator'))
+        'payable', 'receivable'))
 );
 
 -- ledger: the only running balances, one row a member, the lock of everything that is hers.
@@ -180,6 +180,7 @@ create table lot (
     remaining bigint not null,
     expired bigint not null,
     clawed bigint not null,
+    owed bigint not null,
     worth bigint not null,
     worth_left bigint not null,
     earned_at timestamptz not null,
@@ -189,6 +190,7 @@ create table lot (
     constraint lot_remaining_check check (remaining >= 0 and remaining <= points),
     constraint lot_expired_check check (expired >= 0),
     constraint lot_clawed_check check (clawed >= 0 and remaining + expired + clawed <= points),
+    constraint lot_owed_check check (owed >= 0 and owed <= points),
     constraint lot_worth_check check (worth >= 0),
     constraint lot_worth_left_check check (worth_left >= 0 and worth_left <= worth)
 );
@@ -382,9 +384,9 @@ begin
     execute format('grant update (relayed_at) on outbox to %I', mall);
     execute format('grant update (names, trade, earns, spends, status, changed_at) on merchant to %I', mall);
     execute format('grant update (names, earns, spends, status, changed_at) on store to %I', mall);
-    execute format('grant update (open_from) on book to %I', mall);
+    execute format('grant update on book to %I', mall);
     execute format('grant update (available, held, debt, seq) on wallet to %I', mall);
-    execute format('grant update (remaining, expired, clawed, worth_left, expires_at) on lot to %I', mall);
+    execute format('grant update (remaining, expired, clawed, owed, worth_left, expires_at) on lot to %I', mall);
     execute format('grant update (remaining) on deficit to %I', mall);
     execute format('grant update (refunded, clawed) on purchase to %I', mall);
     execute format('grant update (returned) on spend to %I', mall);

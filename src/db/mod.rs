@@ -27,7 +27,7 @@ use sha2::Sha256;
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
 use crate::kernel::{ids::Entropy, page::hex, time::Clock};
-use error::Error;
+pub use error::Error;
 use locator::Locator;
 
 /// The database, for everybody who holds a grant. Cheap to clone.
