@@ -14,3 +14,7 @@ pub mod ledger;
 pub mod members;
 pub mod merchants;
 pub mod tenancy;
+// 5a porch: what every door holds
+pub mod app;
+// 6  roof: the command line
+pub mod cli;
