@@ -16,5 +16,10 @@ pub mod earning;
 pub mod members;
 pub mod merchants;
 pub mod redemption;
+pub mod tenancy;
+// 5a porch: what every door holds
+pub mod app;
 // 5b doors: three ways in
 pub mod jobs;
+// 6  roof: the command line
+pub mod cli;
