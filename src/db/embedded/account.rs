@@ -31,7 +31,7 @@ impl Account {
             .map(|found| (found.uid(), found.gid()));
         match (caller, owner) {
             (0, Some((owner, _))) if owner == 0 => Err(EmbeddedError::Owner {
-                data: data.to_path_buf(),
+                folder: data.to_path_buf(),
                 owner,
             }),
             (0, Some((uid, gid))) => {
@@ -44,7 +44,7 @@ impl Account {
             }
             (0, None) => Self::unprivileged(),
             (caller, Some((owner, _))) if owner != caller => Err(EmbeddedError::Owner {
-                data: data.to_path_buf(),
+                folder: data.to_path_buf(),
                 owner,
             }),
             _ => Ok(Self {
@@ -119,6 +119,19 @@ impl Account {
             .stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     }
+}
+
+/// Checks that root works only in a folder of its own: what it writes and gives away in somebody
+/// else's folder could be led astray by a link.
+pub(super) fn check_owner(folder: &Path) -> Result<(), EmbeddedError> {
+    let owner = fs::metadata(folder).map_err(io("look at", folder))?.uid();
+    if owner != 0 && is_root() {
+        return Err(EmbeddedError::Owner {
+            folder: folder.to_path_buf(),
+            owner,
+        });
+    }
+    Ok(())
 }
 
 /// Whether this process may do everything.

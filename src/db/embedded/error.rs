@@ -43,23 +43,22 @@ pub enum EmbeddedError {
          nobody. Create one (useradd --system postgres), or run this as an ordinary user"
     )]
     NoAccount,
-    /// The folder belongs to somebody who cannot run the server.
+    /// The folder belongs to somebody else.
     #[error(
-        "the database in {} belongs to the user with number {owner}, who cannot serve it here. Run \
-         this as that user (as root, give it away: chown -R postgres), or choose another folder \
-         with --data-dir", data.display()
+        "{} belongs to the user with number {owner}, and a database is worked on by its owner alone. \
+         Run this as that user, or choose another folder with --data-dir", folder.display()
     )]
     Owner {
-        /// The cluster's folder.
-        data: PathBuf,
+        /// The data folder, or the cluster in it.
+        folder: PathBuf,
         /// The user's number.
         owner: u32,
     },
     /// The unprivileged user cannot get to a folder.
     #[error(
         "PostgreSQL does not run as root but as the user {account}, and that user cannot enter {}, \
-         which is on the way to {}. Choose another folder with --data-dir (/var/lib/rotunda will \
-         do), or let others pass: chmod o+x {}", blocked.display(), wanted.display(), blocked.display()
+         which is on the way to {}. Choose a folder that it can reach (--data-dir /var/lib/rotunda \
+         will do), or open the way", blocked.display(), wanted.display()
     )]
     Unreachable {
         /// The user's name.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::Cluster;
 use super::error::{EmbeddedError, io};
 
-/// How long a command may take to end when it was asked to.
+/// How long a command may take to end by itself when the terminal sent Ctrl-C to it as well.
+const OWN_WAY: Duration = Duration::from_secs(2);
+/// How long it may take when it was asked to end.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs a command with `DATABASE_URL` set to the cluster's superuser while the cluster is shared.
@@ -27,13 +30,31 @@ pub async fn run_with_database(
 ) -> Result<ExitStatus, EmbeddedError> {
     let mut interrupt = listen(SignalKind::interrupt(), data_dir)?;
     let mut terminate = listen(SignalKind::terminate(), data_dir)?;
-    let cluster = Cluster::share(data_dir).await?;
+    let cluster = share(data_dir, &mut interrupt, &mut terminate).await?;
     let ended = match spawn(argv, &cluster) {
         Ok(child) => wait(child, &mut interrupt, &mut terminate, data_dir).await,
         Err(error) => Err(error),
     };
     cluster.release().await?;
     ended
+}
+
+/// Shares the cluster; a signal meanwhile ends that in good order.
+async fn share(
+    data_dir: &Path,
+    interrupt: &mut Signal,
+    terminate: &mut Signal,
+) -> Result<Cluster, EmbeddedError> {
+    let mut sharing = pin!(Cluster::share(data_dir));
+    tokio::select! {
+        shared = &mut sharing => return shared,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    if let Ok(cluster) = sharing.await {
+        cluster.release().await?;
+    }
+    Err(EmbeddedError::Interrupted)
 }
 
 fn listen(kind: SignalKind, data_dir: &Path) -> Result<Signal, EmbeddedError> {
@@ -62,12 +83,15 @@ async fn wait(
     data_dir: &Path,
 ) -> Result<ExitStatus, EmbeddedError> {
     let failed = || io("wait for a command beside", data_dir);
-    tokio::select! {
+    let patience = tokio::select! {
         ended = child.wait() => return ended.map_err(failed()),
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        _ = interrupt.recv() => OWN_WAY,
+        // A termination reached only us.
+        _ = terminate.recv() => Duration::ZERO,
+    };
+    if let Ok(ended) = tokio::time::timeout(patience, child.wait()).await {
+        return ended.map_err(failed());
     }
-    // A terminal sends Ctrl-C to the command too; a signal from elsewhere reached only us.
     if let Some(pid) = child.id() {
         let asked = Command::new("kill")
             .args(["-TERM", &pid.to_string()])

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::account::Account;
+use super::account::{Account, check_owner};
 use super::error::{EmbeddedError, io};
 use super::find::{Binaries, existing_data, find_binaries};
 use super::read_if_there;
@@ -64,6 +64,7 @@ pub(super) fn open_folder(folder: &Path) -> Result<PathBuf, EmbeddedError> {
         .create(folder)
         .map_err(io("create", folder))?;
     let folder = fs::canonicalize(folder).map_err(io("find", folder))?;
+    check_owner(&folder)?;
     let odd = |text: &str| text.contains(['"', '\'', '`', '$', '\\', '\n']);
     if folder.to_str().is_none_or(odd) {
         return Err(EmbeddedError::OddPath { folder });
