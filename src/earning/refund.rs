@@ -12,7 +12,7 @@ use crate::{
     authz::{action::RefundPurchase, grant::Grant},
     db::{self, tx::Tx},
     kernel::{
-        ids::{LotId, MemberId, PurchaseId, RefundId},
+        ids::{LotId, MemberId, PurchaseId, RefundId, SpendId},
         money::ratio_floor,
         text::ReceiptNumber,
         time::Instant,
@@ -22,7 +22,7 @@ use crate::{
         books::{Books, Wanted},
         transfer::{Event, Kind},
     },
-    redemption,
+    redemption::{self, Paid, Receipt, Return, Returns},
 };
 
 /// How much of a purchase goes back.
@@ -87,35 +87,24 @@ pub async fn refund(
     let ids: Vec<PurchaseId> = ids.into_iter().collect();
     let purchases = store::lock_purchases(tx, &ids).await?;
     let known = store::known_refunds(tx, &ids).await?;
-    let keys: Vec<_> = purchases
-        .values()
-        .map(|one| (one.store, one.receipt_number.clone()))
-        .collect();
+    let keys: Vec<_> =
+        purchases.values().map(|one| (one.store, one.receipt_number.clone())).collect();
     let paid = redemption::paid_by_points(tx, &keys).await?;
-    let returns = redemption::returns(tx, paid).await?;
+    let spent: Vec<Paid> = paid.values().copied().collect();
     let members: HashSet<MemberId> = purchases
         .values()
         .filter_map(|one| one.member)
-        .chain(returns.members())
+        .chain(spent.iter().map(|paid| paid.member))
         .collect();
     let members: Vec<MemberId> = members.into_iter().collect();
-    let mut lots: Vec<LotId> = ids
-        .iter()
-        .map(|purchase| LotId::from_uuid(purchase.uuid()))
-        .collect();
-    lots.extend(returns.lots());
-    let due_by = items
-        .iter()
-        .map(|item| item.occurred_at)
-        .max()
-        .unwrap_or_default();
-    let wanted = Wanted {
-        spenders: members.clone(),
-        members,
-        lots,
-        due_by,
-    };
+    let mut lots: Vec<LotId> =
+        ids.iter().map(|purchase| LotId::from_uuid(purchase.uuid())).collect();
+    lots.extend(redemption::lots_to_give_back(tx, &spent).await?);
+    let due_by = items.iter().map(|item| item.occurred_at).max().unwrap_or_default();
+    let wanted = Wanted { spenders: members.clone(), members, lots, due_by };
     let books = ledger::open_books(tx, setting.zone, &wanted).await?;
+    let spends: Vec<SpendId> = spent.iter().map(|paid| paid.spend).collect();
+    let returns = Returns::load(tx, &spends).await?;
     let now = tx.now();
     let entropy = tx.entropy().clone();
     let mut work = Work {
@@ -141,7 +130,8 @@ struct Work {
     entropy: crate::kernel::ids::Entropy,
     purchases: HashMap<PurchaseId, Refundable>,
     known: HashMap<(PurchaseId, ReceiptNumber), store::KnownRefund>,
-    returns: redemption::Returns,
+    paid: HashMap<Receipt, Paid>,
+    returns: Returns,
     books: Books,
     new: Vec<NewRefund>,
 }
@@ -211,32 +201,22 @@ impl Work {
             balance: None,
             occurred_at: item.occurred_at,
         };
-        let event = |kind, member| Event {
-            kind,
-            member,
-            place: Some((purchase.merchant, purchase.store)),
-            source: refund.uuid(),
-            occurred_at: item.occurred_at,
-            reverses: None,
-        };
-        let version = setting
-            .at(item.occurred_at)
-            .ok_or(EarnError::UnknownPurchase)?;
+        let version = setting.at(item.occurred_at).ok_or(EarnError::UnknownPurchase)?;
         let grace = version.programme.grace(item.occurred_at, setting.zone);
-        let spend = (purchase.store, purchase.receipt_number.clone());
-        let given = self.returns.give_back(
-            &mut self.books,
-            &spend,
-            |member| event(Kind::SpendReturn, member),
-            (refunded, purchase.total),
-            grace,
-        )?;
-        receipt.points_given_back = given;
+        receipt.points_given_back = self.give_back(item, purchase, refund, refunded, grace)?;
         let due = ratio_floor(purchase.points, refunded, purchase.total)?;
         let claw = due.saturating_sub(purchase.clawed);
         if let (Some(member), 1..) = (purchase.member, claw) {
             let lot = LotId::from_uuid(item.purchase.uuid());
-            let (_, clawed) = self.books.claw(&event(Kind::Refund, member), lot, claw)?;
+            let event = Event {
+                kind: Kind::Refund,
+                member,
+                place: Some((purchase.merchant, purchase.store)),
+                source: refund.uuid(),
+                occurred_at: item.occurred_at,
+                reverses: None,
+            };
+            let (_, clawed) = self.books.claw(&event, lot, claw)?;
             receipt.points_taken = clawed.taken;
             receipt.points_owed = clawed.owed;
         }
@@ -250,16 +230,37 @@ impl Work {
         }
         Ok(receipt)
     }
+
+    /// Gives back the share of the points that had paid which `refunded` amounts to; how many.
+    fn give_back(
+        &mut self,
+        item: &RefundItem,
+        purchase: &Refundable,
+        refund: RefundId,
+        refunded: i64,
+        grace: Instant,
+    ) -> Result<i64, EarnError> {
+        let key = (purchase.store, purchase.receipt_number.clone());
+        let spend = self.paid.get(&key).map(|paid| paid.spend);
+        let Some(paid) = spend.and_then(|spend| self.returns.paid(spend)) else { return Ok(0) };
+        let share = ratio_floor(paid.points, refunded, purchase.total)?;
+        let wanted = Return {
+            spend: paid.spend,
+            points: share.saturating_sub(paid.returned),
+            source: refund.uuid(),
+            occurred_at: item.occurred_at,
+            grace,
+        };
+        Ok(self.returns.give_back(&mut self.books, &wanted)?.points)
+    }
 }
 
-/// What a refund must repeat to be the same refund: amount and time.
+/// What a refund must repeat to be the same refund: its amount. Not the time, because a till that
+/// sends none is given ours, another one at each try.
 fn fingerprint(item: &RefundItem) -> Vec<u8> {
-    let mut hash = Sha256::new();
     let amount = match item.amount {
         RefundAmount::Rest => -1,
         RefundAmount::Minor(minor) => minor,
     };
-    hash.update(amount.to_be_bytes());
-    hash.update(item.occurred_at.timestamp_micros().to_be_bytes());
-    hash.finalize().to_vec()
+    Sha256::digest(amount.to_be_bytes()).to_vec()
 }
