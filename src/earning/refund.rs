@@ -87,8 +87,10 @@ pub async fn refund(
     let ids: Vec<PurchaseId> = ids.into_iter().collect();
     let purchases = store::lock_purchases(tx, &ids).await?;
     let known = store::known_refunds(tx, &ids).await?;
-    let keys: Vec<_> =
-        purchases.values().map(|one| (one.store, one.receipt_number.clone())).collect();
+    let keys: Vec<_> = purchases
+        .values()
+        .map(|one| (one.store, one.receipt_number.clone()))
+        .collect();
     let paid = redemption::paid_by_points(tx, &keys).await?;
     let spent: Vec<Paid> = paid.values().copied().collect();
     let members: HashSet<MemberId> = purchases
@@ -97,11 +99,22 @@ pub async fn refund(
         .chain(spent.iter().map(|paid| paid.member))
         .collect();
     let members: Vec<MemberId> = members.into_iter().collect();
-    let mut lots: Vec<LotId> =
-        ids.iter().map(|purchase| LotId::from_uuid(purchase.uuid())).collect();
+    let mut lots: Vec<LotId> = ids
+        .iter()
+        .map(|purchase| LotId::from_uuid(purchase.uuid()))
+        .collect();
     lots.extend(redemption::lots_to_give_back(tx, &spent).await?);
-    let due_by = items.iter().map(|item| item.occurred_at).max().unwrap_or_default();
-    let wanted = Wanted { spenders: members.clone(), members, lots, due_by };
+    let due_by = items
+        .iter()
+        .map(|item| item.occurred_at)
+        .max()
+        .unwrap_or_default();
+    let wanted = Wanted {
+        spenders: members.clone(),
+        members,
+        lots,
+        due_by,
+    };
     let books = ledger::open_books(tx, setting.zone, &wanted).await?;
     let spends: Vec<SpendId> = spent.iter().map(|paid| paid.spend).collect();
     let returns = Returns::load(tx, &spends).await?;
@@ -112,6 +125,7 @@ pub async fn refund(
         entropy,
         purchases,
         known,
+        paid,
         returns,
         books,
         new: Vec::new(),
@@ -201,7 +215,9 @@ impl Work {
             balance: None,
             occurred_at: item.occurred_at,
         };
-        let version = setting.at(item.occurred_at).ok_or(EarnError::UnknownPurchase)?;
+        let version = setting
+            .at(item.occurred_at)
+            .ok_or(EarnError::UnknownPurchase)?;
         let grace = version.programme.grace(item.occurred_at, setting.zone);
         receipt.points_given_back = self.give_back(item, purchase, refund, refunded, grace)?;
         let due = ratio_floor(purchase.points, refunded, purchase.total)?;
@@ -242,7 +258,9 @@ impl Work {
     ) -> Result<i64, EarnError> {
         let key = (purchase.store, purchase.receipt_number.clone());
         let spend = self.paid.get(&key).map(|paid| paid.spend);
-        let Some(paid) = spend.and_then(|spend| self.returns.paid(spend)) else { return Ok(0) };
+        let Some(paid) = spend.and_then(|spend| self.returns.paid(spend)) else {
+            return Ok(0);
+        };
         let share = ratio_floor(paid.points, refunded, purchase.total)?;
         let wanted = Return {
             spend: paid.spend,

@@ -134,7 +134,11 @@ impl Schedule {
             return Ok(());
         };
         let mut tx = self.db.write(&grant).await?;
-        if self.asked.get(&tenant).is_none_or(|last| last.day != due.day) {
+        if self
+            .asked
+            .get(&tenant)
+            .is_none_or(|last| last.day != due.day)
+        {
             enqueue(&mut tx, &ExpirePoints { day: due.day }).await?;
         }
         let minute = due.minute;

@@ -82,15 +82,16 @@ impl Handlers {
         Run: Fn(TenantId, J) -> Ran + Send + Sync + 'static,
         Ran: Future<Output: Into<Outcome>> + Send + 'static,
     {
-        let handler: Handler = Arc::new(move |tenant, payload| {
-            match serde_json::from_value::<J>(payload) {
-                Ok(job) => run(tenant, job).map(Into::into).boxed(),
-                Err(error) => {
-                    let why = format!("the payload cannot be read: {error}");
-                    std::future::ready(Outcome::Fail(why)).boxed()
-                }
-            }
-        });
+        let handler: Handler =
+            Arc::new(
+                move |tenant, payload| match serde_json::from_value::<J>(payload) {
+                    Ok(job) => run(tenant, job).map(Into::into).boxed(),
+                    Err(error) => {
+                        let why = format!("the payload cannot be read: {error}");
+                        std::future::ready(Outcome::Fail(why)).boxed()
+                    }
+                },
+            );
         if self.by_name.insert(J::NAME, handler).is_none() {
             self.definitions.push(Envelope::<J>::definition());
         }
@@ -260,7 +261,11 @@ async fn work(
 /// says so again and is buried then.
 async fn bury(utils: &WorkerUtils, id: i64, name: &str, why: &str) {
     match utils.permanently_fail_jobs(&[id], why).await {
-        Ok(_) => error!(job.id = id, job.name = name, "Gave up job {id}, {name}: {why}"),
+        Ok(_) => error!(
+            job.id = id,
+            job.name = name,
+            "Gave up job {id}, {name}: {why}"
+        ),
         Err(error) => warn!(job.id = id, error = %error, "Could not give up job {id}: {error}"),
     }
 }
