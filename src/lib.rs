@@ -6,5 +6,9 @@
 pub mod kernel;
 // 1  lock: who may do what
 pub mod authz;
-// 2  pipes: the database
+// 2  pipes: the database, settings, logs and figures
+pub mod config;
 pub mod db;
+pub mod telemetry;
+// 4  rooms
+pub mod identity;
