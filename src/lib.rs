@@ -12,3 +12,10 @@ pub mod db;
 pub mod telemetry;
 // 4  rooms
 pub mod identity;
+// 5a porch: what every door holds
+pub mod app;
+pub mod http;
+// 5b doors
+pub mod api;
+// 6  roof
+pub mod cli;

@@ -1,6 +1,6 @@
 //! Log lines to standard error, figures to `/metrics`.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
@@ -24,14 +24,23 @@ pub enum TelemetryError {
     Metric(#[from] prometheus::Error),
 }
 
-/// Sends log lines to standard error from now on; the second call of a process does nothing.
+/// Sends log lines to standard error from now on, in colour where that is a terminal; the second
+/// call of a process does nothing.
 ///
 /// # Errors
 /// [`TelemetryError::Filter`].
-pub fn start_logging(format: LogFormat, filter: Option<&str>) -> Result<(), TelemetryError> {
+pub fn start_logging(
+    format: LogFormat,
+    filter: Option<&str>,
+    colour: bool,
+) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(filter.unwrap_or(DEFAULT_FILTER))?;
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = fmt::layer().with_writer(io::stderr).with_target(false);
+    let colour = colour && io::stderr().is_terminal();
+    let lines = fmt::layer()
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_ansi(colour);
     let done = match format {
         LogFormat::Text => registry.with(lines).try_init(),
         LogFormat::Json => registry
