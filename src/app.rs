@@ -1,16 +1,248 @@
-//! What every door holds.
+//! What every door holds: built once, cloned into each.
 
-use std::sync::Arc;
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use crate::{authz::policy::Policy, db::Db, kernel::time::Clock};
+use moka::future::Cache;
+use secrecy::SecretString;
+use thiserror::Error;
+use tokio::sync::Mutex;
 
-/// Built once, cheap to clone.
-#[derive(Debug, Clone)]
-pub struct App {
+use crate::{
+    authz::{
+        action::Authenticate,
+        actor::Principal,
+        grant::Grant,
+        policy::{Policy, PolicyError},
+    },
+    config::Config,
+    db::{
+        Db,
+        embedded::{Cluster, EmbeddedError},
+        error::Error as DbError,
+        tenants::Tenant,
+    },
+    identity::{self, IdentityError},
+    kernel::{
+        ids::{Entropy, TenantId},
+        page::CursorKey,
+        time::Clock,
+    },
+    telemetry::{Metrics, TelemetryError},
+};
+
+/// How long something read from the registry or of a key is believed: what is suspended or revoked
+/// stops within a second.
+const BELIEVED: Duration = Duration::from_millis(900);
+
+/// The most hosts and the most keys that are remembered.
+const REMEMBERED: u64 = 10_000;
+
+/// Why the application cannot start.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The private cluster.
+    #[error(transparent)]
+    Cluster(#[from] EmbeddedError),
+    /// The database.
+    #[error("the database cannot be used")]
+    Db(#[from] DbError),
+    /// The policy.
+    #[error("the policy cannot be used")]
+    Policy(#[from] PolicyError),
+    /// The figures.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+}
+
+/// The application. A clone is the same application.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// What an [`App`] holds.
+pub struct Inner {
     /// The database.
     pub db: Db,
     /// Who may do what.
-    pub policy: Arc<Policy>,
+    pub policy: Policy,
     /// What time it is.
     pub clock: Clock,
+    /// Where randomness comes from.
+    pub entropy: Entropy,
+    /// The settings.
+    pub config: Config,
+    /// The figures.
+    pub metrics: Metrics,
+    cursors: CursorKey,
+    tenants: Cache<String, Option<Arc<Tenant>>>,
+    principals: Cache<(TenantId, [u8; 32]), Principal>,
+    migrated: AtomicBool,
+    draining: AtomicBool,
+    answering: Cache<(), ()>,
+    cluster: Mutex<Option<Cluster>>,
+}
+
+impl App {
+    /// The application of these settings, in real time and with real randomness. Starts the
+    /// private cluster where no database is named. Migrates nothing.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open(config: Config) -> Result<Self, OpenError> {
+        Self::open_with(config, Clock::System, Entropy::System).await
+    }
+
+    /// As [`App::open`], with a clock and randomness of the caller's.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open_with(
+        config: Config,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Result<Self, OpenError> {
+        let policy = Policy::embedded().await?;
+        let metrics = Metrics::new()?;
+        let (url, cluster) = database(&config).await?;
+        let db = Db::new(&url, config.connections, clock.clone(), entropy.clone())?;
+        let secret = db.secret_for(b"cursor")?;
+        let cursors = CursorKey::new(secret.as_bytes()).ok_or(DbError::Corrupt("cursor key"))?;
+        Ok(Self(Arc::new(Inner {
+            db,
+            policy,
+            clock,
+            entropy,
+            config,
+            metrics,
+            cursors,
+            tenants: remembering(),
+            principals: remembering(),
+            migrated: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            answering: remembering(),
+            cluster: Mutex::new(cluster),
+        })))
+    }
+
+    /// Ends every connection and gives the private cluster back.
+    ///
+    /// # Errors
+    /// [`OpenError::Cluster`] where the cluster did not stop.
+    pub async fn close(&self) -> Result<(), OpenError> {
+        self.db.close().await;
+        if let Some(cluster) = self.cluster.lock().await.take() {
+            cluster.release().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Deref for App {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("App")
+    }
+}
+
+impl Inner {
+    /// Seals and opens the cursors of lists.
+    pub fn cursor_key(&self) -> &CursorKey {
+        &self.cursors
+    }
+
+    /// The mall that a host means, which may be suspended.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`].
+    pub async fn tenant_of_host(&self, host: &str) -> Result<Option<Arc<Tenant>>, Arc<DbError>> {
+        // A borrowed key first: nearly every request finds its host here.
+        if let Some(found) = self.tenants.get(host).await {
+            return Ok(found);
+        }
+        let asked = async { Ok(self.db.tenant_of_host(host).await?.map(Arc::new)) };
+        self.tenants.try_get_with(host.to_owned(), asked).await
+    }
+
+    /// Who shows this key to that mall; nobody where the key is not a living one of the mall.
+    ///
+    /// # Errors
+    /// [`IdentityError::UnknownKey`], [`IdentityError::Db`].
+    pub async fn principal_of(
+        &self,
+        grant: &Grant<Authenticate>,
+        tenant: TenantId,
+        presented: &str,
+    ) -> Result<Principal, Arc<IdentityError>> {
+        if !identity::has_form(presented) {
+            return Err(Arc::new(IdentityError::UnknownKey));
+        }
+        let key = (tenant, identity::fingerprint(presented));
+        let asked = async {
+            let mut tx = self.db.read(grant).await?;
+            identity::authenticate(&mut tx, grant, presented).await
+        };
+        self.principals.try_get_with(key, asked).await
+    }
+
+    /// No more requests from now on; `/readyz` says so.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether requests may come: not stopping, the database answers, the tables are those of
+    /// this program.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing.
+    pub async fn ready(&self) -> Result<(), &'static str> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err("This server is stopping.");
+        }
+        self.answering
+            .try_get_with((), self.db.ping())
+            .await
+            .map_err(|_| "The database does not answer.")?;
+        if !self.migrated.load(Ordering::Acquire) {
+            // Once true it stays true: no other program takes tables back.
+            match self.db.platform_is_current().await {
+                Ok(true) => self.migrated.store(true, Ordering::Release),
+                Ok(false) => return Err("The tables are not those of this program."),
+                Err(_) => return Err("The database does not answer."),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The database's owner login, and the private cluster where that is the one.
+async fn database(config: &Config) -> Result<(SecretString, Option<Cluster>), OpenError> {
+    if let Some(url) = &config.database_url {
+        return Ok((url.clone(), None));
+    }
+    let cluster = Cluster::share(&config.data_dir).await?;
+    Ok((SecretString::from(cluster.admin_url()), Some(cluster)))
+}
+
+fn remembering<K, V>() -> Cache<K, V>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(REMEMBERED)
+        .time_to_live(BELIEVED)
+        .build()
 }
