@@ -8,3 +8,7 @@ pub mod kernel;
 pub mod authz;
 // 2  pipes: the database
 pub mod db;
+// 3  cellar: deep modules that every room stands on
+pub mod queue;
+// 5b doors: three ways in
+pub mod jobs;
