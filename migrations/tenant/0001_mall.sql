@@ -35,7 +35,7 @@ create table idempotency_key (
     constraint idempotency_key_pkey primary key (scope, key)
 );
 
--- queue: work for after the commit; the relay empties it.
+-- queue: work for after the commit; the relay hands it over, old rows are taken away.
 create table outbox (
     job_id uuid not null,
     name text not null,
@@ -381,7 +381,7 @@ begin
     execute format('revoke insert on _sqlx_migrations from %I', mall);
     execute format('grant update (revoked_at) on api_key to %I', mall);
     execute format('grant update (status, body) on idempotency_key to %I', mall);
-    execute format('grant update (relayed_at) on outbox to %I', mall);
+    execute format('grant delete, update (relayed_at) on outbox to %I', mall);
     execute format('grant update (names, trade, earns, spends, status, changed_at) on merchant to %I', mall);
     execute format('grant update (names, earns, spends, status, changed_at) on store to %I', mall);
     execute format('grant update on book to %I', mall);

@@ -2,19 +2,11 @@
 //! and calls one use case, as a request would.
 //!
 //! [`run`] keeps three things going until the server stops: the relay, the worker and the
-//! [`schedule`]. A room that has jobs gets a short file here and one line in [`handlers`]:
-//!
-//! ```ignore
-//! // jobs/earning.rs
-//! pub async fn expire(tools: Tools, tenant: TenantId, _: ExpirePoints) -> Result<(), Outcome> {
-//!     let grant = tools.grant::<authz::action::ExpirePoints>(tenant)?;
-//!     let mut tx = tools.db.write(&grant).await?;
-//!     earning::expire(&mut tx, &grant).await?;
-//!     tx.commit().await?;
-//!     Ok(())
-//! }
-//! ```
+//! [`schedule`]. A room that has jobs gets a short file here, such as `queue.rs`, and one line in
+//! [`handlers`]. A handler takes its grant from [`Tools::grant`], opens a transaction, calls one use
+//! case and commits; it is safe to run twice.
 
+mod queue;
 pub mod schedule;
 
 use std::{future::Future, sync::Arc};
@@ -55,8 +47,9 @@ impl Tools {
 }
 
 /// Which job is done how. What has no line here waits in the table until a program has it.
-pub fn handlers(_tools: &Tools) -> Handlers {
-    Handlers::default()
+pub fn handlers(tools: &Tools) -> Handlers {
+    let tools = tools.clone();
+    Handlers::default().on(move |mall, job| queue::tidy(tools.clone(), mall, job))
 }
 
 /// Relays, works and schedules until `stop`, then ends the jobs under way and returns.

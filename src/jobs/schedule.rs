@@ -58,6 +58,21 @@ impl Job for LapseRedemptions {
     }
 }
 
+/// Take rows out of the outbox that were handed over long ago.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TidyOutbox {
+    /// The day that has begun in the mall's zone.
+    pub day: NaiveDate,
+}
+
+impl Job for TidyOutbox {
+    const NAME: &'static str = "outbox.tidy";
+
+    fn dedup(&self) -> String {
+        self.day.to_string()
+    }
+}
+
 /// What is due in a mall at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Due {
@@ -134,14 +149,11 @@ impl Schedule {
             return Ok(());
         };
         let mut tx = self.db.write(&grant).await?;
-        if self
-            .asked
-            .get(&tenant)
-            .is_none_or(|last| last.day != due.day)
-        {
-            enqueue(&mut tx, &ExpirePoints { day: due.day }).await?;
+        let Due { day, minute } = due;
+        if self.asked.get(&tenant).is_none_or(|last| last.day != day) {
+            enqueue(&mut tx, &ExpirePoints { day }).await?;
+            enqueue(&mut tx, &TidyOutbox { day }).await?;
         }
-        let minute = due.minute;
         enqueue(&mut tx, &LapseRedemptions { minute }).await?;
         tx.commit().await
     }

@@ -3,7 +3,7 @@
 //! A use case says what is to happen later by [`enqueue`]: a row in the mall's own `outbox`, in the
 //! transaction of the work itself. Either both are durable or neither, and the row's unique
 //! (name, dedup key) makes a second wish for the same thing a no-op, for as long as the row is
-//! there.
+//! kept ([`KEPT`]).
 //!
 //! From there on everything is at least once, and nothing more is promised. [`relay`] hands the
 //! waiting rows of one mall to `graphile_worker`, which keeps its tables in schema `jobs`; a mall
@@ -33,17 +33,29 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use chrono::TimeDelta;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Notify;
 
 use crate::{
+    authz::{action::RelayJobs, grant::Grant},
     db::{error::Error, tx::Tx},
-    kernel::ids::TenantId,
+    kernel::ids::{Id, TenantId},
 };
 
 /// The longest name and the longest dedup key, in bytes: together with the mall's id they are a
 /// job's key, of which `graphile_worker` takes 512.
 const LONGEST: usize = 128;
+
+/// How long a row of the outbox is kept after its job was handed over, and so how long a second
+/// wish for the same is a no-op.
+pub const KEPT: TimeDelta = TimeDelta::days(35);
+
+/// Rows that [`tidy`] takes away at a time.
+const TIDIED: i64 = 1000;
+
+/// Rows of the outbox have ids for their order alone; nobody outside ever sees one.
+enum Waiting {}
 
 /// Something to be done after the commit. The payload holds ids and dates only: no names, no
 /// amounts that may have changed meanwhile, nothing that must not be in a log.
@@ -61,8 +73,6 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
 /// # Errors
 /// [`Error::Corrupt`] for a name or dedup key that is empty or too long; [`Error::Unavailable`].
 pub async fn enqueue<J: Job>(tx: &mut Tx, job: &J) -> Result<(), Error> {
-    /// Rows of the outbox have ids for their order alone; nobody outside ever sees one.
-    enum Waiting {}
     let dedup = job.dedup();
     for part in [J::NAME, &dedup] {
         if part.is_empty() || part.len() > LONGEST {
@@ -84,6 +94,31 @@ pub async fn enqueue<J: Job>(tx: &mut Tx, job: &J) -> Result<(), Error> {
     .execute(tx.conn())
     .await?;
     Ok(())
+}
+
+/// Takes rows out of the outbox that were handed over long ago; whether there may be more.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn tidy(tx: &mut Tx, _grant: &Grant<RelayJobs>) -> Result<bool, Error> {
+    let before = tx.now().checked_sub_signed(KEPT).unwrap_or_default();
+    // Ids sort by time: outbox_pkey finds the old rows without an index on the date.
+    let oldest_kept = Id::<Waiting>::new(before, tx.entropy()).uuid();
+    let gone = sqlx::query!(
+        "delete from outbox
+         where job_id = any (array(
+             select job_id
+             from outbox
+             where job_id < $1 and relayed_at < $2
+             order by job_id
+             limit $3))",
+        oldest_kept,
+        before,
+        TIDIED,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone.rows_affected() >= TIDIED.unsigned_abs())
 }
 
 /// How the process that committed wakes the relay. Cheap to clone; ringing never waits.

@@ -88,7 +88,8 @@ async fn hand_over(db: &Db, grant: &Grant<RelayJobs>) -> Result<u64, Error> {
 }
 
 /// Adds the jobs in one statement. A job whose key is there already stays as it is, also while it
-/// runs and after it was given up: that is `unsafe_dedupe`, unsafe only for jobs that change.
+/// runs and after it was given up: that is `unsafe_dedupe`, unsafe only for jobs that change. The
+/// order is one for all malls: a name that nobody used before is a row that relays wait for.
 async fn add(db: &Db, tenant: TenantId, batch: &Batch) -> Result<(), Error> {
     sqlx::query(
         "select count((jobs.add_job(
@@ -96,7 +97,10 @@ async fn add(db: &Db, tenant: TenantId, batch: &Batch) -> Result<(), Error> {
              payload => json_build_object('tenant', $4::text, 'job', waiting.payload),
              job_key => waiting.key,
              job_key_mode => 'unsafe_dedupe')).id)
-         from unnest($1::text[], $2::jsonb[], $3::text[]) as waiting (name, payload, key)",
+         from (
+             select name, payload, key
+             from unnest($1::text[], $2::jsonb[], $3::text[]) as batch (name, payload, key)
+             order by name, key) as waiting",
     )
     .bind(&batch.names)
     .bind(&batch.payloads)
