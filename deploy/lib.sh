@@ -117,7 +117,13 @@ get_by_apt() {
     return 1
 }
 
-apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" </dev/null >&2; }
+# Its talk is shown only where it failed.
+apt_get() {
+    local talk done=0
+    talk=$(DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" </dev/null 2>&1) || done=$?
+    [ "$done" = 0 ] || say "$talk"
+    return "$done"
+}
 
 # The package asks this file whether to set up a cluster; it gets its own text back afterwards.
 apt_install_without_cluster() {
