@@ -10,3 +10,6 @@ pub mod authz;
 pub mod db;
 // 3  cellar: what every room stands on
 pub mod ledger;
+// 4  rooms: what a mall does
+pub mod members;
+pub mod merchants;
