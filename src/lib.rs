@@ -13,3 +13,4 @@ pub mod ledger;
 // 4  rooms: what a mall does
 pub mod members;
 pub mod merchants;
+pub mod settlement;
