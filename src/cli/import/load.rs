@@ -17,7 +17,7 @@ use crate::{
         text::{CardNumber, Code},
     },
     members, merchants,
-    redemption::{self, SpendItem, Wanted},
+    redemption::{self, Limits, SpendItem, Wanted},
 };
 
 /// How many events one transaction takes, unless the import is all or nothing.
@@ -102,22 +102,18 @@ pub async fn load(
         let mut spends: Vec<(&RedemptionRow, SpendItem)> = Vec::new();
         for event in phase {
             match event {
-                Happened::Purchase(row) => {
-                    match (stores.get(&row.store), cards.get(&row.card)) {
-                        (Some(store), Some(member)) => {
-                            purchases.push((row, purchase(rights, row, *store, *member)));
-                        }
-                        missing => tally.refuse(row.line, "purchase", &unknown(missing.0)),
+                Happened::Purchase(row) => match (stores.get(&row.store), cards.get(&row.card)) {
+                    (Some(store), Some(member)) => {
+                        purchases.push((row, purchase(rights, row, *store, *member)));
                     }
-                }
-                Happened::Redemption(row) => {
-                    match (stores.get(&row.store), cards.get(&row.card)) {
-                        (Some(store), Some(member)) => {
-                            spends.push((row, spend(mall, rights, row, *store, *member)));
-                        }
-                        missing => tally.refuse(row.line, "redemption", &unknown(missing.0)),
+                    missing => tally.refuse(row.line, "purchase", &unknown(missing.0)),
+                },
+                Happened::Redemption(row) => match (stores.get(&row.store), cards.get(&row.card)) {
+                    (Some(store), Some(member)) => {
+                        spends.push((row, spend(mall, rights, row, *store, *member)));
                     }
-                }
+                    missing => tally.refuse(row.line, "redemption", &unknown(missing.0)),
+                },
             }
         }
         spend_all(tx, mall, &spends, &mut tally).await?;
@@ -172,10 +168,15 @@ async fn stores(
         .collect();
     let codes: Vec<Code> = codes.into_iter().cloned().collect();
     let found = match &rights.create {
-        Some(grant) => merchants::create_by_code(tx, grant, &codes).await.map_err(into_db)?,
+        Some(grant) => merchants::create_by_code(tx, grant, &codes)
+            .await
+            .map_err(into_db)?,
         None => merchants::stores_by_code(tx, &codes).await?,
     };
-    Ok(found.into_iter().map(|(code, till)| (code, till.store)).collect())
+    Ok(found
+        .into_iter()
+        .map(|(code, till)| (code, till.store))
+        .collect())
 }
 
 async fn cards(
@@ -227,14 +228,16 @@ fn spend(
     store: StoreId,
     member: MemberId,
 ) -> SpendItem {
-    let points = mall.redemption.points_for(row.wanted, row.occurred_at);
+    let points = mall.redemption.terms.points_for(row.wanted).unwrap_or(0);
     SpendItem {
         grant: rights.spend.clone(),
         store,
         receipt_number: row.receipt.clone(),
         member,
-        wanted: Wanted::UpTo(points),
-        bill: None,
+        total: 0,
+        points: Wanted::UpTo(points),
+        form: None,
+        limits: Limits::Waived,
         occurred_at: row.occurred_at,
     }
 }

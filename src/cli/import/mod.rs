@@ -16,14 +16,17 @@ use std::{
 };
 
 use anyhow::Context;
+use clap::Subcommand;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::{Exit, Failure, Output};
 use crate::{
     app::{App, Mall},
-    authz::actor::Principal,
+    authz::{action::VerifyBooks, actor::Principal},
     db::{self, tx::Tx},
     ledger::{self, Totals},
+    members,
 };
 use load::{Rights, Tally, WINDOW};
 use progress::Progress;
@@ -34,6 +37,70 @@ const MOST_BAD: usize = 1_000;
 
 /// How often a window is tried again where another process was faster.
 const TRIES: u32 = 5;
+
+/// What can be imported.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Record purchases, and points spent on them, from CSV or CSV.gz files in time order
+    #[command(before_help = "Examples:\n  \
+        rotunda import purchases --tenant demo receipts.csv\n  \
+        rotunda import purchases --tenant demo receipts.csv.gz --redemptions spent.csv.gz \
+        --create-missing\n")]
+    Purchases {
+        /// The mall's short name
+        #[arg(long, value_name = "SLUG")]
+        tenant: String,
+        /// purchase_ref, member_ref, store_code, occurred_at, category, quantity, amount
+        file: PathBuf,
+        /// purchase_ref, member_ref, store_code, occurred_at, wanted
+        #[arg(long, value_name = "FILE")]
+        redemptions: Option<PathBuf>,
+        /// Create stores and enrol members that the mall does not have
+        #[arg(long)]
+        create_missing: bool,
+        /// Load everything, or nothing where a row is bad or refused
+        #[arg(long)]
+        strict: bool,
+    },
+}
+
+/// Runs an import and says what it came to.
+pub(super) async fn run(app: &App, command: Command, output: &Output) -> Result<(), Failure> {
+    let Command::Purchases {
+        tenant,
+        file,
+        redemptions,
+        create_missing,
+        strict,
+    } = command;
+    app.db.prepare().await?;
+    let mall = app.mall_of(&tenant).await?;
+    let order = Order {
+        purchases: file,
+        redemptions,
+        create_missing,
+        strict,
+    };
+    let report = import(app, &mall, &order, true).await?;
+    for bad in &report.bad {
+        output.say(&bad.to_string());
+    }
+    for refusal in &report.tally.refusals {
+        output.say(refusal);
+    }
+    output.data(&report.to_json(), || report.words())?;
+    if report.is_clean() {
+        return Ok(());
+    }
+    let (bad, refused) = (report.bad_rows, report.tally.refused);
+    let what = if report.loaded {
+        "the good ones are loaded"
+    } else {
+        "nothing is loaded"
+    };
+    let why = format!("{bad} bad rows, {refused} refused; {what}");
+    Err(Failure::new(Exit::Failed, why))
+}
 
 /// What is to be imported, and how.
 #[derive(Debug, Clone)]
@@ -75,6 +142,29 @@ impl Report {
         self.bad_rows == 0 && self.tally.refused == 0
     }
 
+    /// For people.
+    fn words(&self) -> String {
+        let Tally {
+            purchases,
+            redemptions,
+            replayed,
+            ..
+        } = self.tally;
+        let Totals {
+            issued,
+            redeemed,
+            outstanding,
+            ..
+        } = self.totals;
+        let seconds = self.took.as_secs_f64();
+        format!(
+            "{purchases} purchases and {redemptions} redemptions loaded in {seconds:.1} s \
+             ({replayed} were there already)\n\
+             {} members; {issued} points issued, {redeemed} redeemed, {outstanding} outstanding",
+            self.members
+        )
+    }
+
     /// As `--json` prints it.
     pub fn to_json(&self) -> serde_json::Value {
         let seconds = self.took.as_secs_f64();
@@ -104,7 +194,7 @@ impl Report {
 /// # Errors
 /// A file that cannot be read, a header that is not one, a database that cannot be reached. Bad
 /// rows and refusals are no error: the report names them.
-pub async fn run(app: &App, mall: &Mall, order: &Order, show: bool) -> anyhow::Result<Report> {
+pub async fn import(app: &App, mall: &Mall, order: &Order, show: bool) -> anyhow::Result<Report> {
     let started = std::time::Instant::now();
     let (good, bad_rows, bad) = check(mall, order, show).await?;
     let mut tally = Tally::default();
@@ -113,19 +203,27 @@ pub async fn run(app: &App, mall: &Mall, order: &Order, show: bool) -> anyhow::R
         tally = load(app, mall, order, good, show).await?;
     }
     let principal = Principal::platform(Some(mall.tenant.id));
-    let mut tx = app.db.read(&app.policy.allow::<crate::authz::action::VerifyBooks>(&principal)?).await?;
+    let mut tx = app
+        .db
+        .read(&app.policy.allow::<VerifyBooks>(&principal)?)
+        .await?;
     let totals = ledger::totals(&mut tx).await?;
-    let members = crate::members::count(&mut tx).await?;
+    let members = members::count(&mut tx).await?;
     let loaded = loads && !(order.strict && tally.refused > 0);
-    Ok(Report { bad, bad_rows, good, loaded, tally, totals, members, took: started.elapsed() })
+    Ok(Report {
+        bad,
+        bad_rows,
+        good,
+        loaded,
+        tally,
+        totals,
+        members,
+        took: started.elapsed(),
+    })
 }
 
 /// Reads both files to the end: how many events are good, how many rows bad, and the first of them.
-async fn check(
-    mall: &Mall,
-    order: &Order,
-    show: bool,
-) -> anyhow::Result<(u64, u64, Vec<BadRow>)> {
+async fn check(mall: &Mall, order: &Order, show: bool) -> anyhow::Result<(u64, u64, Vec<BadRow>)> {
     let bytes = BytesRead::default();
     let events = open(mall, order, &bytes)?;
     let mut progress = Progress::new("Checking", size(order)?, bytes, show);
@@ -164,15 +262,22 @@ async fn load(
     let (send, mut windows) = mpsc::channel::<Vec<Happened>>(2);
     let reader = tokio::task::spawn_blocking(move || {
         loop {
-            let window: Vec<Happened> =
-                events.by_ref().filter_map(Result::ok).take(WINDOW).collect();
+            let window: Vec<Happened> = events
+                .by_ref()
+                .filter_map(Result::ok)
+                .take(WINDOW)
+                .collect();
             if window.is_empty() || send.blocking_send(window).is_err() {
                 return;
             }
         }
     });
     let mut tally = Tally::default();
-    let mut whole = if order.strict { Some(app.db.write(&rights.record).await?) } else { None };
+    let mut whole = if order.strict {
+        Some(app.db.write(&rights.record).await?)
+    } else {
+        None
+    };
     while let Some(window) = windows.recv().await {
         let done = match &mut whole {
             Some(tx) => load::load(tx, mall, &rights, &window).await?,
@@ -227,7 +332,12 @@ fn open(mall: &Mall, order: &Order, bytes: &BytesRead) -> anyhow::Result<Merged>
 fn size(order: &Order) -> anyhow::Result<u64> {
     let one = |path: &Path| std::fs::metadata(path).map(|found| found.len());
     let first = one(&order.purchases)?;
-    let second = order.redemptions.as_deref().map(one).transpose()?.unwrap_or(0);
+    let second = order
+        .redemptions
+        .as_deref()
+        .map(one)
+        .transpose()?
+        .unwrap_or(0);
     Ok(first.saturating_add(second))
 }
 
@@ -237,15 +347,23 @@ fn rights(app: &App, mall: &Mall, order: &Order) -> anyhow::Result<Rights> {
     Ok(Rights {
         record: policy.allow(&principal)?,
         spend: policy.allow(&principal)?,
-        enrol: order.create_missing.then(|| policy.allow(&principal)).transpose()?,
-        create: order.create_missing.then(|| policy.allow(&principal)).transpose()?,
+        enrol: order
+            .create_missing
+            .then(|| policy.allow(&principal))
+            .transpose()?,
+        create: order
+            .create_missing
+            .then(|| policy.allow(&principal))
+            .transpose()?,
     })
 }
 
 /// The most memory that this process ever used, in bytes, where the system tells.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     kib.checked_mul(1024)
 }

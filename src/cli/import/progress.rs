@@ -36,7 +36,17 @@ impl Progress {
         });
         let now = Instant::now();
         let (started, told) = (now, now);
-        Self { what, bytes, size, done: 0, expected: None, started, told, bar, show }
+        Self {
+            what,
+            bytes,
+            size,
+            done: 0,
+            expected: None,
+            started,
+            told,
+            bar,
+            show,
+        }
     }
 
     /// The number of items is known.
@@ -51,7 +61,11 @@ impl Progress {
     pub fn advance(&mut self, items: u64) {
         self.done = self.done.saturating_add(items);
         if let Some(bar) = &self.bar {
-            bar.set_position(if self.expected.is_some() { self.done } else { self.bytes.get() });
+            bar.set_position(if self.expected.is_some() {
+                self.done
+            } else {
+                self.bytes.get()
+            });
         } else if self.show && self.told.elapsed() >= Duration::from_secs(1) {
             self.told = Instant::now();
             self.tell();
@@ -69,12 +83,18 @@ impl Progress {
 
     fn tell(&self) {
         let elapsed = self.started.elapsed();
-        let rate = u128::from(self.done).saturating_mul(1000).checked_div(elapsed.as_millis());
+        let rate = u128::from(self.done)
+            .saturating_mul(1000)
+            .checked_div(elapsed.as_millis());
         let (done, all) = match self.expected {
             Some(items) => (self.done, items),
             None => (self.bytes.get(), self.size),
         };
-        let percent = done.saturating_mul(100).checked_div(all).unwrap_or(100).min(100);
+        let percent = done
+            .saturating_mul(100)
+            .checked_div(all)
+            .unwrap_or(100)
+            .min(100);
         let left = elapsed
             .as_millis()
             .saturating_mul(u128::from(all.saturating_sub(done)))

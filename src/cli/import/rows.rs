@@ -29,12 +29,24 @@ use crate::{
 };
 
 /// The columns of a purchases file; one row a purchase and category.
-pub const PURCHASE_COLUMNS: [&str; 7] =
-    ["purchase_ref", "member_ref", "store_code", "occurred_at", "category", "quantity", "amount"];
+pub const PURCHASE_COLUMNS: [&str; 7] = [
+    "purchase_ref",
+    "member_ref",
+    "store_code",
+    "occurred_at",
+    "category",
+    "quantity",
+    "amount",
+];
 
 /// The columns of a redemptions file; one row a basket that points paid in part.
-pub const REDEMPTION_COLUMNS: [&str; 5] =
-    ["purchase_ref", "member_ref", "store_code", "occurred_at", "wanted"];
+pub const REDEMPTION_COLUMNS: [&str; 5] = [
+    "purchase_ref",
+    "member_ref",
+    "store_code",
+    "occurred_at",
+    "wanted",
+];
 
 /// What is wrong with one field of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +65,17 @@ pub struct BadRow {
 
 impl fmt::Display for BadRow {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, column, found, expected } = self;
-        write!(formatter, "{file}, line {line}, column {column}: found {found:?}, expected {expected}")
+        let Self {
+            file,
+            line,
+            column,
+            found,
+            expected,
+        } = self;
+        write!(
+            formatter,
+            "{file}, line {line}, column {column}: found {found:?}, expected {expected}"
+        )
     }
 }
 
@@ -111,7 +132,9 @@ struct Counting<R> {
 impl<R: Read> Read for Counting<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.bytes.0.fetch_add(u64::try_from(read).unwrap_or(0), Ordering::Relaxed);
+        self.bytes
+            .0
+            .fetch_add(u64::try_from(read).unwrap_or(0), Ordering::Relaxed);
         Ok(read)
     }
 }
@@ -126,22 +149,41 @@ struct Rows {
 }
 
 impl Rows {
-    fn open(path: &Path, columns: &'static [&'static str], bytes: &BytesRead) -> anyhow::Result<Self> {
-        let name: Arc<str> = path.file_name().unwrap_or_default().to_string_lossy().into();
-        let file = File::open(path)
-            .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
-        let counting = Counting { inner: file, bytes: bytes.clone() };
-        let zipped = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+    fn open(
+        path: &Path,
+        columns: &'static [&'static str],
+        bytes: &BytesRead,
+    ) -> anyhow::Result<Self> {
+        let name: Arc<str> = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into();
+        let file =
+            File::open(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+        let counting = Counting {
+            inner: file,
+            bytes: bytes.clone(),
+        };
+        let zipped = path
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
         let inner: Box<dyn Read + Send> = if zipped {
             Box::new(MultiGzDecoder::new(BufReader::new(counting)))
         } else {
             Box::new(BufReader::new(counting))
         };
         let mut reader = ReaderBuilder::new().flexible(true).from_reader(inner);
-        let header = reader.byte_headers().map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
+        let header = reader
+            .byte_headers()
+            .map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
         let found: Vec<String> = header
             .iter()
-            .map(|field| String::from_utf8_lossy(field).trim_start_matches('\u{feff}').to_owned())
+            .map(|field| {
+                String::from_utf8_lossy(field)
+                    .trim_start_matches('\u{feff}')
+                    .to_owned()
+            })
             .collect();
         let place = |column: &&str| found.iter().position(|name| name == *column);
         let order: Option<Vec<usize>> = columns.iter().map(place).collect();
@@ -152,7 +194,13 @@ impl Rows {
                 columns.join(",")
             );
         };
-        Ok(Self { name, reader, order, record: ByteRecord::new(), last: None })
+        Ok(Self {
+            name,
+            reader,
+            order,
+            record: ByteRecord::new(),
+            last: None,
+        })
     }
 
     /// The next row; its line, or what keeps it from being read.
@@ -166,16 +214,32 @@ impl Rows {
                     Some(Ok(line))
                 } else {
                     let found = format!("{} fields", self.record.len());
-                    Some(Err(self.bad(line, "(all)", &found, "as many fields as columns")))
+                    Some(Err(self.bad(
+                        line,
+                        "(all)",
+                        &found,
+                        "as many fields as columns",
+                    )))
                 }
             }
-            Err(error) => Some(Err(self.bad(line, "(all)", &error.to_string(), "a row of CSV"))),
+            Err(error) => Some(Err(self.bad(
+                line,
+                "(all)",
+                &error.to_string(),
+                "a row of CSV",
+            ))),
         }
     }
 
     fn bad(&self, line: u64, column: &'static str, found: &str, expected: &'static str) -> BadRow {
         let found = found.chars().take(60).collect();
-        BadRow { file: self.name.clone(), line, column, found, expected }
+        BadRow {
+            file: self.name.clone(),
+            line,
+            column,
+            found,
+            expected,
+        }
     }
 
     fn field<T>(
@@ -186,11 +250,14 @@ impl Rows {
         expected: &'static str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<T, BadRow> {
-        let bytes = self.order.get(place).and_then(|at| self.record.get(*at)).unwrap_or_default();
+        let bytes = self
+            .order
+            .get(place)
+            .and_then(|at| self.record.get(*at))
+            .unwrap_or_default();
         let text = std::str::from_utf8(bytes).ok();
-        text.and_then(parse).ok_or_else(|| {
-            self.bad(line, column, &String::from_utf8_lossy(bytes), expected)
-        })
+        text.and_then(parse)
+            .ok_or_else(|| self.bad(line, column, &String::from_utf8_lossy(bytes), expected))
     }
 
     fn receipt(&self, line: u64) -> Result<ReceiptNumber, BadRow> {
@@ -218,7 +285,12 @@ impl Rows {
         let time = self.field(line, 3, "occurred_at", expected, parse)?;
         if self.last.is_some_and(|last| time < last) {
             let found = time.to_rfc3339();
-            return Err(self.bad(line, "occurred_at", &found, "a time not before the row above"));
+            return Err(self.bad(
+                line,
+                "occurred_at",
+                &found,
+                "a time not before the row above",
+            ));
         }
         self.last = Some(time);
         Ok(time)
@@ -233,7 +305,9 @@ impl Rows {
     ) -> Result<i64, BadRow> {
         let expected = "an amount such as 12.50, not below zero";
         let parse = |text: &str| {
-            parse_decimal(text, currency.places()).ok().filter(|minor| *minor <= LARGEST)
+            parse_decimal(text, currency.places())
+                .ok()
+                .filter(|minor| *minor <= LARGEST)
         };
         self.field(line, place, column, expected, parse)
     }
@@ -257,7 +331,12 @@ impl Purchases {
     /// What is wrong with the file or its header, in a sentence.
     pub fn open(path: &Path, currency: Currency, bytes: &BytesRead) -> anyhow::Result<Self> {
         let rows = Rows::open(path, &PURCHASE_COLUMNS, bytes)?;
-        Ok(Self { rows, currency, ahead: None, started: false })
+        Ok(Self {
+            rows,
+            currency,
+            ahead: None,
+            started: false,
+        })
     }
 
     fn row(&mut self) -> Option<Row> {
@@ -272,9 +351,14 @@ impl Purchases {
     fn parse(&mut self, line: u64) -> Result<PurchaseRow, BadRow> {
         let occurred_at = self.rows.time(line)?;
         let rows = &self.rows;
-        let category: Category =
-            rows.field(line, 4, "category", "1 to 64 characters", |text| text.parse().ok())?;
-        let whole = |text: &str| text.parse::<i64>().ok().filter(|n| (0..=1_000_000_000).contains(n));
+        let category: Category = rows.field(line, 4, "category", "1 to 64 characters", |text| {
+            text.parse().ok()
+        })?;
+        let whole = |text: &str| {
+            text.parse::<i64>()
+                .ok()
+                .filter(|n| (0..=1_000_000_000).contains(n))
+        };
         let quantity = rows.field(line, 5, "quantity", "a whole number from 0 on", whole)?;
         let amount = rows.money(line, 6, "amount", self.currency)?;
         Ok(PurchaseRow {
@@ -283,7 +367,11 @@ impl Purchases {
             card: rows.card(line)?,
             store: rows.store(line)?,
             occurred_at,
-            lines: vec![Line { category, quantity, amount }],
+            lines: vec![Line {
+                category,
+                quantity,
+                amount,
+            }],
         })
     }
 }
@@ -302,13 +390,21 @@ impl Iterator for Purchases {
         let mut bad = Vec::new();
         let mut purchase = first.map_err(|why| bad.push(why)).ok();
         self.ahead = self.row();
-        while let Some((_, next)) = self.ahead.take_if(|(next, _)| key.is_some() && *next == key) {
+        while let Some((_, next)) = self
+            .ahead
+            .take_if(|(next, _)| key.is_some() && *next == key)
+        {
             match (next, &mut purchase) {
                 (Err(why), _) => bad.push(why),
                 (Ok(next), Some(purchase)) => {
                     if next.card != purchase.card || next.occurred_at != purchase.occurred_at {
                         let expected = "the member and time of the purchase's first row";
-                        bad.push(self.rows.bad(next.line, "member_ref", next.card.as_str(), expected));
+                        bad.push(self.rows.bad(
+                            next.line,
+                            "member_ref",
+                            next.card.as_str(),
+                            expected,
+                        ));
                     }
                     purchase.lines.extend(next.lines);
                 }
@@ -335,7 +431,10 @@ impl Redemptions {
     /// # Errors
     /// What is wrong with the file or its header, in a sentence.
     pub fn open(path: &Path, currency: Currency, bytes: &BytesRead) -> anyhow::Result<Self> {
-        Ok(Self { rows: Rows::open(path, &REDEMPTION_COLUMNS, bytes)?, currency })
+        Ok(Self {
+            rows: Rows::open(path, &REDEMPTION_COLUMNS, bytes)?,
+            currency,
+        })
     }
 
     fn parse(&mut self, line: u64) -> Result<RedemptionRow, BadRow> {
@@ -357,7 +456,10 @@ impl Iterator for Redemptions {
 
     fn next(&mut self) -> Option<Self::Item> {
         let line = self.rows.next()?;
-        Some(line.and_then(|line| self.parse(line)).map_err(|bad| vec![bad]))
+        Some(
+            line.and_then(|line| self.parse(line))
+                .map_err(|bad| vec![bad]),
+        )
     }
 }
 
