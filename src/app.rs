@@ -1,5 +1,7 @@
 //! What every door holds: built once, cloned into each.
 
+pub mod mall;
+
 use std::{
     fmt,
     ops::Deref,
@@ -17,10 +19,10 @@ use tokio::sync::Mutex;
 
 use crate::{
     authz::{
-        action::Authenticate,
+        action::{Authenticate, ReadProgramme},
         actor::Principal,
         grant::Grant,
-        policy::{Policy, PolicyError},
+        policy::{Denied, Policy, PolicyError},
     },
     config::Config,
     db::{
@@ -35,8 +37,11 @@ use crate::{
         page::CursorKey,
         time::Clock,
     },
+    queue::Bell,
     telemetry::{Metrics, TelemetryError},
+    tenancy,
 };
+pub use mall::Mall;
 
 /// How long something read from the registry or of a key is believed: what is suspended or revoked
 /// stops within a second.
@@ -62,6 +67,23 @@ pub enum OpenError {
     Telemetry(#[from] TelemetryError),
 }
 
+/// Why a mall cannot be worked with.
+#[derive(Debug, Error)]
+pub enum MallError {
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The policy does not let the house read it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// There is none.
+    #[error("there is no mall {0}: `rotunda tenant list` shows which there are")]
+    Unknown(String),
+    /// Its programme cannot be read.
+    #[error("the mall's programme cannot be read: {0}")]
+    Programme(String),
+}
+
 /// The application. A clone is the same application.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
@@ -71,7 +93,7 @@ pub struct Inner {
     /// The database.
     pub db: Db,
     /// Who may do what.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// What time it is.
     pub clock: Clock,
     /// Where randomness comes from.
@@ -86,6 +108,9 @@ pub struct Inner {
     migrated: AtomicBool,
     draining: AtomicBool,
     answering: Cache<(), ()>,
+    malls: Cache<TenantId, Arc<Mall>>,
+    /// To be rung after a commit that enqueued something.
+    pub bell: Bell,
     cluster: Mutex<Option<Cluster>>,
 }
 
@@ -108,7 +133,7 @@ impl App {
         clock: Clock,
         entropy: Entropy,
     ) -> Result<Self, OpenError> {
-        let policy = Policy::embedded().await?;
+        let policy = Arc::new(Policy::embedded().await?);
         let metrics = Metrics::new()?;
         let (url, cluster) = database(&config).await?;
         let db = Db::new(&url, config.connections, clock.clone(), entropy.clone())?;
@@ -127,6 +152,8 @@ impl App {
             migrated: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             answering: remembering(),
+            malls: remembering(),
+            bell: Bell::default(),
             cluster: Mutex::new(cluster),
         })))
     }
@@ -174,6 +201,38 @@ impl Inner {
         }
         let asked = async { Ok(self.db.tenant_of_host(host).await?.map(Arc::new)) };
         self.tenants.try_get_with(host.to_owned(), asked).await
+    }
+
+    /// The mall with its programme, believed for a second.
+    ///
+    /// # Errors
+    /// [`MallError`].
+    pub async fn mall(&self, tenant: &Arc<Tenant>) -> Result<Arc<Mall>, Arc<MallError>> {
+        self.malls
+            .try_get_with(tenant.id, self.read_mall(tenant))
+            .await
+    }
+
+    async fn read_mall(&self, tenant: &Arc<Tenant>) -> Result<Arc<Mall>, MallError> {
+        let grant = self
+            .policy
+            .allow::<ReadProgramme>(&Principal::system(tenant.id))?;
+        let mut tx = self.db.read(&grant).await?;
+        let versions = tenancy::programmes(&mut tx).await?;
+        let mall = Mall::new(Arc::clone(tenant), versions).map_err(MallError::Programme)?;
+        Ok(Arc::new(mall))
+    }
+
+    /// The mall of a short name, with its programme: for the command line.
+    ///
+    /// # Errors
+    /// [`MallError::Unknown`] and what [`Inner::mall`] says.
+    pub async fn mall_of(&self, slug: &str) -> Result<Mall, MallError> {
+        let tenant = self.db.tenant_of_slug(slug).await?;
+        let tenant = tenant.ok_or_else(|| MallError::Unknown(slug.to_owned()))?;
+        self.read_mall(&Arc::new(tenant))
+            .await
+            .map(Arc::unwrap_or_clone)
     }
 
     /// Who shows this key to that mall; nobody where the key is not a living one of the mall.

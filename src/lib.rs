@@ -10,12 +10,22 @@ pub mod authz;
 pub mod config;
 pub mod db;
 pub mod telemetry;
-// 4  rooms
+// 3  cellar: what every room stands on
+pub mod ledger;
+pub mod queue;
+// 4  rooms: what a mall does
+pub mod earning;
 pub mod identity;
-// 5a porch: what every door holds
+pub mod members;
+pub mod merchants;
+pub mod redemption;
+pub mod settlement;
+pub mod tenancy;
+// 5a porch: what every door holds, who is knocking
 pub mod app;
 pub mod http;
-// 5b doors
+// 5b doors: three ways in
 pub mod api;
-// 6  roof
+pub mod jobs;
+// 6  roof: the command line
 pub mod cli;

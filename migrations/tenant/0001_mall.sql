@@ -35,7 +35,7 @@ create table idempotency_key (
     constraint idempotency_key_pkey primary key (scope, key)
 );
 
--- queue: work for after the commit; the relay empties it.
+-- queue: work for after the commit; the relay hands it over, old rows are taken away.
 create table outbox (
     job_id uuid not null,
     name text not null,
@@ -113,7 +113,7 @@ create table account (
     constraint account_pkey primary key (account_id),
     constraint account_kind_check check (kind in (
         'wallet', 'held', 'deficit', 'issued', 'accepted', 'expired',
-        'payable', 'receivable', 'operator'))
+        'payable', 'receivable'))
 );
 
 -- ledger: the only running balances, one row a member, the lock of everything that is hers.
@@ -180,6 +180,7 @@ create table lot (
     remaining bigint not null,
     expired bigint not null,
     clawed bigint not null,
+    owed bigint not null,
     worth bigint not null,
     worth_left bigint not null,
     earned_at timestamptz not null,
@@ -189,6 +190,7 @@ create table lot (
     constraint lot_remaining_check check (remaining >= 0 and remaining <= points),
     constraint lot_expired_check check (expired >= 0),
     constraint lot_clawed_check check (clawed >= 0 and remaining + expired + clawed <= points),
+    constraint lot_owed_check check (owed >= 0 and owed <= points),
     constraint lot_worth_check check (worth >= 0),
     constraint lot_worth_left_check check (worth_left >= 0 and worth_left <= worth)
 );
@@ -208,18 +210,17 @@ create table deficit (
 );
 create index deficit_open_idx on deficit (member_id, created_at, deficit_id) where remaining > 0;
 
--- earning: receipts. Amounts in minor units of the mall's currency.
+-- earning: receipts. Amounts in minor units of the mall's currency. A purchase's lot has its id.
 create table purchase (
     purchase_id uuid not null,
     store_id uuid not null,
     merchant_id uuid not null,
     receipt_number text not null,
     member_id uuid,
-    journal_id uuid,
-    lot_id uuid,
     total bigint not null,
     paid_by_points bigint not null,
     points bigint not null,
+    balance_after bigint,
     refunded bigint not null,
     clawed bigint not null,
     lines jsonb not null,
@@ -245,6 +246,7 @@ create table refund (
     points_taken bigint not null,
     points_owed bigint not null,
     points_given_back bigint not null,
+    balance_after bigint,
     fingerprint bytea not null,
     occurred_at timestamptz not null,
     recorded_at timestamptz not null,
@@ -379,12 +381,12 @@ begin
     execute format('revoke insert on _sqlx_migrations from %I', mall);
     execute format('grant update (revoked_at) on api_key to %I', mall);
     execute format('grant update (status, body) on idempotency_key to %I', mall);
-    execute format('grant update (relayed_at) on outbox to %I', mall);
+    execute format('grant delete, update (relayed_at) on outbox to %I', mall);
     execute format('grant update (names, trade, earns, spends, status, changed_at) on merchant to %I', mall);
     execute format('grant update (names, earns, spends, status, changed_at) on store to %I', mall);
-    execute format('grant update (open_from) on book to %I', mall);
+    execute format('grant update on book to %I', mall);
     execute format('grant update (available, held, debt, seq) on wallet to %I', mall);
-    execute format('grant update (remaining, expired, clawed, worth_left, expires_at) on lot to %I', mall);
+    execute format('grant update (remaining, expired, clawed, owed, worth_left, expires_at) on lot to %I', mall);
     execute format('grant update (remaining) on deficit to %I', mall);
     execute format('grant update (refunded, clawed) on purchase to %I', mall);
     execute format('grant update (returned) on spend to %I', mall);

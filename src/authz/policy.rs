@@ -130,11 +130,11 @@ impl Policy {
         let reach = self
             .decide(principal.role.as_str(), A::OBJECT, A::ACT)
             .ok_or(Denied)?;
-        let reach = match (reach, principal.scope) {
-            ("mall", scope)
-            | ("merchant", scope @ Reach::Merchant(_))
-            | ("member", scope @ Reach::Member(_)) => scope,
-            _ => return Err(Denied),
+        let (("mall", reach)
+        | ("merchant", reach @ Reach::Merchant(_))
+        | ("member", reach @ Reach::Member(_))) = (reach, principal.scope)
+        else {
+            return Err(Denied);
         };
         Ok(Grant::new(principal.clone(), reach))
     }

@@ -3,8 +3,13 @@
 use std::{fmt, process::ExitCode};
 
 use crate::{
-    app::OpenError, authz::policy::Denied, config::ConfigError, db, http::problem::chain,
-    identity::IdentityError, telemetry::TelemetryError,
+    app::{MallError, OpenError},
+    authz::policy::Denied,
+    config::ConfigError,
+    db,
+    http::problem::chain,
+    identity::IdentityError,
+    telemetry::TelemetryError,
 };
 
 /// The exit status.
@@ -121,5 +126,25 @@ impl From<IdentityError> for Failure {
             }
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast::<db::error::Error>() {
+            Ok(error) => error.into(),
+            Err(error) => Self::new(Exit::Failed, format!("{error:#}")),
+        }
+    }
+}
+
+impl From<MallError> for Failure {
+    fn from(error: MallError) -> Self {
+        match error {
+            MallError::Db(error) => error.into(),
+            MallError::Unknown(_) => Self::new(Exit::NotFound, error.to_string()),
+            MallError::Denied(_) => Self::new(Exit::Refused, error.to_string()),
+            MallError::Programme(_) => Self::new(Exit::Failed, error.to_string()),
+        }
     }
 }

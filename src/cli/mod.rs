@@ -5,9 +5,11 @@
 //! [`Command`], and an arm in [`run`].
 
 mod exit;
+pub mod import;
 mod key;
 mod output;
 mod serve;
+pub mod tenant;
 
 use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -91,6 +93,12 @@ enum Command {
     },
     /// Bring the registry and every mall's tables to this program's version
     Migrate,
+    /// Make malls from manifests; list, show, suspend and resume them
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// Load what happened elsewhere
+    #[command(subcommand)]
+    Import(import::Command),
     /// Make, list and revoke machines' keys
     #[command(subcommand)]
     Key(key::Command),
@@ -136,7 +144,7 @@ fn start(cli: Cli, output: Output) -> Result<(), Failure> {
             clap_complete::generate(*shell, &mut Cli::command(), "rotunda", &mut io::stdout());
             return Ok(());
         }
-        Command::Migrate | Command::Key(_) => None,
+        _ => None,
     };
     let flags = Given {
         data_dir: cli.global.data_dir,
@@ -160,6 +168,8 @@ async fn run(command: Command, config: Config, output: Output) -> Result<(), Fai
     let done = match command {
         Command::Serve { .. } => serve::run(&app, output).await,
         Command::Migrate => migrate(&app, output).await,
+        Command::Tenant(command) => tenant::run(&app, command, output).await,
+        Command::Import(command) => import::run(&app, command, output).await,
         Command::Key(command) => key::run(&app, command, output).await,
         // These two were done before, without an application.
         Command::Openapi | Command::Completions { .. } => Ok(()),

@@ -1,0 +1,290 @@
+//! The ledger: double entry over points, lot by lot.
+//!
+//! **One transfer moves an amount from one account to another.** There is no lone debit, so the
+//! sum over all accounts is zero at every moment, by construction. Several transfers share a
+//! cause, an [`Entry`](transfer::Entry) of the journal, which is also one line of a member's
+//! history with the balance after it. Neither is ever changed: what was wrong is moved back by a
+//! new entry that names the one it reverses.
+//!
+//! **A lot is one grant of points**: who issued it, when it lapses, what it settles at. A spend
+//! takes from lots in order and each transfer names its lot, so for every point that a merchant
+//! accepts the books know who issued it and at what price. That is all that a settlement needs.
+//!
+//! **[`Books`](books::Books) is the unit of work.** It locks the wallets of the members in
+//! question (in the order of their ids, in a statement before any that reads), loads what it needs
+//! and decides in memory, event by event; one refusal leaves the others untouched. Then it writes
+//! everything in a handful of set-based statements. One event or a thousand: the same path.
+//!
+//! **Only wallets have running balances**, because only they have a floor. What merchants have
+//! issued and accepted is a sum over transfers; a hot merchant has no hot row.
+//!
+//! **A closed month cannot gain a line.** An entry is posted in the month in which it happened or,
+//! where that one is closed already, in the first month that is open, marked late. Writers hold
+//! the table `book` in row exclusive mode while they post; [`cut_off`] takes it exclusively for a
+//! moment, so that it waits for writers under way and the next ones see the new month.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+pub mod account;
+pub mod books;
+pub mod lots;
+mod reversal;
+mod store;
+pub mod transfer;
+mod views;
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::{
+    db::{self, tx::ReadTx, tx::Tx},
+    kernel::{
+        AmountError,
+        ids::{JournalId, LotId, MemberId, MerchantId, StoreId},
+        page::{Page, Slice},
+        time::{Instant, Month},
+    },
+};
+use lots::{Draw, Lot};
+
+pub use store::{cut_off, open_wallets, settle_money};
+
+/// Why the ledger refuses an event.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LedgerError {
+    /// The member has fewer points than that.
+    #[error("there are {available} points to spend, {wanted} were asked for")]
+    NotEnoughPoints {
+        /// What can be spent at that moment.
+        available: i64,
+        /// What was asked for.
+        wanted: i64,
+    },
+    /// An amount that the books cannot hold.
+    #[error(transparent)]
+    Amount(#[from] AmountError),
+    /// A member without a wallet, or a lot that was not loaded: a mistake of ours.
+    #[error("the books do not hold this {0}")]
+    Missing(&'static str),
+}
+
+/// A member's points at a moment.
+#[derive(Debug, Clone)]
+pub struct Balance {
+    /// What can be spent.
+    pub available: i64,
+    /// What is promised to reservations.
+    pub held: i64,
+    /// What is owed from points taken back after they were spent.
+    pub owed: i64,
+    /// The lots that `available` is made of, in the order in which they will be used; at most
+    /// [`MOST_LOTS`], `more_lots` says whether there are others behind them.
+    pub lots: Vec<Lot>,
+    /// Whether there are more lots than are listed.
+    pub more_lots: bool,
+}
+
+/// The most lots that a balance lists.
+pub const MOST_LOTS: i64 = 200;
+
+/// One line of a member's history.
+#[derive(Debug, Clone)]
+pub struct HistoryLine {
+    /// The event.
+    pub id: JournalId,
+    /// Its number.
+    pub seq: i64,
+    /// Why.
+    pub kind: String,
+    /// What it changed.
+    pub points: i64,
+    /// The balance after it.
+    pub balance_after: i64,
+    /// At which merchant, and
+    pub merchant: Option<MerchantId>,
+    /// in which store.
+    pub store: Option<StoreId>,
+    /// The purchase, spend, refund or redemption.
+    pub source: Uuid,
+    /// When it happened.
+    pub occurred_at: Instant,
+    /// When it was posted.
+    pub posted_at: Instant,
+    /// Whether it is settled in a later month than it happened in.
+    pub late: bool,
+}
+
+/// Points that an event took, and how much of them was given back since.
+#[derive(Debug, Clone, Copy)]
+pub struct Drawn {
+    /// What was taken, from which lot.
+    pub draw: Draw,
+    /// Points given back since.
+    pub returned: i64,
+    /// Their value, in minor units.
+    pub value_returned: i64,
+}
+
+/// A member's balance now: lots that lapsed are not in it, whether or not expiry has run.
+///
+/// # Errors
+/// [`db::Error::Unavailable`]. None where there is no such member.
+pub async fn balance(tx: &mut ReadTx, member: MemberId) -> Result<Option<Balance>, db::Error> {
+    views::balance(tx, member).await
+}
+
+/// A member's history, the newest line first.
+///
+/// # Errors
+/// [`db::Error::Unavailable`].
+pub async fn history(
+    tx: &mut ReadTx,
+    member: MemberId,
+    slice: &Slice,
+) -> Result<Page<HistoryLine>, db::Error> {
+    views::history(tx, member, slice).await
+}
+
+/// What these events took from lots, each event's draws in the order of use.
+///
+/// # Errors
+/// [`db::Error::Unavailable`].
+pub async fn drawn(
+    tx: &mut ReadTx,
+    causes: &[JournalId],
+) -> Result<Vec<(JournalId, Drawn)>, db::Error> {
+    views::drawn(tx, causes).await
+}
+
+/// Members who have lots that lapsed by `at`, at most `limit` of them.
+///
+/// # Errors
+/// [`db::Error::Unavailable`].
+pub async fn members_with_due_lots(
+    tx: &mut ReadTx,
+    at: Instant,
+    limit: i64,
+) -> Result<Vec<MemberId>, db::Error> {
+    views::members_with_due_lots(tx, at, limit).await
+}
+
+/// One line of what crossed between issuer and acceptor in a month, or of what was issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flow {
+    /// Which way.
+    pub kind: FlowKind,
+    /// The merchant that took the points; for issues the issuer.
+    pub by: MerchantId,
+    /// The merchant that had issued them.
+    pub from: MerchantId,
+    /// Points.
+    pub points: i64,
+    /// Their value, in minor units.
+    pub value: i64,
+}
+
+/// What a [`Flow`] sums up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlowKind {
+    /// Points given to members.
+    Issued,
+    /// Points taken back to the issuer.
+    TakenBack,
+    /// Points accepted from members, or filled into a deficit owed to `by`.
+    Accepted,
+    /// Accepted points given back to members.
+    GivenBack,
+}
+
+/// What the books add up to, in points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Given to members.
+    pub issued: i64,
+    /// Taken back to issuers.
+    pub taken_back: i64,
+    /// Accepted by merchants.
+    pub redeemed: i64,
+    /// Given back by merchants.
+    pub given_back: i64,
+    /// Lapsed.
+    pub expired: i64,
+    /// In members' wallets, lapsed or not.
+    pub outstanding: i64,
+    /// Promised to reservations.
+    pub held: i64,
+    /// Owed by members.
+    pub owed: i64,
+}
+
+/// What the books add up to, from every transfer.
+///
+/// # Errors
+/// [`db::Error::Unavailable`].
+pub async fn totals(tx: &mut ReadTx) -> Result<Totals, db::Error> {
+    views::totals(tx).await
+}
+
+/// What moved in a month, summed by kind and by pair of merchants.
+///
+/// # Errors
+/// [`db::Error::Unavailable`].
+pub async fn flows(tx: &mut ReadTx, month: Month) -> Result<Vec<Flow>, db::Error> {
+    views::flows(tx, month).await
+}
+
+/// One transfer that a merchant's statement counts, for whoever asks what a figure is made of.
+#[derive(Debug, Clone)]
+pub struct FlowLine {
+    /// The event.
+    pub journal: JournalId,
+    /// The transfer's number within it.
+    pub line: i32,
+    /// Which figure it belongs to.
+    pub kind: FlowKind,
+    /// Who took the points.
+    pub by: MerchantId,
+    /// Who had issued them.
+    pub from: MerchantId,
+    /// Points.
+    pub points: i64,
+    /// Their value, in minor units.
+    pub value: i64,
+    /// The lot.
+    pub lot: LotId,
+    /// Why.
+    pub reason: String,
+    /// The purchase, spend, refund or redemption.
+    pub source: Uuid,
+    /// In which store.
+    pub store: Option<StoreId>,
+    /// When it happened.
+    pub occurred_at: Instant,
+    /// Whether it happened in an earlier month, closed before this was posted.
+    pub late: bool,
+}
+
+/// The transfers behind one merchant's figures of a month, in the order of their posting.
+///
+/// # Errors
+/// [`db::Error::Unavailable`].
+pub async fn flow_lines(
+    tx: &mut ReadTx,
+    month: Month,
+    merchant: MerchantId,
+    slice: &Slice,
+) -> Result<Page<FlowLine>, db::Error> {
+    views::flow_lines(tx, month, merchant, slice).await
+}
+
+/// Locks, loads and gives back the books of these members for this transaction.
+///
+/// # Errors
+/// [`db::Error::Retry`] after waiting too long for a member's lock.
+pub async fn open_books(
+    tx: &mut Tx,
+    zone: crate::kernel::time::Zone,
+    wanted: &books::Wanted,
+) -> Result<books::Books, db::Error> {
+    store::open_books(tx, zone, wanted).await
+}

@@ -1,0 +1,92 @@
+//! What a till needs to know of many stores at once. These functions see the whole mall: whoever
+//! acts for one merchant is checked with [`Reach::covers`](crate::authz::actor::Reach::covers)
+//! against [`TillStore::merchant`].
+
+use std::collections::HashMap;
+
+use super::store;
+use crate::{
+    db::{error::Error, tx::ReadTx},
+    kernel::{
+        ids::{MerchantId, StoreId},
+        text::Code,
+    },
+};
+
+/// A store as the till sees it: whose it is, and what it may do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent answers of one row"
+)]
+pub struct TillStore {
+    /// The store.
+    pub store: StoreId,
+    /// Its code.
+    pub code: Code,
+    /// Whose it is.
+    pub merchant: MerchantId,
+    /// The merchant's code.
+    pub merchant_code: Code,
+    /// Whether it gives points now: both are active, and both have the role.
+    pub earns: bool,
+    /// Whether it takes points now: both are active, and both have the role.
+    pub spends: bool,
+    /// Whether its merchant is not suspended.
+    pub merchant_active: bool,
+    /// Whether it is not suspended itself.
+    pub store_active: bool,
+}
+
+impl TillStore {
+    /// Whether neither it nor its merchant is suspended; a suspended one only takes refunds.
+    pub const fn active(&self) -> bool {
+        self.merchant_active && self.store_active
+    }
+}
+
+/// The stores among `ids`, unknown ones left out. One query.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn till_stores(
+    tx: &mut ReadTx,
+    ids: &[StoreId],
+) -> Result<HashMap<StoreId, TillStore>, Error> {
+    let found = store::till_by_ids(tx, ids).await?;
+    Ok(found.into_iter().map(|till| (till.store, till)).collect())
+}
+
+/// The stores among `codes`, unknown ones left out. One query.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn stores_by_code(
+    tx: &mut ReadTx,
+    codes: &[Code],
+) -> Result<HashMap<Code, TillStore>, Error> {
+    let found = store::till_by_codes(tx, codes).await?;
+    Ok(found
+        .into_iter()
+        .map(|till| (till.code.clone(), till))
+        .collect())
+}
+
+/// The merchants among `codes`, unknown ones left out: who offers a good, whose statement.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn by_codes(tx: &mut ReadTx, codes: &[Code]) -> Result<HashMap<Code, MerchantId>, Error> {
+    store::merchants_by_codes(tx, codes).await
+}
+
+/// The codes of the merchants among `ids`, unknown ones left out.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn codes(
+    tx: &mut ReadTx,
+    ids: &[MerchantId],
+) -> Result<HashMap<MerchantId, Code>, Error> {
+    store::codes_of_merchants(tx, ids).await
+}
