@@ -51,20 +51,31 @@ struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Global {
-    /// The settings file, in TOML [env: ROTUNDA_CONFIG]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(
+        help = "The settings file, in TOML [env: ROTUNDA_CONFIG]",
+        long,
+        global = true,
+        value_name = "FILE"
+    )]
     config: Option<PathBuf>,
-    /// Where the private database lives [env: ROTUNDA_DATA_DIR]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(
+        help = "Where the private database lives [env: ROTUNDA_DATA_DIR]",
+        long,
+        global = true,
+        value_name = "DIR"
+    )]
     data_dir: Option<PathBuf>,
-    /// How log lines look [env: ROTUNDA_LOG_FORMAT]
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(
+        help = "How log lines look [env: ROTUNDA_LOG_FORMAT]",
+        long,
+        global = true,
+        value_name = "FORMAT"
+    )]
     log: Option<LogFormat>,
     /// Data as JSON
     #[arg(long, global = true)]
     json: bool,
-    /// No colour [env: NO_COLOR]
-    #[arg(long, global = true)]
+    #[arg(help = "No colour [env: NO_COLOR]", long, global = true)]
     no_color: bool,
 }
 
@@ -73,8 +84,11 @@ struct Global {
 enum Command {
     /// Answer requests until it is stopped
     Serve {
-        /// Where to listen [env: ROTUNDA_LISTEN] [default: 127.0.0.1:8080]
-        #[arg(long, value_name = "ADDRESS")]
+        #[arg(
+            help = "Where to listen [env: ROTUNDA_LISTEN] [default: 127.0.0.1:8080]",
+            long,
+            value_name = "ADDRESS"
+        )]
         listen: Option<SocketAddr>,
     },
     /// Bring the registry and every mall's tables to this program's version
@@ -112,7 +126,7 @@ pub fn main() -> ExitCode {
         }
     };
     let output = Output::new(cli.global.json);
-    match start(cli, &output) {
+    match start(cli, output) {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
             output.say(&format!("rotunda: {failure}"));
@@ -122,7 +136,7 @@ pub fn main() -> ExitCode {
 }
 
 /// The settings, and a runtime for what needs one.
-fn start(cli: Cli, output: &Output) -> Result<(), Failure> {
+fn start(cli: Cli, output: Output) -> Result<(), Failure> {
     let listen = match &cli.command {
         Command::Serve { listen } => *listen,
         Command::Openapi => return output.text(&api::document()),
@@ -149,7 +163,7 @@ fn start(cli: Cli, output: &Output) -> Result<(), Failure> {
 }
 
 /// One command in an application of its own, which is closed however the command ends.
-async fn run(command: Command, config: Config, output: &Output) -> Result<(), Failure> {
+async fn run(command: Command, config: Config, output: Output) -> Result<(), Failure> {
     let app = App::open(config).await?;
     let done = match command {
         Command::Serve { .. } => serve::run(&app, output).await,
@@ -165,7 +179,7 @@ async fn run(command: Command, config: Config, output: &Output) -> Result<(), Fa
     Ok(closed?)
 }
 
-async fn migrate(app: &App, output: &Output) -> Result<(), Failure> {
+async fn migrate(app: &App, output: Output) -> Result<(), Failure> {
     let migrated = app.db.migrate_all().await?;
     let malls = migrated.tenants;
     output.data(

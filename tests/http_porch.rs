@@ -1,0 +1,705 @@
+//! What a stranger meets at the door: hosts, keys, limits and the shape of every refusal, over
+//! real sockets and a real database (`ROTUNDA_TEST_DATABASE`, a server where databases may be
+//! made).
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::allow_attributes,
+    reason = "tests"
+)]
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use futures_util::stream;
+use poem::{Endpoint, Response, endpoint::make};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use rotunda::{
+    api,
+    app::App,
+    authz::{
+        action::{CreateKey, ManageTenants},
+        actor::{Principal, Role},
+    },
+    config::{Config, LogFormat},
+    db::tenants::{Registration, Status},
+    http::{contract::Contract, listen, porch::Porch},
+    identity::{self, NewKey},
+    kernel::{
+        money::Currency,
+        text::{Language, Name, Names},
+        time::Zone,
+    },
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+const SERVER: &str = "postgres://postgres@127.0.0.1:5499";
+
+/// One server with two malls, `demo.localhost` and `other.localhost`.
+struct House {
+    app: App,
+    address: SocketAddr,
+    client: Client,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<()>,
+    database: String,
+}
+
+fn config(url: &str) -> Config {
+    Config {
+        data_dir: std::env::temp_dir(),
+        database_url: Some(SecretString::from(url)),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        base_url: None,
+        log: LogFormat::Text,
+        connections: 5,
+        drain_seconds: 0,
+    }
+}
+
+fn server() -> String {
+    std::env::var("ROTUNDA_TEST_DATABASE").unwrap_or_else(|_| SERVER.to_owned())
+}
+
+async fn serve<E>(app: &App, endpoint: E) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>)
+where
+    E: Endpoint<Output = Response> + 'static,
+{
+    let listener = listen::bind(app.config.listen).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let app = app.clone();
+    let served = tokio::spawn(async move {
+        let stopped = async move {
+            let _ = stopped.await;
+        };
+        listen::serve(&app, listener, endpoint, stopped).await;
+    });
+    (address, stop, served)
+}
+
+impl House {
+    async fn open() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let database = format!("porch_{}_{count}", std::process::id());
+        let mut admin = PgConnection::connect(&format!("{}/postgres", server()))
+            .await
+            .unwrap();
+        let create = sqlx::AssertSqlSafe(format!("create database {database}"));
+        admin.execute(sqlx::raw_sql(create)).await.unwrap();
+        let url = format!("{}/{database}", server());
+        let app = App::open(config(&url)).await.unwrap();
+        app.db.prepare().await.unwrap();
+        let vendor = app
+            .policy
+            .allow::<ManageTenants>(&Principal::platform(None))
+            .unwrap();
+        for slug in ["demo", "other"] {
+            let registration = Registration {
+                slug: slug.parse().unwrap(),
+                names: Names::only(Language::En, slug.parse::<Name>().unwrap()),
+                zone: Zone::UTC,
+                currency: Currency::from_code("CNY").unwrap(),
+                calling_code: "86".to_owned(),
+                languages: vec![Language::En],
+                hosts: vec![format!("{slug}.localhost")],
+            };
+            app.db.register(&vendor, &registration).await.unwrap();
+        }
+        let (address, stop, served) = serve(&app, api::endpoint(&app)).await;
+        Self {
+            app,
+            address,
+            client: Client::builder().no_proxy().build().unwrap(),
+            stop: Some(stop),
+            served,
+            database,
+        }
+    }
+
+    /// A key of the mall `slug` in that role.
+    async fn key(&self, slug: &str, role: &str) -> String {
+        let tenant = self.app.db.tenant_of_slug(slug).await.unwrap().unwrap();
+        let grant = self
+            .app
+            .policy
+            .allow::<CreateKey>(&Principal::platform(Some(tenant.id)))
+            .unwrap();
+        let mut tx = self.app.db.write(&grant).await.unwrap();
+        let label = role.parse().unwrap();
+        let new = NewKey::new(&self.app.policy, label, Role::new(role), None).unwrap();
+        let (_, secret) = identity::create(&mut tx, &grant, new).await.unwrap();
+        tx.commit().await.unwrap();
+        secret.expose_secret().to_owned()
+    }
+
+    fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client
+            .request(method, format!("http://{}{path}", self.address))
+            .header("host", "demo.localhost")
+    }
+
+    async fn close(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        drop(self.client);
+        self.served.await.unwrap();
+        self.app.close().await.unwrap();
+        let mut admin = PgConnection::connect(&format!("{}/postgres", server()))
+            .await
+            .unwrap();
+        let drop = sqlx::AssertSqlSafe(format!("drop database {} with (force)", self.database));
+        admin.execute(sqlx::raw_sql(drop)).await.unwrap();
+    }
+}
+
+/// Checks a problem's shape and gives its body.
+async fn problem(request: RequestBuilder, status: u16, code: &str) -> Value {
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status().as_u16(), status, "{code}");
+    let header = |name: &str| {
+        let value = response.headers().get(name);
+        value.map(|value| value.to_str().unwrap().to_owned())
+    };
+    assert_eq!(
+        header("content-type").as_deref(),
+        Some("application/problem+json")
+    );
+    assert_eq!(header("cache-control").as_deref(), Some("no-store"));
+    assert_eq!(header("x-content-type-options").as_deref(), Some("nosniff"));
+    assert!(
+        header("content-security-policy")
+            .unwrap()
+            .contains("default-src 'none'")
+    );
+    let id = header("x-request-id").unwrap();
+    let retry = header("retry-after");
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(body["code"], code, "{body}");
+    assert_eq!(body["status"], status);
+    assert_eq!(body["type"], format!("/problems/{code}"));
+    if header_is_replayed(&body, &id) {
+        assert_eq!(body["request_id"], id);
+    }
+    assert!(body["detail"].as_str().unwrap().len() > 10);
+    if status == 503 {
+        assert!(retry.is_some());
+        assert_eq!(body["retryable"], true);
+    }
+    body
+}
+
+/// A remembered answer keeps the id of the request that it was made for.
+fn header_is_replayed(body: &Value, id: &str) -> bool {
+    body["code"] != "key-already-created" || body["request_id"] == id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_and_addresses_that_are_not_ours_are_told_so() {
+    let house = House::open().await;
+    let strange = house
+        .client
+        .get(format!("http://{}/v1/keys", house.address))
+        .header("host", "nowhere.example");
+    problem(strange, 404, "unknown-mall").await;
+    problem(house.ask(Method::GET, "/v1/nothing"), 404, "not-found").await;
+    problem(
+        house.ask(Method::GET, "/problems/nothing"),
+        404,
+        "not-found",
+    )
+    .await;
+    let wrong = house.ask(Method::DELETE, "/v1/keys");
+    let allow = wrong.try_clone().unwrap().send().await.unwrap();
+    assert_eq!(allow.headers()["allow"], "GET, HEAD, POST");
+    problem(wrong, 405, "method-not-allowed").await;
+    let health = house.ask(Method::POST, "/healthz").send().await.unwrap();
+    assert_eq!(health.headers()["allow"], "GET, HEAD");
+
+    // Every code has its page.
+    for kind in rotunda::http::codes::ALL {
+        let page = house.ask(Method::GET, &format!("/problems/{}", kind.code));
+        let page = page.send().await.unwrap();
+        assert_eq!(page.status(), StatusCode::OK);
+        assert!(page.text().await.unwrap().contains(kind.title));
+    }
+
+    // A suspended mall comes back.
+    let vendor = house
+        .app
+        .policy
+        .allow::<ManageTenants>(&Principal::platform(None))
+        .unwrap();
+    let slug = "demo".parse().unwrap();
+    house
+        .app
+        .db
+        .set_status(&vendor, &slug, Status::Suspended)
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    problem(house.ask(Method::GET, "/v1/keys"), 503, "mall-suspended").await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_living_key_of_this_mall_with_the_right_role_opens_a_door() {
+    let house = House::open().await;
+    let keys = || house.ask(Method::GET, "/v1/keys");
+    let missing = keys().send().await.unwrap();
+    assert_eq!(
+        missing.headers()["www-authenticate"],
+        "Bearer realm=\"rotunda\""
+    );
+    problem(keys(), 401, "missing-key").await;
+    problem(
+        keys().header("authorization", "Basic eDp5"),
+        401,
+        "missing-key",
+    )
+    .await;
+    problem(keys().bearer_auth("rk_live_nonsense"), 401, "unknown-key").await;
+    let foreign = house.key("other", "operator.owner").await;
+    problem(keys().bearer_auth(&foreign), 401, "unknown-key").await;
+    let app = house.key("demo", "machine.app").await;
+    problem(keys().bearer_auth(&app), 403, "not-allowed").await;
+    let auditor = house.key("demo", "operator.auditor").await;
+    assert_eq!(
+        keys().bearer_auth(&auditor).send().await.unwrap().status(),
+        StatusCode::OK
+    );
+
+    // Revoked, it opens nothing a second later.
+    let owner = house.key("demo", "operator.owner").await;
+    let list: Value = keys()
+        .bearer_auth(&owner)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let data = list["data"].as_array().unwrap();
+    let id = data
+        .iter()
+        .find(|key| key["role"] == "operator.auditor")
+        .unwrap()["id"]
+        .as_str()
+        .unwrap();
+    let revoke = |id: &str| {
+        house
+            .ask(Method::POST, &format!("/v1/keys/{id}/revocation"))
+            .bearer_auth(&owner)
+    };
+    let revoked: Value = revoke(id).send().await.unwrap().json().await.unwrap();
+    let again: Value = revoke(id).send().await.unwrap().json().await.unwrap();
+    assert_eq!(revoked, again);
+    assert!(revoked["revoked_at"].as_str().unwrap().ends_with('Z'));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    problem(keys().bearer_auth(&auditor), 401, "unknown-key").await;
+
+    // Another mall's key id looks like one that nobody has; a malformed one is told.
+    let mut others = house
+        .client
+        .get(format!("http://{}/v1/keys", house.address))
+        .header("host", "other.localhost")
+        .bearer_auth(&foreign)
+        .send()
+        .await
+        .unwrap()
+        .json::<Value>()
+        .await
+        .unwrap();
+    let foreign_id = others["data"][0]["id"].take();
+    let foreign_id = foreign_id.as_str().unwrap();
+    let mut one = problem(revoke(foreign_id), 404, "unknown-key-id").await;
+    let mut two = problem(
+        revoke("key_00000000000000000000000000"),
+        404,
+        "unknown-key-id",
+    )
+    .await;
+    for body in [&mut one, &mut two] {
+        body["request_id"].take();
+        body["instance"].take();
+    }
+    assert_eq!(one, two);
+    let bad = problem(revoke("nonsense"), 400, "invalid-parameter").await;
+    assert_eq!(bad["param"], "key_id");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_made_once_and_its_secret_told_once() {
+    let house = House::open().await;
+    let owner = house.key("demo", "operator.owner").await;
+    let make = |key: &'static str, label: &'static str| {
+        house
+            .ask(Method::POST, "/v1/keys")
+            .bearer_auth(&owner)
+            .header("idempotency-key", key)
+            .json(&json!({"label": label, "role": "machine.erp"}))
+    };
+    let first = make("one", "till 3").send().await.unwrap();
+    assert_eq!(first.status(), StatusCode::CREATED);
+    let made: Value = first.json().await.unwrap();
+    let secret = made["secret"].as_str().unwrap();
+    assert!(secret.starts_with("rk_live_"));
+    assert!(secret.ends_with(made["last_four"].as_str().unwrap()));
+
+    let again = make("one", "till 3").send().await.unwrap();
+    assert_eq!(again.headers()["idempotent-replayed"], "true");
+    let again = problem(make("one", "till 3"), 409, "key-already-created").await;
+    let detail = again["detail"].as_str().unwrap();
+    assert!(detail.contains(made["id"].as_str().unwrap()));
+    problem(make("one", "till 4"), 422, "idempotency-key-reused").await;
+
+    // The secret is nowhere in the tables.
+    let tenant = house.app.db.tenant_of_slug("demo").await.unwrap().unwrap();
+    let mut admin = PgConnection::connect(&format!("{}/{}", server(), house.database))
+        .await
+        .unwrap();
+    let schema = rotunda::db::tenants::Schema::of(tenant.id);
+    let kept = sqlx::AssertSqlSafe(format!(
+        "select coalesce(string_agg(body, ''), '') from {schema}.idempotency_key"
+    ));
+    let kept: String = sqlx::query_scalar(kept)
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
+    assert!(kept.contains("key-already-created") && !kept.contains("rk_live_"));
+
+    // A refusal is remembered, word for word, and its transaction left nothing behind.
+    let odd = |key: &'static str, role: &'static str| {
+        house
+            .ask(Method::POST, "/v1/keys")
+            .bearer_auth(&owner)
+            .header("idempotency-key", key)
+            .json(&json!({"label": "x", "role": role}))
+    };
+    for role in [
+        "member",
+        "system",
+        "anonymous",
+        "platform.admin",
+        "machine.king",
+    ] {
+        problem(odd("two", role), 409, "unsuitable-role").await;
+    }
+    problem(odd("three", "merchant.cashier"), 409, "merchant-missing").await;
+
+    // Pages and their cursors.
+    for number in 0..4 {
+        let body = json!({"label": format!("k{number}"), "role": "machine.erp"});
+        let key = format!("page-{number}");
+        let sent = house
+            .ask(Method::POST, "/v1/keys")
+            .bearer_auth(&owner)
+            .header("idempotency-key", key)
+            .json(&body);
+        assert_eq!(sent.send().await.unwrap().status(), StatusCode::CREATED);
+    }
+    let mut seen = Vec::new();
+    let mut path = "/v1/keys?limit=2".to_owned();
+    loop {
+        let page = house.ask(Method::GET, &path).bearer_auth(&owner);
+        let page: Value = page.send().await.unwrap().json().await.unwrap();
+        assert_eq!(page["object"], "list");
+        for key in page["data"].as_array().unwrap() {
+            seen.push(key["id"].as_str().unwrap().to_owned());
+            assert!(key.get("secret").is_none());
+        }
+        match page.get("next_cursor").and_then(Value::as_str) {
+            Some(cursor) => path = format!("/v1/keys?limit=2&cursor={cursor}"),
+            None => break assert_eq!(page["has_more"], false),
+        }
+    }
+    assert_eq!(seen.len(), 6);
+    assert!(
+        seen.windows(2).all(|pair| pair[0] > pair[1]),
+        "newest first"
+    );
+    let bent = house.ask(Method::GET, "/v1/keys?cursor=00ff00ff00ff00ff00");
+    problem(bent.bearer_auth(&owner), 400, "invalid-cursor").await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_named_by_place() {
+    let house = House::open().await;
+    let owner = house.key("demo", "operator.owner").await;
+    let post = || {
+        house
+            .ask(Method::POST, "/v1/keys")
+            .bearer_auth(&owner)
+            .header("idempotency-key", "x")
+    };
+    let json = "application/json";
+    problem(post(), 415, "unsupported-media-type").await;
+    let text = post().header("content-type", "text/plain").body("{}");
+    problem(text, 415, "unsupported-media-type").await;
+    let broken = post().header("content-type", json).body("{\"label\": oops");
+    let said = problem(broken, 400, "invalid-json").await;
+    assert!(said["detail"].as_str().unwrap().contains("line 1, column"));
+    problem(post().header("content-type", json), 400, "invalid-json").await;
+    let body = json!({"label": "a\u{0}b", "rol": 1, "merchant_id": null});
+    let said = problem(post().json(&body), 400, "invalid-body").await;
+    let places: Vec<_> = said["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fault| {
+            (
+                fault["pointer"].as_str().unwrap(),
+                fault["code"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("/role", "missing"),
+            ("/label", "wrong-form"),
+            ("/merchant_id", "wrong-type"),
+            ("/rol", "unknown-member"),
+        ]
+    );
+    let get = |query: &str| {
+        house
+            .ask(Method::GET, &format!("/v1/keys?{query}"))
+            .bearer_auth(&owner)
+    };
+    let said = problem(get("limit=0"), 400, "invalid-parameter").await;
+    assert_eq!(said["param"], "limit");
+    assert_eq!(
+        said["detail"],
+        "limit must be a whole number from 1 to 100."
+    );
+    let said = problem(get("limt=1"), 400, "unknown-parameter").await;
+    assert_eq!(said["param"], "limt");
+    problem(get("limit=1&limit=2"), 400, "repeated-parameter").await;
+    let unkeyed = house
+        .ask(Method::POST, "/v1/keys")
+        .bearer_auth(&owner)
+        .json(&json!({}));
+    problem(unkeyed, 400, "idempotency-key-missing").await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_giant_body_is_refused_unread_and_a_get_needs_no_length() {
+    let house = House::open().await;
+    let owner = house.key("demo", "operator.owner").await;
+
+    // Announced: the answer is there before a byte of the body was sent.
+    let mut raw = TcpStream::connect(house.address).await.unwrap();
+    raw.write_all(
+        b"POST /v1/keys HTTP/1.1\r\nhost: demo.localhost\r\ncontent-type: application/json\r\n\
+          content-length: 314572800\r\n\r\n",
+    )
+    .await
+    .unwrap();
+    let mut answer = vec![0; 12];
+    raw.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 413");
+
+    // Chunked: a client that goes on sending 300 MB still reads its answer.
+    let before = memory();
+    let chunks = (0..300).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1 << 20]));
+    let sent = house
+        .ask(Method::POST, "/v1/keys")
+        .bearer_auth(&owner)
+        .header("idempotency-key", "giant")
+        .header("content-type", "application/json")
+        .body(reqwest::Body::wrap_stream(stream::iter(chunks)));
+    problem(sent, 413, "body-too-large").await;
+    let grown = memory().saturating_sub(before);
+    assert!(grown < 40 << 20, "grew by {grown} bytes, client included");
+
+    let mut raw = TcpStream::connect(house.address).await.unwrap();
+    let head = format!(
+        "GET /v1/keys HTTP/1.1\r\nhost: demo.localhost:80\r\nauthorization: bearer {owner}\r\n\r\n"
+    );
+    raw.write_all(head.as_bytes()).await.unwrap();
+    raw.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 200");
+    house.close().await;
+}
+
+/// Resident memory of this process in bytes.
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kilobytes * 1024
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_heads_are_cut_off_and_others_do_not_notice() {
+    let house = House::open().await;
+    let begun = Instant::now();
+    let mut slow = Vec::new();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(house.address).await.unwrap();
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nx-slow: ")
+            .await
+            .unwrap();
+        slow.push(stream);
+    }
+    let quick = Instant::now();
+    let alive = house.ask(Method::GET, "/healthz").send().await.unwrap();
+    assert_eq!(alive.status(), StatusCode::OK);
+    assert!(quick.elapsed() < Duration::from_secs(1));
+    for mut stream in slow {
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(15), stream.read_to_end(&mut rest));
+        let _ = ended.await.expect("the connection was not cut off");
+    }
+    assert!(begun.elapsed() > Duration::from_secs(9));
+
+    let mut large = TcpStream::connect(house.address).await.unwrap();
+    let head = format!("GET / HTTP/1.1\r\nx-large: {}\r\n\r\n", "x".repeat(100_000));
+    let _ = large.write_all(head.as_bytes()).await;
+    let mut answer = vec![0; 12];
+    large.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 431");
+
+    let mut hostless = TcpStream::connect(house.address).await.unwrap();
+    hostless
+        .write_all(b"GET /v1/keys HTTP/1.0\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    hostless.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.0 400") && answer.contains("host-missing"));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes half a minute"]
+async fn a_body_that_dawdles_is_answered_408() {
+    let house = House::open().await;
+    let owner = house.key("demo", "operator.owner").await;
+    let mut raw = TcpStream::connect(house.address).await.unwrap();
+    let head = format!(
+        "POST /v1/keys HTTP/1.1\r\nhost: demo.localhost\r\nauthorization: Bearer {owner}\r\n\
+         idempotency-key: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
+    );
+    raw.write_all(head.as_bytes()).await.unwrap();
+    let begun = Instant::now();
+    let (mut read, mut write) = raw.into_split();
+    let drip = tokio::spawn(async move {
+        while write.write_all(b" ").await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let mut answer = vec![0; 12];
+    read.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 408");
+    assert!((29..35).contains(&begun.elapsed().as_secs()));
+    drip.abort();
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_describes_itself() {
+    let house = House::open().await;
+    let get = |path: &str| house.ask(Method::GET, path).send();
+    assert_eq!(get("/readyz").await.unwrap().status(), StatusCode::OK);
+    let version: Value = get("/version").await.unwrap().json().await.unwrap();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    let head = house.ask(Method::HEAD, "/healthz").send().await.unwrap();
+    assert_eq!(head.status(), StatusCode::OK);
+
+    let document: Value = get("/openapi.json").await.unwrap().json().await.unwrap();
+    let input = &document["components"]["schemas"]["CreateKeyIn"];
+    assert_eq!(input["additionalProperties"], false);
+    let answers = &document["paths"]["/v1/keys"]["post"]["responses"];
+    for status in [
+        "201", "400", "401", "403", "409", "413", "415", "422", "503",
+    ] {
+        assert!(answers.get(status).is_some(), "{status}");
+    }
+    let docs = get("/docs").await.unwrap();
+    let policy = docs.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("connect-src 'self'"));
+    let page = docs.text().await.unwrap();
+    assert!(page.contains("SwaggerUIBundle") && page.contains("Problem503"));
+    let small = house
+        .ask(Method::GET, "/docs")
+        .header("accept-encoding", "gzip");
+    let small = small.send().await.unwrap();
+    assert_eq!(small.headers()["content-encoding"], "gzip");
+    assert!(small.bytes().await.unwrap().len() < 600_000);
+
+    let figures = get("/metrics").await.unwrap().text().await.unwrap();
+    assert!(figures.contains("rotunda_http_requests_total{method=\"GET\",route=\"other\""));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_database_a_server_says_come_back() {
+    let app = App::open(config("postgres://nobody@127.0.0.1:1/none"))
+        .await
+        .unwrap();
+    let (address, stop, served) = serve(&app, api::endpoint(&app)).await;
+    let client = Client::builder().no_proxy().build().unwrap();
+    let get = |path: &str| {
+        client
+            .get(format!("http://{address}{path}"))
+            .header("host", "demo.localhost")
+    };
+    problem(get("/v1/keys"), 503, "database-unavailable").await;
+    problem(get("/readyz"), 503, "not-ready").await;
+    assert_eq!(
+        get("/healthz").send().await.unwrap().status(),
+        StatusCode::OK
+    );
+    stop.send(()).unwrap();
+    served.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_finishes_what_is_under_way_and_a_panic_is_a_problem() {
+    let app = App::open(config("postgres://nobody@127.0.0.1:1/none"))
+        .await
+        .unwrap();
+    let inner = make(|request| async move {
+        assert!(request.uri().path() != "/panic", "planted");
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        Ok::<_, poem::Error>(Response::builder().body("done"))
+    });
+    let endpoint = Porch::new(app.clone(), Contract::default(), inner);
+    let (address, stop, served) = serve(&app, endpoint).await;
+    let client = Client::builder().no_proxy().build().unwrap();
+    let get = |path: &str| client.get(format!("http://{address}{path}"));
+    problem(get("/panic"), 500, "internal-error").await;
+
+    let under_way = tokio::spawn(get("/").send());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    stop.send(()).unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(app.ready().await.is_err());
+    assert!(get("/").send().await.is_err(), "nobody listens any more");
+    let answer = under_way.await.unwrap().unwrap();
+    assert_eq!(answer.text().await.unwrap(), "done");
+    served.await.unwrap();
+}
