@@ -13,4 +13,9 @@ pub mod ledger;
 // 4  rooms: what a mall does
 pub mod members;
 pub mod merchants;
+pub mod reports;
 pub mod settlement;
+// 5a porch: what every door holds
+pub mod app;
+// 6  roof: the command line
+pub mod cli;
