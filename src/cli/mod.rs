@@ -4,11 +4,14 @@
 //! To add a command: a file of its own with its arguments and a function `run`, a variant of
 //! [`Command`], and an arm in [`run`].
 
+mod books;
 mod exit;
 pub mod import;
 mod key;
 mod output;
 mod serve;
+mod settle;
+mod table;
 pub mod tenant;
 
 use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -96,6 +99,12 @@ enum Command {
     /// Make malls from manifests; list, show, suspend and resume them
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    /// Settle a month between merchants
+    #[command(subcommand)]
+    Settle(settle::SettleCommand),
+    /// Prove the books
+    #[command(subcommand)]
+    Books(books::BooksCommand),
     /// Load what happened elsewhere
     #[command(subcommand)]
     Import(import::Command),
@@ -169,6 +178,8 @@ async fn run(command: Command, config: Config, output: Output) -> Result<(), Fai
         Command::Serve { .. } => serve::run(&app, output).await,
         Command::Migrate => migrate(&app, output).await,
         Command::Tenant(command) => tenant::run(&app, command, output).await,
+        Command::Settle(command) => settle::run(&app, command, output).await,
+        Command::Books(command) => books::run(&app, command, output).await,
         Command::Import(command) => import::run(&app, command, output).await,
         Command::Key(command) => key::run(&app, command, output).await,
         // These two were done before, without an application.

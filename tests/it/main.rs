@@ -8,5 +8,7 @@
 mod manifests;
 mod members;
 mod merchants;
+mod proof;
+mod settlement;
 mod support;
 mod tenants;
