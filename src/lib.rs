@@ -6,11 +6,26 @@
 pub mod kernel;
 // 1  lock: who may do what
 pub mod authz;
-// 2  pipes: the database
+// 2  pipes: the database, settings, logs and figures
+pub mod config;
 pub mod db;
+pub mod telemetry;
 // 3  cellar: what every room stands on
 pub mod ledger;
+pub mod queue;
 // 4  rooms: what a mall does
+pub mod earning;
+pub mod identity;
 pub mod members;
 pub mod merchants;
 pub mod redemption;
+pub mod settlement;
+pub mod tenancy;
+// 5a porch: what every door holds, who is knocking
+pub mod app;
+pub mod http;
+// 5b doors: three ways in
+pub mod api;
+pub mod jobs;
+// 6  roof: the command line
+pub mod cli;

@@ -1,3 +1,7 @@
 //! The program `rotunda`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rotunda::cli::main()
+}

@@ -35,7 +35,7 @@ create table idempotency_key (
     constraint idempotency_key_pkey primary key (scope, key)
 );
 
--- queue: work for after the commit; the relay empties it.
+-- queue: work for after the commit; the relay hands it over, old rows are taken away.
 create table outbox (
     job_id uuid not null,
     name text not null,
@@ -210,18 +210,17 @@ create table deficit (
 );
 create index deficit_open_idx on deficit (member_id, created_at, deficit_id) where remaining > 0;
 
--- earning: receipts. Amounts in minor units of the mall's currency.
+-- earning: receipts. Amounts in minor units of the mall's currency. A purchase's lot has its id.
 create table purchase (
     purchase_id uuid not null,
     store_id uuid not null,
     merchant_id uuid not null,
     receipt_number text not null,
     member_id uuid,
-    journal_id uuid,
-    lot_id uuid,
     total bigint not null,
     paid_by_points bigint not null,
     points bigint not null,
+    balance_after bigint,
     refunded bigint not null,
     clawed bigint not null,
     lines jsonb not null,
@@ -247,6 +246,7 @@ create table refund (
     points_taken bigint not null,
     points_owed bigint not null,
     points_given_back bigint not null,
+    balance_after bigint,
     fingerprint bytea not null,
     occurred_at timestamptz not null,
     recorded_at timestamptz not null,
@@ -381,7 +381,7 @@ begin
     execute format('revoke insert on _sqlx_migrations from %I', mall);
     execute format('grant update (revoked_at) on api_key to %I', mall);
     execute format('grant update (status, body) on idempotency_key to %I', mall);
-    execute format('grant update (relayed_at) on outbox to %I', mall);
+    execute format('grant delete, update (relayed_at) on outbox to %I', mall);
     execute format('grant update (names, trade, earns, spends, status, changed_at) on merchant to %I', mall);
     execute format('grant update (names, earns, spends, status, changed_at) on store to %I', mall);
     execute format('grant update on book to %I', mall);

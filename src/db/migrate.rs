@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use graphile_worker::WorkerUtils;
 use sqlx::{
     AssertSqlSafe,
     migrate::{MigrateError, Migrator},
+    postgres::PgPoolOptions,
 };
 
 use super::{
@@ -17,6 +19,33 @@ use crate::kernel::ids::TenantId;
 static PLATFORM: Migrator = sqlx::migrate!("migrations/platform");
 static TENANT: Migrator = sqlx::migrate!("migrations/tenant");
 
+/// The schema in which `graphile_worker` keeps its tables.
+pub(crate) const JOBS: &str = "jobs";
+
+/// What a schema `jobs` says of itself when its tables and our grants on them are complete; 22 is
+/// the newest migration of the version of `graphile_worker` that `Cargo.toml` pins.
+const JOBS_READY: &str = "graphile_worker 22 for rotunda_app";
+
+/// The login may read and write the queue's rows and owns none of its tables. Each of them has row
+/// level security without a policy, which refuses everybody but the owner; hence the policies.
+const JOBS_GRANTS: &str = "\
+    grant usage on schema jobs to rotunda_app; \
+    grant select on all tables in schema jobs to rotunda_app; \
+    do $$ \
+    declare private regclass; \
+    begin \
+      for private in \
+        select oid from pg_class \
+        where relnamespace = 'jobs'::regnamespace and relkind = 'r' \
+          and starts_with(relname, '_private_') \
+      loop \
+        execute format('grant insert, update, delete on %s to rotunda_app', private); \
+        execute format('drop policy if exists rotunda_app on %s', private); \
+        execute format('create policy rotunda_app on %s to rotunda_app \
+                        using (true) with check (true)', private); \
+      end loop; \
+    end $$; ";
+
 /// How often a set-up that another process is doing too is tried again.
 const TRIES: u32 = 5;
 
@@ -28,7 +57,7 @@ pub struct Migrated {
 }
 
 impl Db {
-    /// Makes login role and registry where they are missing; cheap where they are there.
+    /// Makes login role, registry and queue where they are missing; cheap where they are there.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; [`Error::Other`] where the admin login may not create roles.
@@ -80,7 +109,7 @@ impl Db {
         run(&TENANT, &mut admin).await
     }
 
-    /// Whether login role and registry are there, on this program's version.
+    /// Whether login role, registry and queue are there, on this program's version.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -100,7 +129,12 @@ impl Db {
         )
         .fetch_one(&mut admin)
         .await?;
-        Ok(role && there == Some(newest))
+        let jobs: Option<String> =
+            sqlx::query_scalar("select obj_description(to_regnamespace($1)::oid, 'pg_namespace')")
+                .bind(JOBS)
+                .fetch_one(&mut admin)
+                .await?;
+        Ok(role && there == Some(newest) && jobs.as_deref() == Some(JOBS_READY))
     }
 
     async fn set_up(&self) -> Result<(), Error> {
@@ -124,7 +158,28 @@ impl Db {
         .execute(&mut admin)
         .await?;
         let mut platform = self.admin_connection(Some("platform")).await?;
-        run(&PLATFORM, &mut platform).await
+        run(&PLATFORM, &mut platform).await?;
+        self.set_up_jobs().await
+    }
+
+    /// Brings the queue's tables to the version that the worker expects, as their owner: a worker
+    /// that finds them complete only reads, so the login needs no right to create anything.
+    async fn set_up_jobs(&self) -> Result<(), Error> {
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .connect_with(self.admin.clone().options([("search_path", "pg_catalog")]))
+            .await?;
+        WorkerUtils::new(&pool, JOBS)
+            .migrate()
+            .await
+            .map_err(|error| Error::Other(sqlx::Error::Configuration(Box::new(error))))?;
+        sqlx::raw_sql(AssertSqlSafe(format!(
+            "{JOBS_GRANTS} comment on schema {JOBS} is '{JOBS_READY}'"
+        )))
+        .execute(&pool)
+        .await?;
+        pool.close().await;
+        Ok(())
     }
 }
 

@@ -19,21 +19,28 @@ pub mod replay;
 pub mod tenants;
 pub mod tx;
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
-use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+use sqlx::{
+    ConnectOptions, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
 use crate::kernel::{ids::Entropy, page::hex, time::Clock};
 pub use error::Error;
 use locator::Locator;
 
+/// Connections that the queue has for itself: one listens, the others fetch, finish and relay.
+const JOB_CONNECTIONS: u32 = 4;
+
 /// The database, for everybody who holds a grant. Cheap to clone.
 #[derive(Clone)]
 pub struct Db {
     locator: Locator,
+    jobs: PgPool,
     admin: PgConnectOptions,
     app_password: String,
     clock: Clock,
@@ -63,9 +70,14 @@ impl Db {
             .username("rotunda_app")
             .password(&app_password)
             .application_name("rotunda");
+        let jobs = PgPoolOptions::new()
+            .max_connections(JOB_CONNECTIONS)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_lazy_with(login.clone().application_name("rotunda-jobs"));
         let locator = Locator::single(login, connections);
         Ok(Self {
             locator,
+            jobs,
             admin,
             app_password,
             clock,
@@ -86,7 +98,14 @@ impl Db {
 
     /// Ends every connection after the work under way.
     pub async fn close(&self) {
+        self.jobs.close().await;
         self.locator.close().await;
+    }
+
+    /// The few connections for schema `jobs`, without any mall's role; only `queue` calls this.
+    /// They are apart so that neither requests nor jobs wait for each other's connections.
+    pub(crate) fn jobs(&self) -> &PgPool {
+        &self.jobs
     }
 
     /// The clock by which transactions are dated.

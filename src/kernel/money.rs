@@ -167,6 +167,9 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// One to one.
+    pub const ONE: Self = Self { num: 1, den: 1 };
+
     /// Checks that neither part is below zero and that `den` is above it.
     ///
     /// # Errors

@@ -198,8 +198,8 @@ impl Books {
             .max(0)
     }
 
-    /// A member is granted points by the merchant of the event's place. What she owes is filled
-    /// from them first.
+    /// A member is granted points by the merchant of the event's place, as one lot with the bits
+    /// of the event's source as its id. What she owes is filled from them first.
     ///
     /// # Errors
     /// [`LedgerError::Amount`], [`LedgerError::Missing`].
@@ -215,7 +215,7 @@ impl Books {
         self.lapse(event.member, event.occurred_at)?;
         let mut draft = self.start(event)?;
         let lot = Lot {
-            id: self.new_id(),
+            id: LotId::from_uuid(event.source),
             member: event.member,
             merchant,
             store,

@@ -38,21 +38,22 @@ impl Books {
 
     /// Points that paid come back from the merchant of the event's place, the last used first,
     /// into their lots and at their recorded value; a lot that lapsed meanwhile lives on until
-    /// `grace`. Gives back at most what is left of the draws, and says how much that was.
+    /// `grace`. Gives back at most what is left of the draws, says how much that was and counts it in
+    /// `drawn`.
     ///
     /// # Errors
     /// [`LedgerError::Amount`], [`LedgerError::Missing`].
     pub fn give_back(
         &mut self,
         event: &Event,
-        drawn: &[Drawn],
+        drawn: &mut [Drawn],
         points: i64,
         grace: Instant,
     ) -> Result<(Posted, i64), LedgerError> {
         let (by, _) = event.place.ok_or(LedgerError::Missing("place"))?;
         let mut draft = self.start(event)?;
         let mut left = points;
-        for past in drawn.iter().rev() {
+        for past in drawn.iter_mut().rev() {
             let part = left.min(sub(past.draw.points, past.returned)?);
             if part <= 0 {
                 continue;
@@ -70,6 +71,8 @@ impl Books {
                 ..past.draw
             };
             self.transfer(&mut draft, from, Account::Wallet(event.member), back)?;
+            past.returned = add(past.returned, part)?;
+            past.value_returned = add(past.value_returned, value)?;
             left = sub(left, part)?;
         }
         self.fill_debt(&mut draft)?;

@@ -236,6 +236,14 @@ pub async fn by_phones(
     store::by_phones(tx, phones).await
 }
 
+/// How many members the mall has.
+///
+/// # Errors
+/// [`db::error::Error::Unavailable`].
+pub async fn count(tx: &mut ReadTx) -> Result<i64, db::error::Error> {
+    store::count(tx).await
+}
+
 /// The members of these cards, each of which becomes a member now where it was none. Doing it
 /// again changes nothing.
 ///

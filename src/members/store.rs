@@ -205,3 +205,11 @@ pub(super) async fn insert_cards(
     .await?;
     Ok(enrolled)
 }
+
+/// How many members there are.
+pub(super) async fn count(tx: &mut ReadTx) -> Result<i64, Error> {
+    let counted = sqlx::query_scalar!(r#"select count(1) as "count!" from member"#)
+        .fetch_one(tx.conn())
+        .await?;
+    Ok(counted)
+}

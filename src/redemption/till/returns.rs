@@ -18,7 +18,6 @@ use crate::{
     ledger::{
         self, Drawn, LedgerError,
         books::{Books, Posted},
-        lots::value_of_return,
         transfer::{Event, Kind},
     },
 };
@@ -191,8 +190,9 @@ impl Returns {
             occurred_at: wanted.occurred_at,
             reverses: Some(spent.paid.journal),
         };
-        let (posted, points) = books.give_back(&event, &spent.drawn, points, wanted.grace)?;
-        spent.note(points)?;
+        let (posted, points) = books.give_back(&event, &mut spent.drawn, points, wanted.grace)?;
+        spent.paid.returned = spent.paid.returned.saturating_add(points);
+        spent.changed = true;
         Ok(GivenBack {
             posted: Some(posted),
             points,
@@ -215,31 +215,6 @@ impl Returns {
         }
         store::set_returned(tx, &changed).await
     }
-}
-
-impl Spent {
-    /// Notes what the books gave back, so that a second return in the same transaction goes on
-    /// from there.
-    fn note(&mut self, points: i64) -> Result<(), AmountError> {
-        let mut left = points;
-        for past in self.drawn.iter_mut().rev() {
-            let part = left.min(subtract(past.draw.points, past.returned)?);
-            if part <= 0 {
-                continue;
-            }
-            let value = value_of_return(&past.draw, past.returned, past.value_returned, part)?;
-            past.returned = sum(past.returned, part)?;
-            past.value_returned = sum(past.value_returned, value)?;
-            left = subtract(left, part)?;
-        }
-        self.paid.returned = sum(self.paid.returned, points)?;
-        self.changed = true;
-        Ok(())
-    }
-}
-
-fn sum(one: i64, two: i64) -> Result<i64, AmountError> {
-    one.checked_add(two).ok_or(AmountError::Overflow)
 }
 
 fn subtract(one: i64, two: i64) -> Result<i64, AmountError> {

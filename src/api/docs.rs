@@ -1,0 +1,75 @@
+//! The API's description and a reader for it, both from this server alone.
+
+use std::{io::Write, sync::Arc};
+
+use flate2::{Compression, write::GzEncoder};
+use poem::{
+    Request, Response, Route,
+    endpoint::make_sync,
+    get,
+    http::{HeaderName, header},
+};
+
+/// The reader is one page with its script and style inside, so that it may load nothing else.
+const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+                      img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; \
+                      base-uri 'none'; form-action 'none'";
+
+static VARY: HeaderName = header::VARY;
+
+/// The reader's page, plain and compressed.
+pub struct Page {
+    plain: Arc<str>,
+    small: Arc<[u8]>,
+}
+
+/// The reader for the document as it is published, from the reader for the raw one.
+pub fn page(html: &str, raw: &str, published: &str) -> Page {
+    let html = html
+        .replace(raw, published.trim_end())
+        .replace("<title>Swagger UI</title>", "<title>Rotunda API</title>")
+        .replace(
+            "<html charset=\"UTF-8\">",
+            "<!doctype html>\n<html lang=\"en\">",
+        );
+    let mut small = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing to memory does not fail; where it did, the page would go out plain.
+    let written = small
+        .write_all(html.as_bytes())
+        .and_then(|()| small.finish());
+    Page {
+        small: Arc::from(written.unwrap_or_default()),
+        plain: Arc::from(html),
+    }
+}
+
+/// `/openapi.json` and `/docs`, added to `route`.
+pub fn routes(route: Route, page: Page, document: Arc<str>) -> Route {
+    let document = make_sync(move |_| {
+        Response::builder()
+            .content_type("application/json")
+            .header(header::CACHE_CONTROL, "no-cache")
+            .body(document.to_string())
+    });
+    route.at("/openapi.json", get(document)).at(
+        "/docs",
+        get(make_sync(move |request| show(&page, &request))),
+    )
+}
+
+fn show(page: &Page, request: &Request) -> Response {
+    let accepted = request.header("accept-encoding").unwrap_or_default();
+    let small = accepted.contains("gzip") && !page.small.is_empty();
+    let response = Response::builder()
+        .content_type("text/html; charset=utf-8")
+        .header(header::CONTENT_SECURITY_POLICY, POLICY)
+        .header(header::CACHE_CONTROL, "no-cache")
+        .header(VARY.clone(), "accept-encoding");
+    if small {
+        response
+            .header(header::CONTENT_ENCODING, "gzip")
+            .body(page.small.to_vec())
+    } else {
+        response.body(page.plain.to_string())
+    }
+}

@@ -1,0 +1,55 @@
+//! The door for machines: `/v1`, its description and the reader for it.
+//!
+//! Operations stand in files by audience. To add one: write it in its file, add the file's struct
+//! to [`Operations`], and look at the document's difference.
+
+mod docs;
+mod document;
+mod operator;
+
+use std::sync::Arc;
+
+use poem::{Endpoint, EndpointExt, Response, Route};
+use poem_openapi::{LicenseObject, OpenApiService, Tags};
+
+use crate::{
+    app::App,
+    http::{contract::Contract, health, porch::Porch},
+};
+
+/// Everything that `/v1` can do, by audience.
+type Operations = operator::Operator;
+
+/// Whom an operation is for.
+#[derive(Debug, Tags)]
+enum Group {
+    /// For the mall's operator.
+    Operator,
+}
+
+fn service() -> OpenApiService<Operations, ()> {
+    OpenApiService::new(operator::Operator, "Rotunda", health::VERSION)
+        .description(document::ABOUT)
+        .license(LicenseObject::new("Apache-2.0").identifier("Apache-2.0"))
+        .server("/")
+}
+
+/// The API's description as it is published: OpenAPI 3.0 in JSON, ending in a line break.
+pub fn document() -> String {
+    let mut text =
+        serde_json::to_string_pretty(&document::finished(&service().spec())).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Everything that a server answers, with the porch around it.
+pub fn endpoint(app: &App) -> impl Endpoint<Output = Response> + 'static {
+    let service = service();
+    let (raw, text) = (service.spec(), document());
+    let contract = Contract::new(&document::finished(&raw));
+    let reader = docs::page(&service.swagger_ui_html(), &raw, &text);
+    let route = Route::new().nest_no_strip("/v1", service);
+    let route = docs::routes(route, reader, Arc::from(text));
+    let route = health::routes(app, route);
+    Porch::new(app.clone(), contract, route.map_to_response())
+}

@@ -1,0 +1,307 @@
+//! What every door holds: built once, cloned into each.
+
+pub mod mall;
+
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use moka::future::Cache;
+use secrecy::SecretString;
+use thiserror::Error;
+use tokio::sync::Mutex;
+
+use crate::{
+    authz::{
+        action::{Authenticate, ReadProgramme},
+        actor::Principal,
+        grant::Grant,
+        policy::{Denied, Policy, PolicyError},
+    },
+    config::Config,
+    db::{
+        Db,
+        embedded::{Cluster, EmbeddedError},
+        error::Error as DbError,
+        tenants::Tenant,
+    },
+    identity::{self, IdentityError},
+    kernel::{
+        ids::{Entropy, TenantId},
+        page::CursorKey,
+        time::Clock,
+    },
+    queue::Bell,
+    telemetry::{Metrics, TelemetryError},
+    tenancy,
+};
+pub use mall::Mall;
+
+/// How long something read from the registry or of a key is believed: what is suspended or revoked
+/// stops within a second.
+const BELIEVED: Duration = Duration::from_millis(900);
+
+/// The most hosts and the most keys that are remembered.
+const REMEMBERED: u64 = 10_000;
+
+/// Why the application cannot start.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The private cluster.
+    #[error(transparent)]
+    Cluster(#[from] EmbeddedError),
+    /// The database.
+    #[error("the database cannot be used")]
+    Db(#[from] DbError),
+    /// The policy.
+    #[error("the policy cannot be used")]
+    Policy(#[from] PolicyError),
+    /// The figures.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+}
+
+/// Why a mall cannot be worked with.
+#[derive(Debug, Error)]
+pub enum MallError {
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The policy does not let the house read it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// There is none.
+    #[error("there is no mall {0}: `rotunda tenant list` shows which there are")]
+    Unknown(String),
+    /// Its programme cannot be read.
+    #[error("the mall's programme cannot be read: {0}")]
+    Programme(String),
+}
+
+/// The application. A clone is the same application.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// What an [`App`] holds.
+pub struct Inner {
+    /// The database.
+    pub db: Db,
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where randomness comes from.
+    pub entropy: Entropy,
+    /// The settings.
+    pub config: Config,
+    /// The figures.
+    pub metrics: Metrics,
+    cursors: CursorKey,
+    tenants: Cache<String, Option<Arc<Tenant>>>,
+    principals: Cache<(TenantId, [u8; 32]), Principal>,
+    migrated: AtomicBool,
+    draining: AtomicBool,
+    answering: Cache<(), ()>,
+    malls: Cache<TenantId, Arc<Mall>>,
+    /// To be rung after a commit that enqueued something.
+    pub bell: Bell,
+    cluster: Mutex<Option<Cluster>>,
+}
+
+impl App {
+    /// The application of these settings, in real time and with real randomness. Starts the
+    /// private cluster where no database is named. Migrates nothing.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open(config: Config) -> Result<Self, OpenError> {
+        Self::open_with(config, Clock::System, Entropy::System).await
+    }
+
+    /// As [`App::open`], with a clock and randomness of the caller's.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open_with(
+        config: Config,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Result<Self, OpenError> {
+        let policy = Arc::new(Policy::embedded().await?);
+        let metrics = Metrics::new()?;
+        let (url, cluster) = database(&config).await?;
+        let db = Db::new(&url, config.connections, clock.clone(), entropy.clone())?;
+        let secret = db.secret_for(b"cursor")?;
+        let cursors = CursorKey::new(secret.as_bytes()).ok_or(DbError::Corrupt("cursor key"))?;
+        Ok(Self(Arc::new(Inner {
+            db,
+            policy,
+            clock,
+            entropy,
+            config,
+            metrics,
+            cursors,
+            tenants: remembering(),
+            principals: remembering(),
+            migrated: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            answering: remembering(),
+            malls: remembering(),
+            bell: Bell::default(),
+            cluster: Mutex::new(cluster),
+        })))
+    }
+
+    /// Ends every connection and gives the private cluster back.
+    ///
+    /// # Errors
+    /// [`OpenError::Cluster`] where the cluster did not stop.
+    pub async fn close(&self) -> Result<(), OpenError> {
+        self.db.close().await;
+        if let Some(cluster) = self.cluster.lock().await.take() {
+            cluster.release().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Deref for App {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("App")
+    }
+}
+
+impl Inner {
+    /// Seals and opens the cursors of lists.
+    pub fn cursor_key(&self) -> &CursorKey {
+        &self.cursors
+    }
+
+    /// The mall that a host means, which may be suspended.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`].
+    pub async fn tenant_of_host(&self, host: &str) -> Result<Option<Arc<Tenant>>, Arc<DbError>> {
+        // A borrowed key first: nearly every request finds its host here.
+        if let Some(found) = self.tenants.get(host).await {
+            return Ok(found);
+        }
+        let asked = async { Ok(self.db.tenant_of_host(host).await?.map(Arc::new)) };
+        self.tenants.try_get_with(host.to_owned(), asked).await
+    }
+
+    /// The mall with its programme, believed for a second.
+    ///
+    /// # Errors
+    /// [`MallError`].
+    pub async fn mall(&self, tenant: &Arc<Tenant>) -> Result<Arc<Mall>, Arc<MallError>> {
+        self.malls
+            .try_get_with(tenant.id, self.read_mall(tenant))
+            .await
+    }
+
+    async fn read_mall(&self, tenant: &Arc<Tenant>) -> Result<Arc<Mall>, MallError> {
+        let grant = self
+            .policy
+            .allow::<ReadProgramme>(&Principal::system(tenant.id))?;
+        let mut tx = self.db.read(&grant).await?;
+        let versions = tenancy::programmes(&mut tx).await?;
+        let mall = Mall::new(Arc::clone(tenant), versions).map_err(MallError::Programme)?;
+        Ok(Arc::new(mall))
+    }
+
+    /// The mall of a short name, with its programme: for the command line.
+    ///
+    /// # Errors
+    /// [`MallError::Unknown`] and what [`Inner::mall`] says.
+    pub async fn mall_of(&self, slug: &str) -> Result<Mall, MallError> {
+        let tenant = self.db.tenant_of_slug(slug).await?;
+        let tenant = tenant.ok_or_else(|| MallError::Unknown(slug.to_owned()))?;
+        self.read_mall(&Arc::new(tenant))
+            .await
+            .map(Arc::unwrap_or_clone)
+    }
+
+    /// Who shows this key to that mall; nobody where the key is not a living one of the mall.
+    ///
+    /// # Errors
+    /// [`IdentityError::UnknownKey`], [`IdentityError::Db`].
+    pub async fn principal_of(
+        &self,
+        grant: &Grant<Authenticate>,
+        tenant: TenantId,
+        presented: &str,
+    ) -> Result<Principal, Arc<IdentityError>> {
+        if !identity::has_form(presented) {
+            return Err(Arc::new(IdentityError::UnknownKey));
+        }
+        let key = (tenant, identity::fingerprint(presented));
+        let asked = async {
+            let mut tx = self.db.read(grant).await?;
+            identity::authenticate(&mut tx, grant, presented).await
+        };
+        self.principals.try_get_with(key, asked).await
+    }
+
+    /// No more requests from now on; `/readyz` says so.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether requests may come: not stopping, the database answers, the tables are those of
+    /// this program.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing.
+    pub async fn ready(&self) -> Result<(), &'static str> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err("This server is stopping.");
+        }
+        self.answering
+            .try_get_with((), self.db.ping())
+            .await
+            .map_err(|_| "The database does not answer.")?;
+        if !self.migrated.load(Ordering::Acquire) {
+            // Once true it stays true: no other program takes tables back.
+            match self.db.platform_is_current().await {
+                Ok(true) => self.migrated.store(true, Ordering::Release),
+                Ok(false) => return Err("The tables are not those of this program."),
+                Err(_) => return Err("The database does not answer."),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The database's owner login, and the private cluster where that is the one.
+async fn database(config: &Config) -> Result<(SecretString, Option<Cluster>), OpenError> {
+    if let Some(url) = &config.database_url {
+        return Ok((url.clone(), None));
+    }
+    let cluster = Cluster::share(&config.data_dir).await?;
+    Ok((SecretString::from(cluster.admin_url()), Some(cluster)))
+}
+
+fn remembering<K, V>() -> Cache<K, V>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(REMEMBERED)
+        .time_to_live(BELIEVED)
+        .build()
+}

@@ -1,0 +1,92 @@
+//! One mall as the doors need it: what the registry says, and its programme read by the rooms.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{
+    db::tenants::Tenant,
+    earning::{self, Version},
+    kernel::money::Currency,
+    redemption,
+    settlement::Terms,
+    tenancy::ProgrammeVersion,
+};
+
+/// A mall with its programme, as every use case of it is called.
+#[derive(Debug, Clone)]
+pub struct Mall {
+    /// What the registry says.
+    pub tenant: Arc<Tenant>,
+    /// The programme in force, as the manifest gave it.
+    pub programme: ProgrammeVersion,
+    /// How points are earned, version by version.
+    pub earning: earning::Setting,
+    /// How points are spent.
+    pub redemption: redemption::Setting,
+    /// How merchants settle.
+    pub settlement: Terms,
+}
+
+impl Mall {
+    /// Reads the programme's versions, the oldest first.
+    ///
+    /// # Errors
+    /// What is wrong, with the section and the key; also where there is no version at all.
+    pub fn new(tenant: Arc<Tenant>, versions: Vec<ProgrammeVersion>) -> Result<Self, String> {
+        let none =
+            || "the mall has no programme yet: `rotunda tenant apply` gives it one".to_owned();
+        let mut read = Vec::with_capacity(versions.len());
+        let mut newest = None;
+        for version in versions {
+            let sections = Sections::read(&version.body, tenant.currency)?;
+            read.push(Version {
+                number: version.version,
+                valid_from: version.valid_from,
+                programme: sections.earning,
+            });
+            newest = Some((version, sections.spending, sections.settlement));
+        }
+        let (programme, terms, settlement) = newest.ok_or_else(none)?;
+        let earning = earning::Setting::new(tenant.zone, read).ok_or_else(none)?;
+        let redemption = redemption::Setting {
+            zone: tenant.zone,
+            terms,
+        };
+        Ok(Self {
+            tenant,
+            programme,
+            earning,
+            redemption,
+            settlement,
+        })
+    }
+
+    /// Checks that every room can read its part of a programme.
+    ///
+    /// # Errors
+    /// What is wrong, with the section and the key.
+    pub fn check(body: &Value, currency: Currency) -> Result<(), String> {
+        Sections::read(body, currency).map(|_| ())
+    }
+}
+
+/// A programme, read by the rooms.
+struct Sections {
+    earning: earning::rules::Programme,
+    spending: redemption::Terms,
+    settlement: Terms,
+}
+
+impl Sections {
+    fn read(body: &Value, currency: Currency) -> Result<Self, String> {
+        let settlement = body.get("settlement").unwrap_or(&Value::Null);
+        let settlement = Terms::parse(settlement, currency).map_err(|error| error.to_string())?;
+        Ok(Self {
+            earning: earning::parse(body, currency, settlement.rate)?,
+            spending: redemption::Terms::parse(body, currency)
+                .map_err(|error| error.to_string())?,
+            settlement,
+        })
+    }
+}

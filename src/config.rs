@@ -1,0 +1,267 @@
+//! Settings: flag, else environment (`ROTUNDA_…`), else file, else default.
+
+use std::{fs, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use thiserror::Error;
+
+/// A setting that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the settings file {path} cannot be read: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("the settings file {path} cannot be understood: {why}")]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Line and reason, without any secret's value.
+        why: String,
+    },
+    /// A value is not of its kind.
+    #[error("{name} is set to {found:?}, but it must be {expected}")]
+    Value {
+        /// The environment variable.
+        name: &'static str,
+        /// What was found.
+        found: String,
+        /// What would do.
+        expected: &'static str,
+    },
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(()),
+        }
+    }
+}
+
+/// The settings of one process.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the private cluster and other files live.
+    pub data_dir: PathBuf,
+    /// The database's owner login; none: the private cluster in `data_dir`.
+    pub database_url: Option<SecretString>,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How the outside reaches this server, such as `https://points.example`, for links.
+    pub base_url: Option<String>,
+    /// How log lines look.
+    pub log: LogFormat,
+    /// The most database connections for requests.
+    pub connections: u32,
+    /// Seconds between "not ready" and the end of listening at a stop, for a load balancer to
+    /// notice.
+    pub drain_seconds: u64,
+}
+
+/// What flags or the file say; everything may be missing.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    /// See [`Config::data_dir`].
+    pub data_dir: Option<PathBuf>,
+    /// See [`Config::database_url`].
+    pub database_url: Option<SecretString>,
+    /// See [`Config::listen`].
+    pub listen: Option<SocketAddr>,
+    /// See [`Config::base_url`].
+    pub base_url: Option<String>,
+    /// See [`Config::log`].
+    pub log: Option<LogFormat>,
+    /// See [`Config::connections`].
+    pub connections: Option<NonZeroU32>,
+    /// See [`Config::drain_seconds`].
+    pub drain_seconds: Option<u64>,
+}
+
+impl Config {
+    /// The settings from flags, environment and file; `env` looks a variable up.
+    ///
+    /// # Errors
+    /// Every [`ConfigError`].
+    pub fn load(
+        flags: Given,
+        file: Option<PathBuf>,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let file = match file.or_else(|| env("ROTUNDA_CONFIG").map(PathBuf::from)) {
+            Some(path) => read_file(path)?,
+            None => Given::default(),
+        };
+        let env = from_env(env)?;
+        let base_url = flags.base_url.or(env.base_url).or(file.base_url);
+        Ok(Self {
+            data_dir: flags
+                .data_dir
+                .or(env.data_dir)
+                .or(file.data_dir)
+                .unwrap_or_else(crate::db::embedded::default_data_dir),
+            database_url: flags
+                .database_url
+                .or(env.database_url)
+                .or(file.database_url),
+            listen: flags
+                .listen
+                .or(env.listen)
+                .or(file.listen)
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            base_url: base_url.map(|url| url.trim_end_matches('/').to_owned()),
+            log: flags.log.or(env.log).or(file.log).unwrap_or_default(),
+            connections: flags
+                .connections
+                .or(env.connections)
+                .or(file.connections)
+                .map_or(10, NonZeroU32::get),
+            drain_seconds: flags
+                .drain_seconds
+                .or(env.drain_seconds)
+                .or(file.drain_seconds)
+                .unwrap_or(0),
+        })
+    }
+}
+
+fn read_file(path: PathBuf) -> Result<Given, ConfigError> {
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(source) => return Err(ConfigError::File { path, source }),
+    };
+    toml::from_str(&text).map_err(|error| {
+        // The message alone: the whole error quotes the line, which may hold a password.
+        let line = error.span().map_or(1, |span| {
+            1 + text
+                .bytes()
+                .take(span.start)
+                .filter(|byte| *byte == b'\n')
+                .count()
+        });
+        let why = format!("line {line}: {}", error.message());
+        ConfigError::Syntax { path, why }
+    })
+}
+
+fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Given, ConfigError> {
+    // An empty variable is one that is not set, as in a compose file with a blank.
+    let get = |name: &str| env(name).filter(|value| !value.is_empty());
+    Ok(Given {
+        data_dir: get("ROTUNDA_DATA_DIR").map(PathBuf::from),
+        database_url: get("ROTUNDA_DATABASE_URL")
+            .or_else(|| get("DATABASE_URL"))
+            .map(SecretString::from),
+        listen: parse(
+            &get,
+            "ROTUNDA_LISTEN",
+            "an address and port, such as 127.0.0.1:8080",
+        )?,
+        base_url: get("ROTUNDA_BASE_URL"),
+        log: parse(&get, "ROTUNDA_LOG_FORMAT", "text or json")?,
+        connections: parse(&get, "ROTUNDA_CONNECTIONS", "a number above zero")?,
+        drain_seconds: parse(&get, "ROTUNDA_DRAIN_SECONDS", "a number of seconds")?,
+    })
+}
+
+fn parse<T: FromStr>(
+    get: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    expected: &'static str,
+) -> Result<Option<T>, ConfigError> {
+    let Some(found) = get(name) else {
+        return Ok(None);
+    };
+    match found.parse() {
+        Ok(value) => Ok(Some(value)),
+        Err(_) => Err(ConfigError::Value {
+            name,
+            found,
+            expected,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(flags: Given, file: Option<&str>, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let path = file.map(|text| {
+            let name = format!("rotunda-config-{}-{}.toml", std::process::id(), text.len());
+            let path = std::env::temp_dir().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        });
+        let loaded = Config::load(flags, path.clone(), |name| {
+            let found = env.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        });
+        if let Some(path) = path {
+            fs::remove_file(path).unwrap();
+        }
+        loaded
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
+        let file = Some("listen = \"127.0.0.1:3\"\nconnections = 3\nlog = \"json\"\n");
+        let env = [
+            ("ROTUNDA_LISTEN", "127.0.0.1:2"),
+            ("ROTUNDA_CONNECTIONS", "2"),
+        ];
+        let flags = Given {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
+            ..Given::default()
+        };
+        let config = load(flags, file, &env).unwrap();
+        assert_eq!(config.listen.port(), 1);
+        assert_eq!(config.connections, 2);
+        assert_eq!(config.log, LogFormat::Json);
+        assert_eq!(config.drain_seconds, 0);
+    }
+
+    #[test]
+    fn secrets_show_neither_in_debug_output_nor_in_a_message() {
+        let env = [("DATABASE_URL", "postgres://u:hunter2@h/d")];
+        let config = load(Given::default(), None, &env).unwrap();
+        assert!(config.database_url.is_some());
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let file = Some("log = \"text\"\ndatabase_ur = \"postgres://u:hunter2@h/d\"\n");
+        let said = load(Given::default(), file, &[]).unwrap_err().to_string();
+        assert!(said.contains("line 2"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+
+    #[test]
+    fn a_bad_value_names_its_variable_and_what_would_do() {
+        let said = load(Given::default(), None, &[("ROTUNDA_CONNECTIONS", "0")])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            said.contains("ROTUNDA_CONNECTIONS") && said.contains("above zero"),
+            "{said}"
+        );
+    }
+}

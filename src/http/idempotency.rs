@@ -1,0 +1,295 @@
+//! An act is done once, however often it is asked for (trust.md, section 2).
+//!
+//! The key is claimed in the transaction of the work; answer and work become durable together. A
+//! refusal by the books is remembered too, in a transaction of its own, because the one of the
+//! work is rolled back; if in between another request under the same key was answered, that
+//! answer holds for both. What may go better next time (5xx, timeouts) is never remembered.
+
+use std::{fmt, sync::Arc};
+
+use poem::{
+    Request, RequestBody,
+    http::{HeaderMap, HeaderName},
+};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    registry::{MetaParamIn, MetaSchema, MetaSchemaRef},
+    types::ToJSON,
+};
+use sha2::{Digest, Sha256};
+
+use super::{admit::Caller, codes, problem::Problem, reply::Reply, visit::Visit};
+use crate::{
+    authz::{action::Action, grant::Grant},
+    db::{
+        Db,
+        error::Error,
+        replay::{Known, ReplayKey},
+        tx::Tx,
+    },
+};
+
+/// The header's name.
+static HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The longest key.
+const LONGEST: usize = 255;
+
+/// The header `Idempotency-Key` of a request: 1 to 255 visible ASCII characters.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey {
+    key: String,
+}
+
+impl IdempotencyKey {
+    fn read(headers: &HeaderMap) -> Result<Self, Problem> {
+        let mut given = headers.get_all(&HEADER).iter();
+        let (first, second) = (given.next(), given.next());
+        let Some(first) = first else {
+            return Err(Problem::of(&codes::IDEMPOTENCY_KEY_MISSING).param("Idempotency-Key"));
+        };
+        let key = first.to_str().unwrap_or_default();
+        let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
+        if second.is_some() || !visible || !(1..=LONGEST).contains(&key.len()) {
+            let detail = "Idempotency-Key must be one value of 1 to 255 printable ASCII \
+                          characters without spaces.";
+            return Err(Problem::new(&codes::INVALID_PARAMETER, detail).param("Idempotency-Key"));
+        }
+        Ok(Self {
+            key: key.to_owned(),
+        })
+    }
+
+    /// For the table of keys: whose, which, and for what.
+    pub fn replay_key<A: Action>(&self, caller: &Caller<A>, digest: &[u8]) -> ReplayKey {
+        let mut hash = Sha256::new();
+        for part in [caller.visit.method.as_str(), caller.visit.path.as_str()] {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        hash.update(digest);
+        ReplayKey {
+            scope: caller.actor().to_string(),
+            key: self.key.clone(),
+            fingerprint: hash.finalize().to_vec(),
+        }
+    }
+}
+
+impl<'a> ApiExtractor<'a> for IdempotencyKey {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+    const PARAM_IS_REQUIRED: bool = true;
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn param_in() -> Option<MetaParamIn> {
+        Some(MetaParamIn::Header)
+    }
+
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        Some(MetaSchemaRef::Inline(Box::new(MetaSchema {
+            description: Some(
+                "A value of your own for this act: 1 to 255 printable ASCII characters without \
+                 spaces. Repeating the request with the same value repeats the answer, not the act.",
+            ),
+            min_length: Some(1),
+            max_length: Some(LONGEST),
+            pattern: Some("^[!-~]+$".to_owned()),
+            ..MetaSchema::new("string")
+        })))
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        std::future::ready(Self::read(request.headers()).map_err(Into::into)).await
+    }
+}
+
+/// What a key turned out to be.
+#[derive(Debug)]
+pub enum Begun<A: Action> {
+    /// New: do the work in [`Once::tx`], then [`Once::finish`].
+    Fresh(Once<A>),
+    /// Answered before: status and body.
+    Answered(u16, String),
+}
+
+/// Work that is done once.
+#[must_use = "work that is not finished is rolled back"]
+pub struct Once<A: Action> {
+    tx: Tx,
+    key: ReplayKey,
+    db: Db,
+    grant: Grant<A>,
+    visit: Arc<Visit>,
+}
+
+impl<A: Action> fmt::Debug for Once<A> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Once")
+    }
+}
+
+impl<A: Action> Once<A> {
+    /// Opens a transaction and claims the key in it; `digest` is [`super::body::Body::digest`],
+    /// empty for an operation without a body.
+    ///
+    /// # Errors
+    /// `idempotency-key-reused`, `idempotency-in-progress`, `database-unavailable`.
+    pub async fn begin(
+        caller: &Caller<A>,
+        key: &IdempotencyKey,
+        digest: &[u8],
+    ) -> Result<Begun<A>, Problem> {
+        let key = key.replay_key(caller, digest);
+        let db = caller.db().clone();
+        let (tx, known) = claim(&db, &caller.grant, &key).await?;
+        match known {
+            Known::Fresh => Ok(Begun::Fresh(Self {
+                tx,
+                key,
+                db,
+                grant: caller.grant.clone(),
+                visit: Arc::clone(&caller.visit),
+            })),
+            Known::Answered(status, body) => Ok(Begun::Answered(status, body)),
+            Known::Reused => Err(Problem::of(&codes::IDEMPOTENCY_KEY_REUSED)),
+        }
+    }
+
+    /// The transaction of the work.
+    pub fn tx(&mut self) -> &mut Tx {
+        &mut self.tx
+    }
+
+    /// The right under which the work is done.
+    pub fn grant(&self) -> &Grant<A> {
+        &self.grant
+    }
+
+    /// Makes work and answer durable, or remembers the refusal.
+    ///
+    /// # Errors
+    /// The refusal itself; `database-unavailable` where it is unknown whether the work became
+    /// durable: asking again under the same key tells.
+    pub async fn finish<const STATUS: u16, T: ToJSON>(
+        self,
+        outcome: Result<T, impl Into<Problem>>,
+    ) -> Result<Reply<STATUS, T>, Problem> {
+        match outcome {
+            Ok(content) => self.finish_as(content.to_json_string(), None).await,
+            Err(refusal) => self.refuse(refusal.into()).await,
+        }
+    }
+
+    /// Makes the work durable and answers `content`, but remembers `instead`: for an answer that
+    /// must not be given twice, such as a secret.
+    ///
+    /// # Errors
+    /// As [`Once::finish`].
+    pub async fn finish_secretly<const STATUS: u16, T: ToJSON>(
+        self,
+        content: &T,
+        instead: &Problem,
+    ) -> Result<Reply<STATUS, T>, Problem> {
+        self.finish_as(content.to_json_string(), Some(instead))
+            .await
+    }
+
+    async fn finish_as<const STATUS: u16, T: ToJSON>(
+        mut self,
+        body: String,
+        instead: Option<&Problem>,
+    ) -> Result<Reply<STATUS, T>, Problem> {
+        match instead {
+            None => self.tx.remember(&self.key, STATUS, &body).await?,
+            Some(problem) => {
+                let status = problem.status().as_u16();
+                let kept = problem.body(self.visit.occurrence());
+                self.tx.remember(&self.key, status, &kept).await?;
+            }
+        }
+        self.tx.commit().await?;
+        Ok(Reply::raw(STATUS, body))
+    }
+
+    async fn refuse<const STATUS: u16, T: ToJSON>(
+        self,
+        refusal: Problem,
+    ) -> Result<Reply<STATUS, T>, Problem> {
+        // The work is rolled back first: a refusal leaves no trace but itself.
+        drop(self.tx);
+        if !refusal.is_final() {
+            return Err(refusal);
+        }
+        let (mut tx, known) = claim(&self.db, &self.grant, &self.key).await?;
+        match known {
+            Known::Fresh => {
+                let status = refusal.status().as_u16();
+                let body = refusal.body(self.visit.occurrence());
+                tx.remember(&self.key, status, &body).await?;
+                tx.commit().await?;
+                Err(refusal)
+            }
+            Known::Answered(status, body) => Ok(Reply::replayed(status, body)),
+            Known::Reused => Err(Problem::of(&codes::IDEMPOTENCY_KEY_REUSED)),
+        }
+    }
+}
+
+impl<A: Action> Begun<A> {
+    /// The work to do, or the answer that was given before.
+    ///
+    /// # Errors
+    /// The remembered answer, as the outer function's own.
+    pub fn fresh<const STATUS: u16, T: ToJSON>(self) -> Result<Once<A>, Reply<STATUS, T>> {
+        match self {
+            Self::Fresh(once) => Ok(once),
+            Self::Answered(status, body) => Err(Reply::replayed(status, body)),
+        }
+    }
+}
+
+/// A transaction in which the key is claimed, or what is known of it.
+async fn claim<A: Action>(
+    db: &Db,
+    grant: &Grant<A>,
+    key: &ReplayKey,
+) -> Result<(Tx, Known), Problem> {
+    let mut tx = db.write(grant).await?;
+    match tx.claim_key(key).await {
+        Ok(known) => Ok((tx, known)),
+        // Somebody holds the key for longer than we wait: the first request is still at work.
+        Err(Error::Retry(_)) => Err(Problem::of(&codes::IDEMPOTENCY_IN_PROGRESS).retry_after(1)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use poem::http::HeaderValue;
+
+    fn read(values: &[&str]) -> Result<String, &'static str> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(&HEADER, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        let key = IdempotencyKey::read(&headers);
+        key.map(|key| key.key)
+            .map_err(|problem| problem.kind().code)
+    }
+
+    #[test]
+    fn a_key_is_one_value_of_visible_characters() {
+        assert_eq!(read(&["till-7/0001"]), Ok("till-7/0001".to_owned()));
+        assert_eq!(read(&[]), Err("idempotency-key-missing"));
+        let long = "x".repeat(256);
+        for bad in [&[""][..], &["a b"], &["é"], &["a", "b"], &[long.as_str()]] {
+            assert_eq!(read(bad), Err("invalid-parameter"), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Who knocks: machines' keys.
+//!
+//! A key belongs to one mall and has one role of the policy; a merchant's key also names the
+//! merchant, and never reaches further. The secret is told once, when the key is made; what is
+//! stored is its SHA-256, which is enough for 160 random bits. People's sign-in is not here yet.
+
+mod key_text;
+mod store;
+
+use secrecy::SecretString;
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+
+use crate::{
+    authz::{
+        action::{Authenticate, CreateKey, ReadKeys, RevokeKey},
+        actor::{Actor, Principal, Reach, Role},
+        grant::Grant,
+        policy::Policy,
+    },
+    db::{
+        self,
+        tx::{ReadTx, Tx},
+    },
+    kernel::{
+        ids::{ApiKeyId, MerchantId},
+        page::{Page, Slice},
+        text::Name,
+        time::Instant,
+    },
+};
+
+/// Why a key was not made, found or recognised.
+#[derive(Debug, Error)]
+pub enum IdentityError {
+    /// Not a key of this mall, or one that was revoked.
+    #[error("this key is not known here, or was revoked")]
+    UnknownKey,
+    /// No key has that id.
+    #[error("there is no such key")]
+    NoSuchKey,
+    /// A role that the policy does not know, or that is not for machines.
+    #[error(
+        "a key cannot have this role; it takes one that begins with operator., merchant. or machine."
+    )]
+    UnsuitableRole,
+    /// A merchant's role without a merchant.
+    #[error("a key with a merchant's role needs the merchant that it is for")]
+    MerchantMissing,
+    /// A merchant beside a role that is not a merchant's.
+    #[error("only a key with a merchant's role is for one merchant")]
+    MerchantUnasked,
+    /// A merchant's people make keys for their own merchant only.
+    #[error("there is no such merchant")]
+    OutOfReach,
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] db::error::Error),
+}
+
+/// What a key is to be: always a role that a key may have, with a merchant where it needs one.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    label: Name,
+    role: Role,
+    merchant: Option<MerchantId>,
+}
+
+impl NewKey {
+    /// Checks role and merchant against each other and against the policy. That the merchant
+    /// exists is the caller's to check.
+    ///
+    /// # Errors
+    /// [`IdentityError::UnsuitableRole`], [`IdentityError::MerchantMissing`],
+    /// [`IdentityError::MerchantUnasked`].
+    pub fn new(
+        policy: &Policy,
+        label: Name,
+        role: Role,
+        merchant: Option<MerchantId>,
+    ) -> Result<Self, IdentityError> {
+        let family = role.as_str().split_once('.').map(|(family, _)| family);
+        if !policy.knows(role.as_str()) {
+            return Err(IdentityError::UnsuitableRole);
+        }
+        match (family, merchant) {
+            (Some("merchant"), Some(_)) | (Some("operator" | "machine"), None) => Ok(Self {
+                label,
+                role,
+                merchant,
+            }),
+            (Some("merchant"), None) => Err(IdentityError::MerchantMissing),
+            (Some("operator" | "machine"), Some(_)) => Err(IdentityError::MerchantUnasked),
+            _ => Err(IdentityError::UnsuitableRole),
+        }
+    }
+
+    /// The merchant that it is for.
+    pub fn merchant(&self) -> Option<MerchantId> {
+        self.merchant
+    }
+}
+
+/// A machine's key, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its id, which is also part of the key itself.
+    pub id: ApiKeyId,
+    /// What it is for, in its maker's words.
+    pub label: String,
+    /// The role that it acts in.
+    pub role: Role,
+    /// The merchant that it never reaches beyond.
+    pub merchant: Option<MerchantId>,
+    /// The last four digits of the key.
+    pub last_four: String,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was ended.
+    pub revoked_at: Option<Instant>,
+}
+
+/// Makes a key and tells its secret, this once.
+///
+/// # Errors
+/// [`IdentityError::OutOfReach`], [`IdentityError::Db`].
+pub async fn create(
+    tx: &mut Tx,
+    grant: &Grant<CreateKey>,
+    new: NewKey,
+) -> Result<(Key, SecretString), IdentityError> {
+    match grant.reach() {
+        Reach::Mall => {}
+        Reach::Merchant(own) if new.merchant == Some(own) => {}
+        Reach::Merchant(_) | Reach::Member(_) => return Err(IdentityError::OutOfReach),
+    }
+    let id: ApiKeyId = tx.new_id();
+    let fresh = key_text::make(id, tx.entropy());
+    let key = Key {
+        id,
+        label: new.label.as_str().to_owned(),
+        role: new.role,
+        merchant: new.merchant,
+        last_four: fresh.last_four,
+        created_at: tx.now(),
+        revoked_at: None,
+    };
+    store::insert(tx, &key, &fresh.hash).await?;
+    Ok((key, fresh.secret))
+}
+
+/// Keys, the newest first, with those that were revoked.
+///
+/// # Errors
+/// [`IdentityError::Db`].
+pub async fn list(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadKeys>,
+    slice: &Slice,
+) -> Result<Page<Key>, IdentityError> {
+    let merchant = match grant.reach() {
+        Reach::Mall => None,
+        Reach::Merchant(own) => Some(own),
+        Reach::Member(_) => {
+            return Ok(Page {
+                items: Vec::new(),
+                next: None,
+            });
+        }
+    };
+    let before = match &slice.after {
+        None => None,
+        Some(cursor) => Some(cursor.parse().map_err(|_| IdentityError::NoSuchKey)?),
+    };
+    let rows = store::page(tx, merchant, before, slice.limit.saturating_add(1)).await?;
+    Ok(Page::from_rows(rows, slice.limit, |key| key.id.to_string()))
+}
+
+/// Ends a key from the next second on; ending it twice changes nothing.
+///
+/// # Errors
+/// [`IdentityError::NoSuchKey`], [`IdentityError::Db`].
+pub async fn revoke(
+    tx: &mut Tx,
+    grant: &Grant<RevokeKey>,
+    id: ApiKeyId,
+) -> Result<Key, IdentityError> {
+    let found = store::find(tx, id).await?;
+    let covered = |key: &Key| match (grant.reach(), key.merchant) {
+        (Reach::Mall, _) => true,
+        (reach, Some(merchant)) => reach.covers(merchant),
+        (_, None) => false,
+    };
+    match found {
+        Some((key, _)) if covered(&key) => {}
+        _ => return Err(IdentityError::NoSuchKey),
+    }
+    let revoked = store::revoke(tx, id).await?;
+    revoked.ok_or(IdentityError::NoSuchKey)
+}
+
+/// Who shows this key.
+///
+/// # Errors
+/// [`IdentityError::UnknownKey`] for everything that is not a living key of this mall,
+/// [`IdentityError::Db`].
+pub async fn authenticate(
+    tx: &mut ReadTx,
+    _grant: &Grant<Authenticate>,
+    presented: &str,
+) -> Result<Principal, IdentityError> {
+    let id = key_text::id_of(presented).ok_or(IdentityError::UnknownKey)?;
+    let found = store::find(tx, id).await?;
+    let (key, hash) = found.ok_or(IdentityError::UnknownKey)?;
+    let same: bool = hash.ct_eq(&key_text::hash(presented)[..]).into();
+    if !same || key.revoked_at.is_some() {
+        return Err(IdentityError::UnknownKey);
+    }
+    Ok(Principal {
+        actor: Actor::Machine(key.id),
+        tenant: Some(tx.tenant()),
+        role: key.role,
+        scope: key.merchant.map_or(Reach::Mall, Reach::Merchant),
+    })
+}
+
+/// What a presented key may be remembered by, without keeping the key.
+pub fn fingerprint(presented: &str) -> [u8; 32] {
+    key_text::hash(presented)
+}
+
+/// Whether this could be a key at all; costs no question to the database.
+pub fn has_form(presented: &str) -> bool {
+    key_text::id_of(presented).is_some()
+}

@@ -1,0 +1,69 @@
+//! The door for work that nobody is waiting for: it opens a transaction with the house's own grant
+//! and calls one use case, as a request would.
+//!
+//! [`run`] keeps three things going until the server stops: the relay, the worker and the
+//! [`schedule`]. A room that has jobs gets a short file here, such as `queue.rs`, and one line in
+//! [`handlers`]. A handler takes its grant from [`Tools::grant`], opens a transaction, calls one use
+//! case and commits; it is safe to run twice.
+
+mod queue;
+pub mod schedule;
+
+use std::{future::Future, sync::Arc};
+
+use futures_util::FutureExt;
+
+use crate::{
+    authz::{action::Action, actor::Principal, grant::Grant, policy::Policy},
+    db::Db,
+    kernel::ids::TenantId,
+    queue::{
+        Bell, relay,
+        worker::{self, Handlers, Outcome, Settings},
+    },
+};
+
+/// What a job's handler works with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// The way to SQL.
+    pub db: Db,
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// To be rung after a commit that enqueued something.
+    pub bell: Bell,
+}
+
+impl Tools {
+    /// The house's own right to `A` in this mall.
+    ///
+    /// # Errors
+    /// [`Outcome::Fail`] where the policy does not give it to the house.
+    pub fn grant<A: Action>(&self, tenant: TenantId) -> Result<Grant<A>, Outcome> {
+        self.policy
+            .allow::<A>(&Principal::system(tenant))
+            .map_err(|denied| Outcome::Fail(denied.to_string()))
+    }
+}
+
+/// Which job is done how. What has no line here waits in the table until a program has it.
+pub fn handlers(tools: &Tools) -> Handlers {
+    let tools = tools.clone();
+    Handlers::default().on(move |mall, job| queue::tidy(tools.clone(), mall, job))
+}
+
+/// Relays, works and schedules until `stop`, then ends the jobs under way and returns.
+pub async fn run(
+    tools: Tools,
+    handlers: Handlers,
+    settings: Settings,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    let stop = stop.boxed().shared();
+    let Tools { db, policy, bell } = tools;
+    tokio::join!(
+        relay::run(db.clone(), policy.clone(), bell.clone(), stop.clone()),
+        worker::run(db.clone(), handlers, settings, stop.clone()),
+        schedule::run(db, policy, bell, stop),
+    );
+}

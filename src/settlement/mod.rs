@@ -1,0 +1,449 @@
+//! Settling a month: who pays whom for points that one merchant issued and another took.
+//!
+//! A month's figures are a pure function of the ledger ([`month::calculate`]); they add up to zero
+//! over merchants and operator and come down to at most one payment fewer than there are parties
+//! ([`netting::payments`]). Anybody with the right to may look at them at any time ([`preview`]).
+//!
+//! Closing takes two transactions, which a door opens one after the other, or [`close_month`] for
+//! it. [`cut_off`] ends the posting in the month: from its commit on no line can be added, and what
+//! happened in the month and arrives later belongs to the next one. [`seal`] then counts what can no
+//! longer change, writes statements and payments, posts the payments and closes. Each can be done
+//! again without doing anything again, and where the second did not happen, a later close goes on
+//! from there. A closed month is never changed.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+pub mod month;
+pub mod netting;
+mod sheet;
+mod store;
+mod terms;
+
+pub use sheet::csv;
+pub use terms::{Model, Terms, TermsError};
+
+use std::collections::{BTreeMap, HashMap};
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::{
+    authz::{
+        action::{CloseSettlement, PreviewSettlement, ReadSettlements, ReadStatements},
+        actor::Reach,
+        grant::Grant,
+    },
+    db::{
+        self, Db,
+        tx::{ReadTx, Tx},
+    },
+    kernel::{
+        ids::{MerchantId, SettlementId, StatementId},
+        money::Currency,
+        page::{CursorError, MOST, Page, Slice, hex},
+        text::Code,
+        time::{Instant, Month, Zone},
+    },
+    ledger::{self, FlowLine},
+    merchants,
+};
+use month::{Calculation, Position};
+use netting::{NettingError, Payment};
+
+/// How far a month is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// No line can be added to it; its figures are not written yet.
+    CutOff,
+    /// Its figures are written and never change.
+    Closed,
+}
+
+impl State {
+    /// As the table and the API write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CutOff => "cut_off",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A month that was cut off or closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// Its id.
+    pub id: SettlementId,
+    /// Which month.
+    pub month: Month,
+    /// How far it is.
+    pub state: State,
+    /// The operator's fee, as the programme said at the cut-off.
+    pub fee_basis_points: i64,
+    /// When its last line could be added.
+    pub cut_off_at: Instant,
+    /// When its figures were written.
+    pub closed_at: Option<Instant>,
+    /// Who cut it off or, once it is closed, closed it.
+    pub actor: String,
+    /// SHA-256 over its figures ([`Calculation::canonical`]), 64 hexadecimal digits.
+    pub digest: Option<String>,
+}
+
+/// A merchant's part of a closed month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Its id.
+    pub id: StatementId,
+    /// Of which settlement.
+    pub settlement: SettlementId,
+    /// Of which month.
+    pub month: Month,
+    /// Whose.
+    pub merchant: MerchantId,
+    /// What lists call the merchant.
+    pub code: Code,
+    /// The figures.
+    pub position: Position,
+}
+
+/// A payment of a closed month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaymentLine {
+    /// Its number within the settlement, from 0.
+    pub line: i32,
+    /// Who pays whom how much.
+    pub payment: Payment,
+}
+
+/// What a month comes to so far.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// Which month.
+    pub month: Month,
+    /// How far it is; none while lines are still added.
+    pub state: Option<State>,
+    /// The fee that it was calculated with.
+    pub fee_basis_points: i64,
+    /// The figures.
+    pub calculation: Calculation,
+    /// What lists call the merchants.
+    pub codes: BTreeMap<MerchantId, Code>,
+}
+
+/// What a close came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The closed month.
+    pub settlement: Settlement,
+    /// Whether this close closed it; false where it was closed already.
+    pub fresh: bool,
+}
+
+/// Why something about settlements is refused.
+#[derive(Debug, Error)]
+pub enum SettlementError {
+    /// No such settlement or statement, or none within reach.
+    #[error("there is no such settlement")]
+    NotFound,
+    /// A month that goes on.
+    #[error("the month {month} is not over before {ends_at}")]
+    MonthNotOver {
+        /// Which month.
+        month: Month,
+        /// Its end in the mall's zone.
+        ends_at: Instant,
+    },
+    /// [`seal`] without [`cut_off`] before it: a mistake of ours.
+    #[error("the month {0} is not cut off yet")]
+    NotCutOff(Month),
+    /// Figures that the books cannot hold or that do not add up.
+    #[error(transparent)]
+    Figures(#[from] NettingError),
+    /// A page that begins after something that is no place in this list.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+}
+
+/// What a month would settle to if it were closed now; of a closed one, what it did settle to.
+///
+/// # Errors
+/// [`SettlementError::NotFound`] for whoever does not reach the whole mall.
+pub async fn preview(
+    tx: &mut ReadTx,
+    grant: &Grant<PreviewSettlement>,
+    month: Month,
+    terms: &Terms,
+) -> Result<Preview, SettlementError> {
+    whole_mall(grant.reach())?;
+    let known = store::of_month(tx, month).await?;
+    let fee_basis_points = known
+        .as_ref()
+        .map_or(terms.fee_basis_points, |known| known.fee_basis_points);
+    let (calculation, codes) = figures(tx, month, fee_basis_points).await?;
+    Ok(Preview {
+        month,
+        state: known.map(|known| known.state),
+        fee_basis_points,
+        calculation,
+        codes,
+    })
+}
+
+/// Ends the posting in a month that is over in `zone`: after the commit no line can be added to it.
+/// The fee of that moment is the month's. A month that was cut off already stays as it is.
+///
+/// # Errors
+/// [`SettlementError::MonthNotOver`]; [`db::Error::Retry`] where a till under way takes longer than
+/// the lock timeout.
+pub async fn cut_off(
+    tx: &mut Tx,
+    grant: &Grant<CloseSettlement>,
+    month: Month,
+    terms: &Terms,
+    zone: Zone,
+) -> Result<Settlement, SettlementError> {
+    whole_mall(grant.reach())?;
+    if let Some(known) = store::of_month(tx, month).await? {
+        return Ok(known);
+    }
+    let (_, ends_at) = month.span(zone);
+    if tx.now() < ends_at {
+        return Err(SettlementError::MonthNotOver { month, ends_at });
+    }
+    ledger::cut_off(tx, month).await?;
+    let new = Settlement {
+        id: tx.new_id(),
+        month,
+        state: State::CutOff,
+        fee_basis_points: terms.fee_basis_points,
+        cut_off_at: tx.now(),
+        closed_at: None,
+        actor: tx.actor().to_string(),
+        digest: None,
+    };
+    store::insert(tx, &new).await?;
+    let known = store::of_month(tx, month).await?;
+    known.ok_or(SettlementError::NotCutOff(month))
+}
+
+/// Writes the figures of a month that was cut off, posts what parties owe each other, and closes
+/// it. One that is closed already is given back as it is.
+///
+/// # Errors
+/// [`SettlementError::NotCutOff`], [`SettlementError::Figures`].
+pub async fn seal(
+    tx: &mut Tx,
+    grant: &Grant<CloseSettlement>,
+    month: Month,
+    currency: Currency,
+) -> Result<Sealed, SettlementError> {
+    whole_mall(grant.reach())?;
+    let mut settlement = store::lock(tx, month)
+        .await?
+        .ok_or(SettlementError::NotCutOff(month))?;
+    if settlement.state == State::Closed {
+        return Ok(Sealed {
+            settlement,
+            fresh: false,
+        });
+    }
+    let fee = settlement.fee_basis_points;
+    let (calculation, codes) = figures(tx, month, fee).await?;
+    let mut rows = Vec::with_capacity(codes.len());
+    for (merchant, position) in &calculation.merchants {
+        let code = codes.get(merchant).cloned();
+        let code = code.ok_or(db::Error::Corrupt("merchant of a settlement"))?;
+        rows.push((tx.new_id(), *merchant, code, *position));
+    }
+    let owed: Vec<_> = calculation
+        .payments
+        .iter()
+        .map(|payment| (payment.from, payment.to, payment.amount))
+        .collect();
+    store::insert_statements(tx, settlement.id, &rows).await?;
+    store::insert_payments(tx, settlement.id, &calculation.payments).await?;
+    ledger::settle_money(tx, settlement.id, month, currency.code(), &owed).await?;
+    settlement.state = State::Closed;
+    settlement.closed_at = Some(tx.now());
+    settlement.actor = tx.actor().to_string();
+    settlement.digest = Some(digest(&calculation.canonical(month, fee)));
+    store::set_closed(tx, &settlement).await?;
+    Ok(Sealed {
+        settlement,
+        fresh: true,
+    })
+}
+
+/// [`cut_off`] and then [`seal`], each in a transaction of its own.
+///
+/// # Errors
+/// As both.
+pub async fn close_month(
+    db: &Db,
+    grant: &Grant<CloseSettlement>,
+    month: Month,
+    terms: &Terms,
+    zone: Zone,
+    currency: Currency,
+) -> Result<Sealed, SettlementError> {
+    let mut tx = db.write(grant).await?;
+    cut_off(&mut tx, grant, month, terms, zone).await?;
+    tx.commit().await?;
+    let mut tx = db.write(grant).await?;
+    let sealed = seal(&mut tx, grant, month, currency).await?;
+    tx.commit().await?;
+    Ok(sealed)
+}
+
+/// Months that were cut off or closed, the newest first.
+///
+/// # Errors
+/// [`SettlementError::Cursor`].
+pub async fn list(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadSettlements>,
+    slice: &Slice,
+) -> Result<Page<Settlement>, SettlementError> {
+    within(grant.reach())?;
+    let before = match &slice.after {
+        Some(key) => key.parse::<Month>().map_err(|_| CursorError)?.first_day(),
+        None => chrono::NaiveDate::MAX,
+    };
+    let limit = limit(slice);
+    let rows = store::before(tx, before, limit.saturating_add(1)).await?;
+    Ok(Page::from_rows(rows, limit, |row| row.month.to_string()))
+}
+
+/// One of them.
+///
+/// # Errors
+/// [`SettlementError::NotFound`].
+pub async fn get(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadSettlements>,
+    id: SettlementId,
+) -> Result<Settlement, SettlementError> {
+    within(grant.reach())?;
+    let found = store::by_id(tx, id).await?;
+    found.ok_or(SettlementError::NotFound)
+}
+
+/// What parties pay each other after a month; a merchant sees what it pays and receives itself.
+///
+/// # Errors
+/// [`SettlementError::NotFound`], [`SettlementError::Cursor`].
+pub async fn payments(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadSettlements>,
+    id: SettlementId,
+    slice: &Slice,
+) -> Result<Page<PaymentLine>, SettlementError> {
+    let only = within(grant.reach())?;
+    let found = store::by_id(tx, id).await?;
+    let settlement = found.ok_or(SettlementError::NotFound)?;
+    let after = match &slice.after {
+        Some(key) => key.parse().map_err(|_| CursorError)?,
+        None => -1,
+    };
+    let limit = limit(slice);
+    let rows = store::payments(tx, settlement.id, only, after, limit.saturating_add(1)).await?;
+    Ok(Page::from_rows(rows, limit, |row| row.line.to_string()))
+}
+
+/// The statements of a month within reach, in the order in which the merchants joined.
+///
+/// # Errors
+/// [`SettlementError::NotFound`], [`SettlementError::Cursor`].
+pub async fn statements(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadStatements>,
+    id: SettlementId,
+    slice: &Slice,
+) -> Result<Page<Statement>, SettlementError> {
+    let only = within(grant.reach())?;
+    let found = store::by_id(tx, id).await?;
+    let settlement = found.ok_or(SettlementError::NotFound)?;
+    let after = match &slice.after {
+        Some(key) => key.parse().map_err(|_| CursorError)?,
+        None => MerchantId::from_uuid(uuid::Uuid::nil()),
+    };
+    let limit = limit(slice);
+    let rows = store::statements(tx, settlement.id, only, after, limit.saturating_add(1)).await?;
+    Ok(Page::from_rows(rows, limit, |row| row.merchant.to_string()))
+}
+
+/// One statement.
+///
+/// # Errors
+/// [`SettlementError::NotFound`], also for another merchant's.
+pub async fn statement(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadStatements>,
+    id: StatementId,
+) -> Result<Statement, SettlementError> {
+    store::statement(tx, id)
+        .await?
+        .filter(|found| grant.reach().covers(found.merchant))
+        .ok_or(SettlementError::NotFound)
+}
+
+/// Every transfer that a statement's figures are made of, in the order of posting. Receipt numbers
+/// and goods come from [`crate::reports`], by each line's source.
+///
+/// # Errors
+/// As [`statement`].
+pub async fn lines(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadStatements>,
+    id: StatementId,
+    slice: &Slice,
+) -> Result<Page<FlowLine>, SettlementError> {
+    let found = statement(tx, grant, id).await?;
+    let slice = Slice {
+        limit: limit(slice),
+        after: slice.after.clone(),
+    };
+    Ok(ledger::flow_lines(tx, found.month, found.merchant, &slice).await?)
+}
+
+/// A month's figures and the codes of its merchants.
+async fn figures(
+    tx: &mut ReadTx,
+    month: Month,
+    fee_basis_points: i64,
+) -> Result<(Calculation, BTreeMap<MerchantId, Code>), SettlementError> {
+    let flows = ledger::flows(tx, month).await?;
+    let calculation = month::calculate(&flows, fee_basis_points)?;
+    let ids: Vec<MerchantId> = calculation.merchants.keys().copied().collect();
+    let codes: HashMap<MerchantId, Code> = merchants::codes(tx, &ids).await?;
+    Ok((calculation, codes.into_iter().collect()))
+}
+
+/// SHA-256 of a text, as 64 hexadecimal digits.
+fn digest(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}
+
+fn limit(slice: &Slice) -> i64 {
+    slice.limit.clamp(1, MOST)
+}
+
+fn whole_mall(reach: Reach) -> Result<(), SettlementError> {
+    match reach {
+        Reach::Mall => Ok(()),
+        Reach::Merchant(_) | Reach::Member(_) => Err(SettlementError::NotFound),
+    }
+}
+
+/// The only merchant that a right within settlements covers; none covers all of them.
+fn within(reach: Reach) -> Result<Option<MerchantId>, SettlementError> {
+    match reach {
+        Reach::Mall => Ok(None),
+        Reach::Merchant(own) => Ok(Some(own)),
+        Reach::Member(_) => Err(SettlementError::NotFound),
+    }
+}

@@ -1,0 +1,371 @@
+//! The tables `settlement`, `statement` and `payment`.
+
+use uuid::Uuid;
+
+use super::{PaymentLine, Settlement, State, Statement, month::Position, netting::Payment};
+use crate::{
+    db::{
+        error::Error,
+        tx::{ReadTx, Tx},
+    },
+    kernel::{
+        ids::{MerchantId, SettlementId, StatementId},
+        text::Code,
+        time::{Instant, Month},
+    },
+};
+
+/// A settlement as the table holds it.
+struct Row {
+    settlement_id: SettlementId,
+    month: chrono::NaiveDate,
+    state: String,
+    fee_basis_points: i32,
+    cut_off_at: Instant,
+    closed_at: Option<Instant>,
+    actor: String,
+    digest: Option<String>,
+}
+
+impl TryFrom<Row> for Settlement {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let state = match row.state.as_str() {
+            "cut_off" => State::CutOff,
+            "closed" => State::Closed,
+            _ => return Err(Error::Corrupt("settlement state")),
+        };
+        Ok(Self {
+            id: row.settlement_id,
+            month: Month::of(row.month),
+            state,
+            fee_basis_points: i64::from(row.fee_basis_points),
+            cut_off_at: row.cut_off_at,
+            closed_at: row.closed_at,
+            actor: row.actor,
+            digest: row.digest,
+        })
+    }
+}
+
+/// Writes a month down as cut off; one that is there stays as it is.
+pub(super) async fn insert(tx: &mut Tx, new: &Settlement) -> Result<(), Error> {
+    let fee = i32::try_from(new.fee_basis_points).map_err(|_| Error::Corrupt("settlement fee"))?;
+    sqlx::query!(
+        "insert into settlement (settlement_id, month, state, fee_basis_points, cut_off_at, actor)
+         values ($1, $2, 'cut_off', $3, $4, $5)
+         on conflict (month) do nothing",
+        new.id.uuid(),
+        new.month.first_day(),
+        fee,
+        new.cut_off_at,
+        new.actor,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn of_month(tx: &mut ReadTx, month: Month) -> Result<Option<Settlement>, Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        select settlement_id as "settlement_id: _", month, state, fee_basis_points, cut_off_at,
+               closed_at, actor, digest
+        from settlement
+        where month = $1"#,
+        month.first_day(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(Settlement::try_from).transpose()
+}
+
+/// The month's row, locked until the transaction ends.
+pub(super) async fn lock(tx: &mut Tx, month: Month) -> Result<Option<Settlement>, Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        select settlement_id as "settlement_id: _", month, state, fee_basis_points, cut_off_at,
+               closed_at, actor, digest
+        from settlement
+        where month = $1
+        order by settlement_id
+        for update"#,
+        month.first_day(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(Settlement::try_from).transpose()
+}
+
+pub(super) async fn by_id(tx: &mut ReadTx, id: SettlementId) -> Result<Option<Settlement>, Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        select settlement_id as "settlement_id: _", month, state, fee_basis_points, cut_off_at,
+               closed_at, actor, digest
+        from settlement
+        where settlement_id = $1"#,
+        id.uuid(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(Settlement::try_from).transpose()
+}
+
+/// Settlements before a month, the newest first; by `settlement_month_key`.
+pub(super) async fn before(
+    tx: &mut ReadTx,
+    month: chrono::NaiveDate,
+    limit: i64,
+) -> Result<Vec<Settlement>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select settlement_id as "settlement_id: _", month, state, fee_basis_points, cut_off_at,
+               closed_at, actor, digest
+        from settlement
+        where month < $1
+        order by month desc
+        limit $2"#,
+        month,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(Settlement::try_from).collect()
+}
+
+pub(super) async fn set_closed(tx: &mut Tx, closed: &Settlement) -> Result<(), Error> {
+    sqlx::query!(
+        "update settlement
+         set state = 'closed', closed_at = $2, actor = $3, digest = $4
+         where settlement_id = $1 and state = 'cut_off'",
+        closed.id.uuid(),
+        closed.closed_at,
+        closed.actor,
+        closed.digest,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn insert_statements(
+    tx: &mut Tx,
+    settlement: SettlementId,
+    rows: &[(StatementId, MerchantId, Code, Position)],
+) -> Result<(), Error> {
+    let column = |of: fn(&Position) -> i64| -> Vec<i64> {
+        rows.iter()
+            .map(|(_, _, _, position)| of(position))
+            .collect()
+    };
+    let ids: Vec<Uuid> = rows.iter().map(|(id, ..)| id.uuid()).collect();
+    let merchants: Vec<Uuid> = rows
+        .iter()
+        .map(|(_, merchant, ..)| merchant.uuid())
+        .collect();
+    let codes: Vec<String> = rows
+        .iter()
+        .map(|(_, _, code, _)| code.as_str().to_owned())
+        .collect();
+    sqlx::query!(
+        "insert into statement (settlement_id, statement_id, merchant_id, code, issued,
+             taken_back, redeemed, given_back, own_points, own_value, pays, receives, fee, net)
+         select $1, statement_id, merchant_id, code, issued, taken_back, redeemed, given_back,
+             own_points, own_value, pays, receives, fee, net
+         from unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[],
+             $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
+             $12::bigint[], $13::bigint[], $14::bigint[])
+             as new (statement_id, merchant_id, code, issued, taken_back, redeemed, given_back,
+             own_points, own_value, pays, receives, fee, net)",
+        settlement.uuid(),
+        &ids,
+        &merchants,
+        &codes,
+        &column(|it| it.issued),
+        &column(|it| it.taken_back),
+        &column(|it| it.redeemed),
+        &column(|it| it.given_back),
+        &column(|it| it.own_points),
+        &column(|it| it.own_value),
+        &column(|it| it.pays),
+        &column(|it| it.receives),
+        &column(|it| it.fee),
+        &column(|it| it.net),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn insert_payments(
+    tx: &mut Tx,
+    settlement: SettlementId,
+    payments: &[Payment],
+) -> Result<(), Error> {
+    let from: Vec<Option<Uuid>> = payments
+        .iter()
+        .map(|payment| payment.from.map(|merchant| merchant.uuid()))
+        .collect();
+    let to: Vec<Option<Uuid>> = payments
+        .iter()
+        .map(|payment| payment.to.map(|merchant| merchant.uuid()))
+        .collect();
+    let amounts: Vec<i64> = payments.iter().map(|payment| payment.amount).collect();
+    #[expect(
+        clippy::as_conversions,
+        reason = "tells a checked query of arrays with nulls"
+    )]
+    let insert = sqlx::query!(
+        "insert into payment (settlement_id, line, from_merchant, to_merchant, amount)
+         select $1, (line - 1)::int, from_merchant, to_merchant, amount
+         from unnest($2::uuid[], $3::uuid[], $4::bigint[])
+             with ordinality as new (from_merchant, to_merchant, amount, line)",
+        settlement.uuid(),
+        &from as &[Option<Uuid>],
+        &to as &[Option<Uuid>],
+        &amounts,
+    );
+    insert.execute(tx.conn()).await?;
+    Ok(())
+}
+
+/// A statement as the table holds it.
+struct StatementRow {
+    statement_id: StatementId,
+    settlement_id: SettlementId,
+    month: chrono::NaiveDate,
+    merchant_id: MerchantId,
+    code: String,
+    issued: i64,
+    taken_back: i64,
+    redeemed: i64,
+    given_back: i64,
+    own_points: i64,
+    own_value: i64,
+    pays: i64,
+    receives: i64,
+    fee: i64,
+    net: i64,
+}
+
+impl TryFrom<StatementRow> for Statement {
+    type Error = Error;
+
+    fn try_from(row: StatementRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.statement_id,
+            settlement: row.settlement_id,
+            month: Month::of(row.month),
+            merchant: row.merchant_id,
+            code: row
+                .code
+                .parse()
+                .map_err(|_| Error::Corrupt("statement code"))?,
+            position: Position {
+                issued: row.issued,
+                taken_back: row.taken_back,
+                redeemed: row.redeemed,
+                given_back: row.given_back,
+                own_points: row.own_points,
+                own_value: row.own_value,
+                pays: row.pays,
+                receives: row.receives,
+                fee: row.fee,
+                net: row.net,
+            },
+        })
+    }
+}
+
+/// Statements of a settlement after one merchant, in the order of their ids; by
+/// `statement_merchant_key`.
+pub(super) async fn statements(
+    tx: &mut ReadTx,
+    settlement: SettlementId,
+    only: Option<MerchantId>,
+    after: MerchantId,
+    limit: i64,
+) -> Result<Vec<Statement>, Error> {
+    let rows = sqlx::query_as!(
+        StatementRow,
+        r#"
+        select statement_id as "statement_id: _", settlement_id as "settlement_id: _", month,
+               merchant_id as "merchant_id: _", code, issued, taken_back, redeemed, given_back,
+               own_points, own_value, pays, receives, fee, net
+        from statement
+        join settlement using (settlement_id)
+        where settlement_id = $1 and merchant_id > $3
+          and ($2::uuid is null or merchant_id = $2)
+        order by merchant_id
+        limit $4"#,
+        settlement.uuid(),
+        only.map(|merchant| merchant.uuid()),
+        after.uuid(),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(Statement::try_from).collect()
+}
+
+pub(super) async fn statement(
+    tx: &mut ReadTx,
+    id: StatementId,
+) -> Result<Option<Statement>, Error> {
+    let row = sqlx::query_as!(
+        StatementRow,
+        r#"
+        select statement_id as "statement_id: _", settlement_id as "settlement_id: _", month,
+               merchant_id as "merchant_id: _", code, issued, taken_back, redeemed, given_back,
+               own_points, own_value, pays, receives, fee, net
+        from statement
+        join settlement using (settlement_id)
+        where statement_id = $1"#,
+        id.uuid(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(Statement::try_from).transpose()
+}
+
+/// Payments of a settlement after one line, those of one merchant only where one is named; by
+/// `payment_pkey`.
+pub(super) async fn payments(
+    tx: &mut ReadTx,
+    settlement: SettlementId,
+    only: Option<MerchantId>,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<PaymentLine>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select line, from_merchant as "from: MerchantId", to_merchant as "to: MerchantId", amount
+        from payment
+        where settlement_id = $1 and line > $3
+          and ($2::uuid is null or from_merchant = $2 or to_merchant = $2)
+        order by line
+        limit $4"#,
+        settlement.uuid(),
+        only.map(|merchant| merchant.uuid()),
+        after,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| PaymentLine {
+            line: row.line,
+            payment: Payment {
+                from: row.from,
+                to: row.to,
+                amount: row.amount,
+            },
+        })
+        .collect())
+}

@@ -1,0 +1,128 @@
+//! A fresh mall for each test, and the people who act in it.
+
+use std::sync::Arc;
+
+use rotunda::{
+    app::App,
+    authz::{
+        action::{Action, ManageTenants},
+        actor::{Actor, Principal, Reach, Role},
+        grant::Grant,
+        policy::Policy,
+    },
+    db::{
+        Db,
+        tenants::{Registration, Schema, Tenant},
+    },
+    kernel::{
+        ids::Entropy,
+        money::Currency,
+        page::hex,
+        text::{Code, Language, Name, Names},
+        time::{Clock, Instant, Zone},
+    },
+};
+use secrecy::SecretString;
+use sqlx::Connection;
+
+/// When the tests' malls open.
+pub const NOON: &str = "2026-03-02T04:00:00Z";
+
+/// One mall of its own, open and empty.
+pub struct Mall {
+    pub app: App,
+    pub tenant: Tenant,
+    url: String,
+}
+
+/// The superuser's URL of the tests' server.
+fn url() -> String {
+    std::env::var("DATABASE_URL").expect("DATABASE_URL is missing: start the tests with tests/run")
+}
+
+/// The house without a mall; its clock stands at [`NOON`].
+pub async fn app() -> App {
+    let clock = Clock::fixed(instant(NOON));
+    let secret = SecretString::from(url());
+    let db = Db::new(&secret, 4, clock.clone(), Entropy::System).unwrap();
+    db.prepare().await.unwrap();
+    let policy = Arc::new(Policy::embedded().await.unwrap());
+    App { db, policy, clock }
+}
+
+/// What a manifest would say about a mall of that short name.
+pub fn registration(slug: &str) -> Registration {
+    Registration {
+        slug: slug.parse().unwrap(),
+        names: names("A mall"),
+        zone: "Asia/Shanghai".parse::<Zone>().unwrap(),
+        currency: Currency::from_code("CNY").unwrap(),
+        calling_code: "86".to_owned(),
+        languages: vec![Language::ZhCn, Language::En],
+        hosts: vec![format!("{slug}.localhost")],
+    }
+}
+
+/// A short name that nobody had before.
+pub fn fresh_slug() -> String {
+    format!("m{}", hex(&Entropy::System.bytes::<8>()))
+}
+
+impl Mall {
+    /// A new mall.
+    pub async fn open() -> Self {
+        let app = app().await;
+        let grant: Grant<ManageTenants> = app.policy.allow(&Principal::platform(None)).unwrap();
+        let wanted = registration(&fresh_slug());
+        let tenant = app.db.register(&grant, &wanted).await.unwrap();
+        let url = url();
+        Self { app, tenant, url }
+    }
+
+    /// What `role` within `scope` may do here.
+    pub fn grant<A: Action>(&self, role: &str, scope: Reach) -> Grant<A> {
+        let principal = Principal {
+            actor: Actor::System,
+            tenant: Some(self.tenant.id),
+            role: Role::new(role),
+            scope,
+        };
+        self.app.policy.allow(&principal).unwrap()
+    }
+
+    /// What the mall's merchant manager may do.
+    pub fn manager<A: Action>(&self) -> Grant<A> {
+        self.grant("operator.merchant-manager", Reach::Mall)
+    }
+
+    /// What the vendor at the command line may do.
+    pub fn vendor<A: Action>(&self) -> Grant<A> {
+        self.grant("platform.admin", Reach::Mall)
+    }
+
+    /// One number out of this mall's tables, read as the owner: `count("wallet")`.
+    pub async fn count(&self, from: &str) -> i64 {
+        let mut admin = sqlx::PgConnection::connect(&self.url).await.unwrap();
+        let sql = format!("select count(*) from {}.{from}", Schema::of(self.tenant.id));
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .fetch_one(&mut admin)
+            .await
+            .unwrap()
+    }
+}
+
+pub fn instant(text: &str) -> Instant {
+    text.parse().unwrap()
+}
+
+pub fn code(text: &str) -> Code {
+    text.parse().unwrap()
+}
+
+pub fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+pub fn names(text: &str) -> Names {
+    Names::only(Language::En, name(text))
+}
