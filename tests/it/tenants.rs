@@ -4,41 +4,16 @@ use std::{path::PathBuf, time::Instant as Stopwatch};
 
 use rotunda::{
     app::App,
-    authz::{
-        action::{ApplyManifest, ManageTenants},
-        actor::Principal,
-        grant::Grant,
-    },
-    cli::tenant::{Applied, Rooms, apply},
-    db::{tenants::Status, tx::Tx},
+    authz::{action::ManageTenants, actor::Principal, grant::Grant},
+    cli::tenant::{Applied, apply},
+    db::tenants::Status,
     kernel::{money::Currency, text::Slug},
     merchants::Upserted,
-    tenancy::{self, GoodListing, TenancyError},
+    tenancy::{self, TenancyError},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{Mall, NOON, app, fresh_slug, instant, registration};
-
-/// Rooms that take any programme but one that earns on "everything", and forget goods.
-struct Plain;
-
-impl Rooms for Plain {
-    fn check(&self, programme: &Value) -> Result<(), String> {
-        match programme.pointer("/earning/counts").and_then(Value::as_str) {
-            Some("everything") => Err("earning.counts: expected paid or full".to_owned()),
-            _ => Ok(()),
-        }
-    }
-
-    async fn stock(
-        &self,
-        _tx: &mut Tx,
-        _grant: &Grant<ApplyManifest>,
-        _goods: &[GoodListing],
-    ) -> anyhow::Result<()> {
-        Ok(())
-    }
-}
 
 /// One file with a merchant, for a mall of that short name.
 struct File(PathBuf, String);
@@ -56,6 +31,12 @@ calling_code = "1"
 hosts = ["{slug}.localhost"]
 [earning]
 counts = "paid"
+[expiry]
+policy = "never"
+[settlement]
+model = "bilateral"
+points = 100
+worth = "1.00"
 [[merchants]]
 code = "tea"
 names = {{ en = "Tea" }}
@@ -71,7 +52,7 @@ names = {{ en = "Tea 1" }}
 
     async fn apply(&self, app: &App, from: &str, to: &str) -> anyhow::Result<Applied> {
         std::fs::write(&self.0, self.1.replace(from, to)).unwrap();
-        apply(app, &Plain, &self.0).await
+        apply(app, &self.0).await
     }
 }
 

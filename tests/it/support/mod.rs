@@ -1,19 +1,14 @@
 //! A fresh mall for each test, and the people who act in it.
 
-use std::sync::Arc;
-
 use rotunda::{
     app::App,
     authz::{
         action::{Action, ManageTenants},
         actor::{Actor, Principal, Reach, Role},
         grant::Grant,
-        policy::Policy,
     },
-    db::{
-        Db,
-        tenants::{Registration, Schema, Tenant},
-    },
+    config::{Config, Given},
+    db::tenants::{Registration, Schema, Tenant},
     kernel::{
         ids::Entropy,
         money::Currency,
@@ -22,7 +17,6 @@ use rotunda::{
         time::{Clock, Instant, Zone},
     },
 };
-use secrecy::SecretString;
 use sqlx::Connection;
 
 /// When the tests' malls open.
@@ -43,11 +37,13 @@ fn url() -> String {
 /// The house without a mall; its clock stands at [`NOON`].
 pub async fn app() -> App {
     let clock = Clock::fixed(instant(NOON));
-    let secret = SecretString::from(url());
-    let db = Db::new(&secret, 4, clock.clone(), Entropy::System).unwrap();
-    db.prepare().await.unwrap();
-    let policy = Arc::new(Policy::embedded().await.unwrap());
-    App { db, policy, clock }
+    let env = |name: &str| (name == "DATABASE_URL").then(url);
+    let config = Config::load(Given::default(), None, env).unwrap();
+    let app = App::open_with(config, clock, Entropy::System)
+        .await
+        .unwrap();
+    app.db.prepare().await.unwrap();
+    app
 }
 
 /// What a manifest would say about a mall of that short name.
