@@ -52,11 +52,7 @@ pub struct PeriodArgs {
 }
 
 /// Runs the command.
-pub(super) async fn run(
-    app: &App,
-    command: SettleCommand,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(super) async fn run(app: &App, command: SettleCommand, output: Output) -> Result<(), Failure> {
     let (args, close) = match command {
         SettleCommand::Preview(args) => (args, false),
         SettleCommand::Close(args) => (args, true),

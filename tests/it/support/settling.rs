@@ -283,7 +283,7 @@ impl Mall {
         when: &str,
     ) {
         let mut tx = self.tx().await;
-        let drawn = self.drawn(&mut tx, spent.journal).await;
+        let mut drawn = self.drawn(&mut tx, spent.journal).await;
         let lots: Vec<LotId> = drawn.iter().map(|past| past.draw.lot).collect();
         let event = Event {
             reverses: Some(spent.journal),
@@ -291,7 +291,7 @@ impl Mall {
         };
         let mut books = self.books(&mut tx, who, &lots, when).await;
         let grace = at(when) + chrono::Days::new(30);
-        let (_, given) = books.give_back(&event, &drawn, points, grace).unwrap();
+        let (_, given) = books.give_back(&event, &mut drawn, points, grace).unwrap();
         assert_eq!(given, points);
         books.post(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
