@@ -126,7 +126,7 @@ pub fn main() -> ExitCode {
         }
     };
     let output = Output::new(cli.global.json);
-    match start(cli, output) {
+    match start(cli, &output) {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
             output.say(&format!("rotunda: {failure}"));
@@ -136,7 +136,7 @@ pub fn main() -> ExitCode {
 }
 
 /// The settings, and a runtime for what needs one.
-fn start(cli: Cli, output: Output) -> Result<(), Failure> {
+fn start(cli: Cli, output: &Output) -> Result<(), Failure> {
     let listen = match &cli.command {
         Command::Serve { listen } => *listen,
         Command::Openapi => return output.text(&api::document()),
@@ -163,7 +163,7 @@ fn start(cli: Cli, output: Output) -> Result<(), Failure> {
 }
 
 /// One command in an application of its own, which is closed however the command ends.
-async fn run(command: Command, config: Config, output: Output) -> Result<(), Failure> {
+async fn run(command: Command, config: Config, output: &Output) -> Result<(), Failure> {
     let app = App::open(config).await?;
     let done = match command {
         Command::Serve { .. } => serve::run(&app, output).await,
@@ -179,7 +179,7 @@ async fn run(command: Command, config: Config, output: Output) -> Result<(), Fai
     Ok(closed?)
 }
 
-async fn migrate(app: &App, output: Output) -> Result<(), Failure> {
+async fn migrate(app: &App, output: &Output) -> Result<(), Failure> {
     let migrated = app.db.migrate_all().await?;
     let malls = migrated.tenants;
     output.data(

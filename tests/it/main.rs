@@ -8,5 +8,6 @@
 mod manifests;
 mod members;
 mod merchants;
+mod porch;
 mod support;
 mod tenants;
