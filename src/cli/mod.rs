@@ -4,11 +4,14 @@
 //! To add a command: a file of its own with its arguments and a function `run`, a variant of
 //! [`Command`], and an arm in [`run`].
 
+mod books;
 mod exit;
 pub mod import;
 mod key;
 mod output;
 mod serve;
+mod settle;
+mod table;
 pub mod tenant;
 
 use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -96,6 +99,12 @@ enum Command {
     /// Make malls from manifests; list, show, suspend and resume them
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    /// Settle a month between merchants
+    #[command(subcommand)]
+    Settle(settle::SettleCommand),
+    /// Prove the books
+    #[command(subcommand)]
+    Books(books::BooksCommand),
     /// Load what happened elsewhere
     #[command(subcommand)]
     Import(import::Command),
@@ -126,7 +135,7 @@ pub fn main() -> ExitCode {
         }
     };
     let output = Output::new(cli.global.json);
-    match start(cli, &output) {
+    match start(cli, output) {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
             output.say(&format!("rotunda: {failure}"));
@@ -136,7 +145,7 @@ pub fn main() -> ExitCode {
 }
 
 /// The settings, and a runtime for what needs one.
-fn start(cli: Cli, output: &Output) -> Result<(), Failure> {
+fn start(cli: Cli, output: Output) -> Result<(), Failure> {
     let listen = match &cli.command {
         Command::Serve { listen } => *listen,
         Command::Openapi => return output.text(&api::document()),
@@ -163,12 +172,14 @@ fn start(cli: Cli, output: &Output) -> Result<(), Failure> {
 }
 
 /// One command in an application of its own, which is closed however the command ends.
-async fn run(command: Command, config: Config, output: &Output) -> Result<(), Failure> {
+async fn run(command: Command, config: Config, output: Output) -> Result<(), Failure> {
     let app = App::open(config).await?;
     let done = match command {
         Command::Serve { .. } => serve::run(&app, output).await,
         Command::Migrate => migrate(&app, output).await,
         Command::Tenant(command) => tenant::run(&app, command, output).await,
+        Command::Settle(command) => settle::run(&app, command, output).await,
+        Command::Books(command) => books::run(&app, command, output).await,
         Command::Import(command) => import::run(&app, command, output).await,
         Command::Key(command) => key::run(&app, command, output).await,
         // These two were done before, without an application.
@@ -179,7 +190,7 @@ async fn run(command: Command, config: Config, output: &Output) -> Result<(), Fa
     Ok(closed?)
 }
 
-async fn migrate(app: &App, output: &Output) -> Result<(), Failure> {
+async fn migrate(app: &App, output: Output) -> Result<(), Failure> {
     let migrated = app.db.migrate_all().await?;
     let malls = migrated.tenants;
     output.data(

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Exit, Failure};
 
 /// Where a command's words go.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
 }
@@ -22,7 +22,7 @@ impl Output {
     ///
     /// # Errors
     /// [`Exit::Failed`] where standard output cannot be written.
-    pub fn data(&self, json: &Value, people: impl FnOnce() -> String) -> Result<(), Failure> {
+    pub fn data(self, json: &Value, people: impl FnOnce() -> String) -> Result<(), Failure> {
         if self.json {
             self.text(&format!("{json}\n"))
         } else {
@@ -35,7 +35,7 @@ impl Output {
     /// # Errors
     /// [`Exit::Failed`] where standard output cannot be written; a reader that left early, as
     /// `head` does, is no error.
-    pub fn text(&self, text: &str) -> Result<(), Failure> {
+    pub fn text(self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -47,7 +47,7 @@ impl Output {
     }
 
     /// Says something to people.
-    pub fn say(&self, words: &str) {
+    pub fn say(self, words: &str) {
         // There is nobody left to tell where standard error is closed.
         let _ = writeln!(io::stderr().lock(), "{words}");
     }

@@ -15,7 +15,7 @@ use crate::{
         grant::Grant,
     },
     db::{
-        tenants::{Tenant, names_to_json},
+        tenants::{Schema, Tenant, names_to_json},
         tx::Tx,
     },
     kernel::text::{Language, Slug},
@@ -267,6 +267,7 @@ fn described(mall: &Tenant) -> Value {
     json!({
         "object": "tenant",
         "id": mall.id.to_string(),
+        "schema": Schema::of(mall.id).to_string(),
         "slug": mall.slug.as_str(),
         "names": names_to_json(&mall.names),
         "status": mall.status.as_str(),

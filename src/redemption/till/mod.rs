@@ -1,4 +1,9 @@
-//! Points at the till: they pay part of a receipt.
+//! Points at the till: they pay part of a receipt, and come back when it is refunded.
+
+mod returns;
+mod store;
+
+pub use returns::{GivenBack, Paid, Return, Returns, lots_to_give_back, paid_by_points};
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,7 +12,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{
-    Setting, store,
+    Setting,
     terms::{Form, Quote, Taken, Wanted},
 };
 use crate::{
@@ -185,19 +190,19 @@ pub struct SpendReceipt {
 
 /// A receipt that points paid part of, as the table holds it.
 #[derive(Debug, Clone)]
-pub(super) struct Record {
-    pub(super) spend: SpendId,
-    pub(super) store: StoreId,
-    pub(super) merchant: MerchantId,
-    pub(super) receipt_number: ReceiptNumber,
-    pub(super) member: MemberId,
-    pub(super) journal: JournalId,
-    pub(super) total: i64,
-    pub(super) points: i64,
-    pub(super) pays: i64,
-    pub(super) returned: i64,
-    pub(super) fingerprint: Vec<u8>,
-    pub(super) occurred_at: Instant,
+struct Record {
+    spend: SpendId,
+    store: StoreId,
+    merchant: MerchantId,
+    receipt_number: ReceiptNumber,
+    member: MemberId,
+    journal: JournalId,
+    total: i64,
+    points: i64,
+    pays: i64,
+    returned: i64,
+    fingerprint: Vec<u8>,
+    occurred_at: Instant,
 }
 
 impl SpendItem {

@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
-use super::{
-    spends::{Receipt, Record},
-    store,
-};
+use super::{Receipt, Record, store};
 use crate::{
     db::{
         self,
