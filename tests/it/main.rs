@@ -8,6 +8,7 @@
 mod manifests;
 mod members;
 mod merchants;
+mod porch;
 mod proof;
 mod settlement;
 mod support;

@@ -1,24 +1,11 @@
 //! What a stranger meets at the door: hosts, keys, limits and the shape of every refusal, over
-//! real sockets and a real database (`ROTUNDA_TEST_DATABASE`, a server where databases may be
-//! made).
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::allow_attributes,
-    reason = "tests"
-)]
+//! real sockets.
 
-use std::{
-    net::SocketAddr,
-    sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
-};
+mod limits;
 
-use futures_util::stream;
-use poem::{Endpoint, Response, endpoint::make};
+use std::{net::SocketAddr, time::Duration};
+
+use poem::{Endpoint, Response};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use rotunda::{
     api,
@@ -28,35 +15,26 @@ use rotunda::{
         actor::{Principal, Role},
     },
     config::{Config, LogFormat},
-    db::tenants::{Registration, Status},
-    http::{contract::Contract, listen, porch::Porch},
+    db::tenants::{Schema, Status, Tenant},
+    http::listen,
     identity::{self, NewKey},
-    kernel::{
-        money::Currency,
-        text::{Language, Name, Names},
-        time::Zone,
-    },
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use sqlx::{Connection, Executor, PgConnection};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    sync::oneshot,
-    task::JoinHandle,
-};
+use sqlx::{Connection, PgConnection};
+use tokio::{sync::oneshot, task::JoinHandle};
 
-const SERVER: &str = "postgres://postgres@127.0.0.1:5499";
+use crate::support::{fresh_slug, registration};
 
-/// One server with two malls, `demo.localhost` and `other.localhost`.
+/// One server with two malls.
 struct House {
     app: App,
+    demo: Tenant,
+    other: Tenant,
     address: SocketAddr,
     client: Client,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
-    database: String,
 }
 
 fn config(url: &str) -> Config {
@@ -71,8 +49,8 @@ fn config(url: &str) -> Config {
     }
 }
 
-fn server() -> String {
-    std::env::var("ROTUNDA_TEST_DATABASE").unwrap_or_else(|_| SERVER.to_owned())
+fn url() -> String {
+    std::env::var("DATABASE_URL").expect("DATABASE_URL is missing: start the tests with tests/run")
 }
 
 async fn serve<E>(app: &App, endpoint: E) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>)
@@ -94,47 +72,30 @@ where
 
 impl House {
     async fn open() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let database = format!("porch_{}_{count}", std::process::id());
-        let mut admin = PgConnection::connect(&format!("{}/postgres", server()))
-            .await
-            .unwrap();
-        let create = sqlx::AssertSqlSafe(format!("create database {database}"));
-        admin.execute(sqlx::raw_sql(create)).await.unwrap();
-        let url = format!("{}/{database}", server());
-        let app = App::open(config(&url)).await.unwrap();
+        let app = App::open(config(&url())).await.unwrap();
         app.db.prepare().await.unwrap();
         let vendor = app
             .policy
             .allow::<ManageTenants>(&Principal::platform(None))
             .unwrap();
-        for slug in ["demo", "other"] {
-            let registration = Registration {
-                slug: slug.parse().unwrap(),
-                names: Names::only(Language::En, slug.parse::<Name>().unwrap()),
-                zone: Zone::UTC,
-                currency: Currency::from_code("CNY").unwrap(),
-                calling_code: "86".to_owned(),
-                languages: vec![Language::En],
-                hosts: vec![format!("{slug}.localhost")],
-            };
-            app.db.register(&vendor, &registration).await.unwrap();
-        }
+        let wanted = registration(&fresh_slug());
+        let demo = app.db.register(&vendor, &wanted).await.unwrap();
+        let wanted = registration(&fresh_slug());
+        let other = app.db.register(&vendor, &wanted).await.unwrap();
         let (address, stop, served) = serve(&app, api::endpoint(&app)).await;
         Self {
             app,
+            demo,
+            other,
             address,
             client: Client::builder().no_proxy().build().unwrap(),
             stop: Some(stop),
             served,
-            database,
         }
     }
 
-    /// A key of the mall `slug` in that role.
-    async fn key(&self, slug: &str, role: &str) -> String {
-        let tenant = self.app.db.tenant_of_slug(slug).await.unwrap().unwrap();
+    /// A key of that mall in that role.
+    async fn key(&self, tenant: &Tenant, role: &str) -> String {
         let grant = self
             .app
             .policy
@@ -151,7 +112,7 @@ impl House {
     fn ask(&self, method: Method, path: &str) -> RequestBuilder {
         self.client
             .request(method, format!("http://{}{path}", self.address))
-            .header("host", "demo.localhost")
+            .header("host", &self.demo.hosts[0])
     }
 
     async fn close(mut self) {
@@ -159,11 +120,6 @@ impl House {
         drop(self.client);
         self.served.await.unwrap();
         self.app.close().await.unwrap();
-        let mut admin = PgConnection::connect(&format!("{}/postgres", server()))
-            .await
-            .unwrap();
-        let drop = sqlx::AssertSqlSafe(format!("drop database {} with (force)", self.database));
-        admin.execute(sqlx::raw_sql(drop)).await.unwrap();
     }
 }
 
@@ -244,7 +200,7 @@ async fn hosts_and_addresses_that_are_not_ours_are_told_so() {
         .policy
         .allow::<ManageTenants>(&Principal::platform(None))
         .unwrap();
-    let slug = "demo".parse().unwrap();
+    let slug = house.demo.slug.clone();
     house
         .app
         .db
@@ -273,18 +229,18 @@ async fn only_a_living_key_of_this_mall_with_the_right_role_opens_a_door() {
     )
     .await;
     problem(keys().bearer_auth("rk_live_nonsense"), 401, "unknown-key").await;
-    let foreign = house.key("other", "operator.owner").await;
+    let foreign = house.key(&house.other, "operator.owner").await;
     problem(keys().bearer_auth(&foreign), 401, "unknown-key").await;
-    let app = house.key("demo", "machine.app").await;
+    let app = house.key(&house.demo, "machine.app").await;
     problem(keys().bearer_auth(&app), 403, "not-allowed").await;
-    let auditor = house.key("demo", "operator.auditor").await;
+    let auditor = house.key(&house.demo, "operator.auditor").await;
     assert_eq!(
         keys().bearer_auth(&auditor).send().await.unwrap().status(),
         StatusCode::OK
     );
 
     // Revoked, it opens nothing a second later.
-    let owner = house.key("demo", "operator.owner").await;
+    let owner = house.key(&house.demo, "operator.owner").await;
     let list: Value = keys()
         .bearer_auth(&owner)
         .send()
@@ -316,7 +272,7 @@ async fn only_a_living_key_of_this_mall_with_the_right_role_opens_a_door() {
     let mut others = house
         .client
         .get(format!("http://{}/v1/keys", house.address))
-        .header("host", "other.localhost")
+        .header("host", &house.other.hosts[0])
         .bearer_auth(&foreign)
         .send()
         .await
@@ -346,7 +302,7 @@ async fn only_a_living_key_of_this_mall_with_the_right_role_opens_a_door() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_made_once_and_its_secret_told_once() {
     let house = House::open().await;
-    let owner = house.key("demo", "operator.owner").await;
+    let owner = house.key(&house.demo, "operator.owner").await;
     let make = |key: &'static str, label: &'static str| {
         house
             .ask(Method::POST, "/v1/keys")
@@ -369,11 +325,8 @@ async fn a_key_is_made_once_and_its_secret_told_once() {
     problem(make("one", "till 4"), 422, "idempotency-key-reused").await;
 
     // The secret is nowhere in the tables.
-    let tenant = house.app.db.tenant_of_slug("demo").await.unwrap().unwrap();
-    let mut admin = PgConnection::connect(&format!("{}/{}", server(), house.database))
-        .await
-        .unwrap();
-    let schema = rotunda::db::tenants::Schema::of(tenant.id);
+    let mut admin = PgConnection::connect(&url()).await.unwrap();
+    let schema = Schema::of(house.demo.id);
     let kept = sqlx::AssertSqlSafe(format!(
         "select coalesce(string_agg(body, ''), '') from {schema}.idempotency_key"
     ));
@@ -441,7 +394,7 @@ async fn a_key_is_made_once_and_its_secret_told_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_is_named_by_place() {
     let house = House::open().await;
-    let owner = house.key("demo", "operator.owner").await;
+    let owner = house.key(&house.demo, "operator.owner").await;
     let post = || {
         house
             .ask(Method::POST, "/v1/keys")
@@ -501,125 +454,6 @@ async fn what_does_not_fit_is_named_by_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_giant_body_is_refused_unread_and_a_get_needs_no_length() {
-    let house = House::open().await;
-    let owner = house.key("demo", "operator.owner").await;
-
-    // Announced: the answer is there before a byte of the body was sent.
-    let mut raw = TcpStream::connect(house.address).await.unwrap();
-    raw.write_all(
-        b"POST /v1/keys HTTP/1.1\r\nhost: demo.localhost\r\ncontent-type: application/json\r\n\
-          content-length: 314572800\r\n\r\n",
-    )
-    .await
-    .unwrap();
-    let mut answer = vec![0; 12];
-    raw.read_exact(&mut answer).await.unwrap();
-    assert_eq!(answer, b"HTTP/1.1 413");
-
-    // Chunked: a client that goes on sending 300 MB still reads its answer.
-    let before = memory();
-    let chunks = (0..300).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1 << 20]));
-    let sent = house
-        .ask(Method::POST, "/v1/keys")
-        .bearer_auth(&owner)
-        .header("idempotency-key", "giant")
-        .header("content-type", "application/json")
-        .body(reqwest::Body::wrap_stream(stream::iter(chunks)));
-    problem(sent, 413, "body-too-large").await;
-    let grown = memory().saturating_sub(before);
-    assert!(grown < 40 << 20, "grew by {grown} bytes, client included");
-
-    let mut raw = TcpStream::connect(house.address).await.unwrap();
-    let head = format!(
-        "GET /v1/keys HTTP/1.1\r\nhost: demo.localhost:80\r\nauthorization: bearer {owner}\r\n\r\n"
-    );
-    raw.write_all(head.as_bytes()).await.unwrap();
-    raw.read_exact(&mut answer).await.unwrap();
-    assert_eq!(answer, b"HTTP/1.1 200");
-    house.close().await;
-}
-
-/// Resident memory of this process in bytes.
-fn memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kilobytes * 1024
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn slow_heads_are_cut_off_and_others_do_not_notice() {
-    let house = House::open().await;
-    let begun = Instant::now();
-    let mut slow = Vec::new();
-    for _ in 0..200 {
-        let mut stream = TcpStream::connect(house.address).await.unwrap();
-        stream
-            .write_all(b"GET /healthz HTTP/1.1\r\nx-slow: ")
-            .await
-            .unwrap();
-        slow.push(stream);
-    }
-    let quick = Instant::now();
-    let alive = house.ask(Method::GET, "/healthz").send().await.unwrap();
-    assert_eq!(alive.status(), StatusCode::OK);
-    assert!(quick.elapsed() < Duration::from_secs(1));
-    for mut stream in slow {
-        let mut rest = Vec::new();
-        let ended = tokio::time::timeout(Duration::from_secs(15), stream.read_to_end(&mut rest));
-        let _ = ended.await.expect("the connection was not cut off");
-    }
-    assert!(begun.elapsed() > Duration::from_secs(9));
-
-    let mut large = TcpStream::connect(house.address).await.unwrap();
-    let head = format!("GET / HTTP/1.1\r\nx-large: {}\r\n\r\n", "x".repeat(100_000));
-    let _ = large.write_all(head.as_bytes()).await;
-    let mut answer = vec![0; 12];
-    large.read_exact(&mut answer).await.unwrap();
-    assert_eq!(answer, b"HTTP/1.1 431");
-
-    let mut hostless = TcpStream::connect(house.address).await.unwrap();
-    hostless
-        .write_all(b"GET /v1/keys HTTP/1.0\r\n\r\n")
-        .await
-        .unwrap();
-    let mut answer = String::new();
-    hostless.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.0 400") && answer.contains("host-missing"));
-    house.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes half a minute"]
-async fn a_body_that_dawdles_is_answered_408() {
-    let house = House::open().await;
-    let owner = house.key("demo", "operator.owner").await;
-    let mut raw = TcpStream::connect(house.address).await.unwrap();
-    let head = format!(
-        "POST /v1/keys HTTP/1.1\r\nhost: demo.localhost\r\nauthorization: Bearer {owner}\r\n\
-         idempotency-key: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
-    );
-    raw.write_all(head.as_bytes()).await.unwrap();
-    let begun = Instant::now();
-    let (mut read, mut write) = raw.into_split();
-    let drip = tokio::spawn(async move {
-        while write.write_all(b" ").await.is_ok() {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    });
-    let mut answer = vec![0; 12];
-    read.read_exact(&mut answer).await.unwrap();
-    assert_eq!(answer, b"HTTP/1.1 408");
-    assert!((29..35).contains(&begun.elapsed().as_secs()));
-    drip.abort();
-    house.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_server_describes_itself() {
     let house = House::open().await;
     let get = |path: &str| house.ask(Method::GET, path).send();
@@ -653,53 +487,4 @@ async fn a_server_describes_itself() {
     let figures = get("/metrics").await.unwrap().text().await.unwrap();
     assert!(figures.contains("rotunda_http_requests_total{method=\"GET\",route=\"other\""));
     house.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_its_database_a_server_says_come_back() {
-    let app = App::open(config("postgres://nobody@127.0.0.1:1/none"))
-        .await
-        .unwrap();
-    let (address, stop, served) = serve(&app, api::endpoint(&app)).await;
-    let client = Client::builder().no_proxy().build().unwrap();
-    let get = |path: &str| {
-        client
-            .get(format!("http://{address}{path}"))
-            .header("host", "demo.localhost")
-    };
-    problem(get("/v1/keys"), 503, "database-unavailable").await;
-    problem(get("/readyz"), 503, "not-ready").await;
-    assert_eq!(
-        get("/healthz").send().await.unwrap().status(),
-        StatusCode::OK
-    );
-    stop.send(()).unwrap();
-    served.await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_finishes_what_is_under_way_and_a_panic_is_a_problem() {
-    let app = App::open(config("postgres://nobody@127.0.0.1:1/none"))
-        .await
-        .unwrap();
-    let inner = make(|request| async move {
-        assert!(request.uri().path() != "/panic", "planted");
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        Ok::<_, poem::Error>(Response::builder().body("done"))
-    });
-    let endpoint = Porch::new(app.clone(), Contract::default(), inner);
-    let (address, stop, served) = serve(&app, endpoint).await;
-    let client = Client::builder().no_proxy().build().unwrap();
-    let get = |path: &str| client.get(format!("http://{address}{path}"));
-    problem(get("/panic"), 500, "internal-error").await;
-
-    let under_way = tokio::spawn(get("/").send());
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    stop.send(()).unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(app.ready().await.is_err());
-    assert!(get("/").send().await.is_err(), "nobody listens any more");
-    let answer = under_way.await.unwrap().unwrap();
-    assert_eq!(answer.text().await.unwrap(), "done");
-    served.await.unwrap();
 }
