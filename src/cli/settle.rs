@@ -127,14 +127,12 @@ fn exit_code(error: &CommandError) -> ExitCode {
 
 fn show(mall: &Mall, preview: &Preview, args: &PeriodArgs, json: bool) -> anyhow::Result<String> {
     let currency = mall.tenant.currency;
-    let rows = by_code(preview)?;
     Ok(if json {
-        format!("{:#}\n", document(currency, preview, &rows)?)
+        format!("{:#}\n", document(currency, preview)?)
     } else if args.csv {
-        let rows = rows.iter().map(|(code, position)| (*code, *position));
-        settlement::csv(preview.month, currency, rows)
+        settlement::csv(preview.month, currency, by_code(preview)?)
     } else {
-        sheet(currency, preview, &rows)
+        sheet(currency, preview, &by_code(preview)?)
     })
 }
 
@@ -158,13 +156,9 @@ fn code_of(preview: &Preview, merchant: MerchantId) -> anyhow::Result<&Code> {
 ///
 /// # Errors
 /// A merchant without a code.
-pub fn document(
-    currency: Currency,
-    preview: &Preview,
-    rows: &[(&Code, &Position)],
-) -> anyhow::Result<Value> {
-    let merchants: Vec<Value> = rows
-        .iter()
+pub fn document(currency: Currency, preview: &Preview) -> anyhow::Result<Value> {
+    let merchants: Vec<Value> = by_code(preview)?
+        .into_iter()
         .map(|(code, it)| {
             json!({
                 "merchant": code.as_str(),
