@@ -76,7 +76,7 @@ impl Alliance {
             kind,
             member: member(who),
             place: Some((merchant(place), StoreId::from_uuid(merchant(place).uuid()))),
-            source: Uuid::nil(),
+            source: JournalId::new(self.now, &Entropy::System).uuid(),
             occurred_at: self.now,
             reverses,
         }
