@@ -281,7 +281,7 @@ impl Mall {
         when: &str,
     ) {
         let mut tx = self.tx().await;
-        let drawn = self.drawn(&mut tx, past.journal).await;
+        let mut drawn = self.drawn(&mut tx, past.journal).await;
         let lots: Vec<LotId> = drawn.iter().map(|past| past.draw.lot).collect();
         let event = Event {
             reverses: Some(past.journal),
