@@ -8,5 +8,6 @@
 mod manifests;
 mod members;
 mod merchants;
+mod redemption;
 mod support;
 mod tenants;
