@@ -4,11 +4,14 @@
 //! To add a command: a file of its own with its arguments and a function `run`, a variant of
 //! [`Command`], and an arm in [`run`].
 
+mod books;
 mod exit;
 pub mod import;
 mod key;
 mod output;
 mod serve;
+mod settle;
+mod table;
 pub mod tenant;
 
 use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -51,20 +54,31 @@ struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Global {
-    /// The settings file, in TOML [env: ROTUNDA_CONFIG]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(
+        help = "The settings file, in TOML [env: ROTUNDA_CONFIG]",
+        long,
+        global = true,
+        value_name = "FILE"
+    )]
     config: Option<PathBuf>,
-    /// Where the private database lives [env: ROTUNDA_DATA_DIR]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(
+        help = "Where the private database lives [env: ROTUNDA_DATA_DIR]",
+        long,
+        global = true,
+        value_name = "DIR"
+    )]
     data_dir: Option<PathBuf>,
-    /// How log lines look [env: ROTUNDA_LOG_FORMAT]
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(
+        help = "How log lines look [env: ROTUNDA_LOG_FORMAT]",
+        long,
+        global = true,
+        value_name = "FORMAT"
+    )]
     log: Option<LogFormat>,
     /// Data as JSON
     #[arg(long, global = true)]
     json: bool,
-    /// No colour [env: NO_COLOR]
-    #[arg(long, global = true)]
+    #[arg(help = "No colour [env: NO_COLOR]", long, global = true)]
     no_color: bool,
 }
 
@@ -73,8 +87,11 @@ struct Global {
 enum Command {
     /// Answer requests until it is stopped
     Serve {
-        /// Where to listen [env: ROTUNDA_LISTEN] [default: 127.0.0.1:8080]
-        #[arg(long, value_name = "ADDRESS")]
+        #[arg(
+            help = "Where to listen [env: ROTUNDA_LISTEN] [default: 127.0.0.1:8080]",
+            long,
+            value_name = "ADDRESS"
+        )]
         listen: Option<SocketAddr>,
     },
     /// Bring the registry and every mall's tables to this program's version
@@ -82,6 +99,12 @@ enum Command {
     /// Make malls from manifests; list, show, suspend and resume them
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    /// Settle a month between merchants
+    #[command(subcommand)]
+    Settle(settle::SettleCommand),
+    /// Prove the books
+    #[command(subcommand)]
+    Books(books::BooksCommand),
     /// Load what happened elsewhere
     #[command(subcommand)]
     Import(import::Command),
@@ -112,7 +135,7 @@ pub fn main() -> ExitCode {
         }
     };
     let output = Output::new(cli.global.json);
-    match start(cli, &output) {
+    match start(cli, output) {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
             output.say(&format!("rotunda: {failure}"));
@@ -122,7 +145,7 @@ pub fn main() -> ExitCode {
 }
 
 /// The settings, and a runtime for what needs one.
-fn start(cli: Cli, output: &Output) -> Result<(), Failure> {
+fn start(cli: Cli, output: Output) -> Result<(), Failure> {
     let listen = match &cli.command {
         Command::Serve { listen } => *listen,
         Command::Openapi => return output.text(&api::document()),
@@ -149,12 +172,14 @@ fn start(cli: Cli, output: &Output) -> Result<(), Failure> {
 }
 
 /// One command in an application of its own, which is closed however the command ends.
-async fn run(command: Command, config: Config, output: &Output) -> Result<(), Failure> {
+async fn run(command: Command, config: Config, output: Output) -> Result<(), Failure> {
     let app = App::open(config).await?;
     let done = match command {
         Command::Serve { .. } => serve::run(&app, output).await,
         Command::Migrate => migrate(&app, output).await,
         Command::Tenant(command) => tenant::run(&app, command, output).await,
+        Command::Settle(command) => settle::run(&app, command, output).await,
+        Command::Books(command) => books::run(&app, command, output).await,
         Command::Import(command) => import::run(&app, command, output).await,
         Command::Key(command) => key::run(&app, command, output).await,
         // These two were done before, without an application.
@@ -165,7 +190,7 @@ async fn run(command: Command, config: Config, output: &Output) -> Result<(), Fa
     Ok(closed?)
 }
 
-async fn migrate(app: &App, output: &Output) -> Result<(), Failure> {
+async fn migrate(app: &App, output: Output) -> Result<(), Failure> {
     let migrated = app.db.migrate_all().await?;
     let malls = migrated.tenants;
     output.data(

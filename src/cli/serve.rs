@@ -7,7 +7,7 @@ use super::{Exit, Failure, Output};
 use crate::{api, app::App, http::listen};
 
 /// Migrates, listens, and answers until SIGTERM or SIGINT; a second signal ends at once.
-pub(super) async fn run(app: &App, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run(app: &App, output: Output) -> Result<(), Failure> {
     let address = app.config.listen;
     let listener = listen::bind(address).map_err(|error| {
         let message = format!("{address} cannot be listened on: {error}");

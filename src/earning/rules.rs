@@ -329,27 +329,26 @@ impl Programme {
     pub fn parse(body: &Value, currency: Currency, settles_at: Rate) -> Result<Self, String> {
         let section = |name: &str| body.get(name).cloned().unwrap_or(Value::Null);
         let earning: RawEarning = serde_json::from_value(section("earning"))
-            .map_err(|error| format!("[earning]: {error}"))?;
+            .map_err(|error| format!("earning: {error}"))?;
         let expiry: RawExpiry = serde_json::from_value(section("expiry"))
-            .map_err(|error| format!("[expiry]: {error}"))?;
+            .map_err(|error| format!("expiry: {error}"))?;
         let mut rules = Vec::new();
-        for raw in earning.rules {
-            let name = raw.code.clone();
-            if rules.iter().any(|known: &Rule| known.code == name) {
+        for (place, raw) in earning.rules.into_iter().enumerate() {
+            if rules.iter().any(|known: &Rule| known.code == raw.code) {
                 return Err(format!(
-                    "[[earning.rules]] {name:?}: a rule of this code is above"
+                    "earning.rules[{place}].code: a rule above has this code"
                 ));
             }
             let rule = raw.parse(currency);
-            rules.push(rule.map_err(|why| format!("[[earning.rules]] {name:?}: {why}"))?);
+            rules.push(rule.map_err(|why| format!("earning.rules[{place}].{why}"))?);
         }
         Ok(Self {
             counts: earning.counts,
             cap: cap(earning.cap_per_day, earning.cap_per_month)
-                .map_err(|why| format!("[earning]: {why}"))?,
+                .map_err(|why| format!("earning.{why}"))?,
             rules,
             grace_days: expiry.grace_days.unwrap_or(30).min(3650),
-            expiry: expiry.parse().map_err(|why| format!("[expiry]: {why}"))?,
+            expiry: expiry.parse().map_err(|why| format!("expiry.{why}"))?,
             settles_at,
         })
     }

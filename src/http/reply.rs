@@ -17,7 +17,9 @@ pub const REPLAYED: &str = "Idempotent-Replayed";
 /// An answer with status `STATUS` and a `T` in JSON.
 #[derive(Debug)]
 pub struct Reply<const STATUS: u16, T> {
-    response: Response,
+    status: u16,
+    body: String,
+    replayed: bool,
     content: PhantomData<fn() -> T>,
 }
 
@@ -29,32 +31,36 @@ impl<const STATUS: u16, T: ToJSON> Reply<STATUS, T> {
 
     /// An answer whose JSON was written before.
     pub(super) fn raw(status: u16, body: String) -> Self {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let media = if status.is_success() {
-            "application/json"
-        } else {
-            problem::CONTENT_TYPE
-        };
         Self {
-            response: Response::builder()
-                .status(status)
-                .content_type(media)
-                .body(body),
+            status,
+            body,
+            replayed: false,
             content: PhantomData,
         }
     }
 
     /// An answer that was given before, under the same idempotency key.
     pub(super) fn replayed(status: u16, body: String) -> Self {
-        let mut reply = Self::raw(status, body);
-        reply.response = reply.response.with_header(REPLAYED, "true").into_response();
-        reply
+        Self {
+            replayed: true,
+            ..Self::raw(status, body)
+        }
     }
 }
 
 impl<const STATUS: u16, T: Send> IntoResponse for Reply<STATUS, T> {
     fn into_response(self) -> Response {
-        self.response
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let media = if status.is_success() {
+            "application/json"
+        } else {
+            problem::CONTENT_TYPE
+        };
+        let mut response = Response::builder().status(status).content_type(media);
+        if self.replayed {
+            response = response.header(REPLAYED, "true");
+        }
+        response.body(self.body)
     }
 }
 

@@ -8,6 +8,9 @@
 mod manifests;
 mod members;
 mod merchants;
+mod porch;
+mod proof;
 mod redemption;
+mod settlement;
 mod support;
 mod tenants;

@@ -25,8 +25,8 @@ use crate::{
     app::{App, Mall},
     authz::{action::VerifyBooks, actor::Principal},
     db::{self, tx::Tx},
-    ledger::{self, Totals},
     members,
+    reports::totals::{Totals, totals},
 };
 use load::{Rights, Tally, WINDOW};
 use progress::Progress;
@@ -65,7 +65,7 @@ pub(super) enum Command {
 }
 
 /// Runs an import and says what it came to.
-pub(super) async fn run(app: &App, command: Command, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run(app: &App, command: Command, output: Output) -> Result<(), Failure> {
     let Command::Purchases {
         tenant,
         file,
@@ -203,11 +203,9 @@ pub async fn import(app: &App, mall: &Mall, order: &Order, show: bool) -> anyhow
         tally = load(app, mall, order, good, show).await?;
     }
     let principal = Principal::platform(Some(mall.tenant.id));
-    let mut tx = app
-        .db
-        .read(&app.policy.allow::<VerifyBooks>(&principal)?)
-        .await?;
-    let totals = ledger::totals(&mut tx).await?;
+    let grant = app.policy.allow::<VerifyBooks>(&principal)?;
+    let mut tx = app.db.read(&grant).await?;
+    let totals = totals(&mut tx, &grant).await?;
     let members = members::count(&mut tx).await?;
     let loaded = loads && !(order.strict && tally.refused > 0);
     Ok(Report {

@@ -1,5 +1,7 @@
 //! A fresh mall for each test, and the people who act in it.
 
+pub mod settling;
+
 use rotunda::{
     app::App,
     authz::{
