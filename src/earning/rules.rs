@@ -457,7 +457,7 @@ mod tests {
 
     use super::*;
 
-    fn programme(earning: Value) -> Programme {
+    fn programme(earning: &Value) -> Programme {
         let body = json!({ "earning": earning, "expiry": { "policy": "never" } });
         let currency = Currency::from_code("CNY").unwrap();
         Programme::parse(&body, currency, Rate::new(1, 1).unwrap()).unwrap()
@@ -465,7 +465,7 @@ mod tests {
 
     /// Points of one line of an amount, by a single rule.
     fn points(rule: &Value, amount: i64) -> i64 {
-        let programme = programme(json!({ "rules": [rule] }));
+        let programme = programme(&json!({ "rules": [rule] }));
         let line = Line {
             category: "tea".parse().unwrap(),
             quantity: 1,
@@ -490,7 +490,7 @@ mod tests {
     #[test]
     fn v1_the_receipt_is_floored_not_the_line() {
         let programme =
-            programme(json!({ "rules": [{ "code": "base", "points": 1, "per": "1.00" }] }));
+            programme(&json!({ "rules": [{ "code": "base", "points": 1, "per": "1.00" }] }));
         let line = Line {
             category: "tea".parse().unwrap(),
             quantity: 1,
@@ -547,7 +547,7 @@ mod tests {
 
     #[test]
     fn d4_the_first_rule_that_matches_a_line_takes_it() {
-        let programme = programme(json!({ "rules": [
+        let programme = programme(&json!({ "rules": [
             { "code": "tea", "points": 2, "per": "1.00", "categories": ["tea"] },
             { "code": "base", "points": 1, "per": "1.00", "except": ["gift card"] }] }));
         let line = |category: &str| Line {

@@ -2,6 +2,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::similar_names,
     reason = "a test that cannot go on has failed; clippy knows test functions, not their helpers"
 )]
 

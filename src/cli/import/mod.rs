@@ -50,9 +50,9 @@ pub(super) enum Command {
         /// The mall's short name
         #[arg(long, value_name = "SLUG")]
         tenant: String,
-        /// purchase_ref, member_ref, store_code, occurred_at, category, quantity, amount
+        /// The receipts: CSV or CSV.gz, a line a purchase and category, in time order (README.md)
         file: PathBuf,
-        /// purchase_ref, member_ref, store_code, occurred_at, wanted
+        /// Points spent on them: a line a basket that points paid in part, in time order
         #[arg(long, value_name = "FILE")]
         redemptions: Option<PathBuf>,
         /// Create stores and enrol members that the mall does not have
