@@ -3,6 +3,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
+    clippy::too_many_lines,
     clippy::similar_names,
     reason = "a test that cannot go on has failed; clippy knows test functions, not their helpers"
 )]

@@ -414,7 +414,7 @@ async fn a_refund_gives_points_back_from_the_last_used_to_the_first_and_never_mo
     assert_eq!(lots().await, [(100, Some(later)), (85, Some(grace))]);
     let grant = mall.mall.vendor::<SpendPoints>();
     let mut tx = mall.mall.app.db.read(&grant).await.unwrap();
-    let paid = redemption::paid_by_points(&mut tx, &[receipt.clone()])
+    let paid = redemption::paid_by_points(&mut tx, std::slice::from_ref(&receipt))
         .await
         .unwrap();
     assert_eq!((paid[&receipt].points, paid[&receipt].returned), (150, 150));
