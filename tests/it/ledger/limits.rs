@@ -9,6 +9,7 @@ use rotunda::{
         time::{Month, Zone},
     },
     ledger::{
+        Drawn, LedgerError,
         books::{Books, NewLot, Wallet},
         lots::{Draw, Lot, value_of_return},
         transfer::{Event, Kind},
@@ -201,6 +202,34 @@ fn led_6_the_books_refuse_what_they_cannot_hold_and_stay_as_they_were() {
             assert_eq!(done.is_ok(), (1..=2).contains(&asked));
             assert_eq!(done.is_ok(), format!("{books:?}") != before);
         }
+    }
+}
+
+#[test]
+fn led_6_nothing_and_less_than_nothing_is_neither_taken_nor_given_back() {
+    for asked in EDGES.into_iter().filter(|asked| *asked <= 0) {
+        let mut books = books(100);
+        let id = lot(1, 1).id;
+        let drawn = Draw {
+            lot: id,
+            issuer: lot(1, 1).merchant,
+            points: 10,
+            value: 10,
+        };
+        let mut drawn = [Drawn {
+            draw: drawn,
+            returned: 0,
+            value_returned: 0,
+        }];
+        let before = format!("{books:?}");
+        let refused = Err(LedgerError::Amount(AmountError::Negative));
+        assert_eq!(books.claw(&event(1), id, asked).map(|_| ()), refused);
+        let back = books.give_back(&event(1), &mut drawn, asked, instant(NOON));
+        assert_eq!(back.map(|_| ()), refused);
+        let strange = LotId::from_uuid(Uuid::from_u128(99));
+        let strange = books.claw(&event(1), strange, 1).map(|_| ());
+        assert_eq!(strange, Err(LedgerError::Missing("lot")));
+        assert_eq!(format!("{books:?}"), before);
     }
 }
 
