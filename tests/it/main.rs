@@ -11,5 +11,6 @@
     reason = "a test that meets the unexpected fails"
 )]
 
+mod expiry;
 mod ledger;
 mod support;
