@@ -14,3 +14,4 @@
 mod expiry;
 mod ledger;
 mod support;
+mod tenancy;
