@@ -11,6 +11,7 @@
     reason = "a test that meets the unexpected fails"
 )]
 
+mod authz;
 mod expiry;
 mod ledger;
 mod support;
