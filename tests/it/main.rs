@@ -13,6 +13,7 @@
 
 mod authz;
 mod expiry;
+mod house;
 mod ledger;
 mod support;
 mod tenancy;
