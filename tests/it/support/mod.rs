@@ -1,5 +1,6 @@
 //! A fresh mall for each test, and the people who act in it.
 
+pub mod books;
 pub mod settling;
 
 use rotunda::{
