@@ -34,11 +34,7 @@ pub struct VerifyArgs {
 }
 
 /// Runs the command. Fails where something does not hold.
-pub(super) async fn run(
-    app: &App,
-    command: BooksCommand,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(super) async fn run(app: &App, command: BooksCommand, output: Output) -> Result<(), Failure> {
     let BooksCommand::Verify(args) = command;
     app.db.prepare().await?;
     let mall = app.mall_of(args.tenant.as_str()).await?;
@@ -47,7 +43,9 @@ pub(super) async fn run(
     let mut tx = app.db.read(&grant).await?;
     let checks = prove(&mut tx, &grant).await?;
     let totals = totals(&mut tx, &grant).await?;
-    output.data(&document(&args.tenant, &checks, &totals), || page(&checks, &totals))?;
+    output.data(&document(&args.tenant, &checks, &totals), || {
+        page(&checks, &totals)
+    })?;
     let broken = checks.iter().filter(|check| !check.holds).count();
     if broken > 0 {
         let why = format!("{broken} of {} checks do not hold", checks.len());

@@ -10,7 +10,7 @@ pub mod import;
 mod key;
 mod output;
 mod serve;
-mod settle;
+pub mod settle;
 mod table;
 pub mod tenant;
 

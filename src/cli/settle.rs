@@ -52,11 +52,7 @@ pub struct PeriodArgs {
 }
 
 /// Runs the command.
-pub(super) async fn run(
-    app: &App,
-    command: SettleCommand,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(super) async fn run(app: &App, command: SettleCommand, output: Output) -> Result<(), Failure> {
     let (args, close) = match command {
         SettleCommand::Preview(args) => (args, false),
         SettleCommand::Close(args) => (args, true),
@@ -67,11 +63,11 @@ pub(super) async fn run(
     let currency = mall.tenant.currency;
     let rows = by_code(&preview)?;
     if args.csv {
-        let rows = rows.iter().map(|(code, position)| (*code, *position));
         output.text(&settlement::csv(preview.month, currency, rows))?;
     } else {
-        let document = document(currency, &preview, &rows)?;
-        output.data(&document, || sheet(currency, &preview, &rows))?;
+        output.data(&document(currency, &preview)?, || {
+            sheet(currency, &preview, &rows)
+        })?;
     }
     if fresh == Some(false) {
         output.say(&format!("{} was closed already", args.period));
@@ -144,13 +140,9 @@ fn code_of(preview: &Preview, merchant: MerchantId) -> anyhow::Result<&Code> {
 ///
 /// # Errors
 /// A merchant without a code.
-pub fn document(
-    currency: Currency,
-    preview: &Preview,
-    rows: &[(&Code, &Position)],
-) -> anyhow::Result<Value> {
-    let merchants: Vec<Value> = rows
-        .iter()
+pub fn document(currency: Currency, preview: &Preview) -> anyhow::Result<Value> {
+    let merchants: Vec<Value> = by_code(preview)?
+        .into_iter()
         .map(|(code, it)| {
             json!({
                 "merchant": code.as_str(),

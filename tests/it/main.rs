@@ -10,6 +10,7 @@ mod members;
 mod merchants;
 mod porch;
 mod proof;
+mod redemption;
 mod settlement;
 mod support;
 mod tenants;

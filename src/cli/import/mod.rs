@@ -65,7 +65,7 @@ pub(super) enum Command {
 }
 
 /// Runs an import and says what it came to.
-pub(super) async fn run(app: &App, command: Command, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run(app: &App, command: Command, output: Output) -> Result<(), Failure> {
     let Command::Purchases {
         tenant,
         file,
@@ -216,7 +216,6 @@ pub async fn import(app: &App, mall: &Mall, order: &Order, show: bool) -> anyhow
         tally,
         totals,
         members,
-    reports::totals::{Totals, totals},
         took: started.elapsed(),
     })
 }

@@ -107,7 +107,7 @@ async fn ask(tx: &mut ReadTx, question: &Question) -> Result<Check, Error> {
     })
 }
 
-/// A finding with its ids in their public form: "mem:0188bac7-…" becomes "mem_01h2xc…".
+/// A finding with its ids, `mem:` and a uuid, in their public form.
 fn public(finding: &str) -> String {
     let words = finding.split(' ').map(|word| {
         let id = word.split_once(':');

@@ -7,20 +7,19 @@ pub(super) const QUESTIONS: &[Question] = &[
         "purchase-earned",
         "every purchase with points has one entry and one lot, with those points",
         "select case
-            when purchase.points = 0 and purchase.lot_id is null then null
-            when coalesce(entry.times, 0) <> 1 or entry.journal_id <> purchase.journal_id then
-                format('pur:%s of %s points has %s entries and names jrn:%s',
-                    purchase.purchase_id, purchase.points, coalesce(entry.times, 0),
-                    purchase.journal_id)
+            when purchase.points = 0 and lot.lot_id is null and entry.times is null then null
+            when coalesce(entry.times, 0) <> 1 then
+                format('pur:%s of %s points has %s entries', purchase.purchase_id,
+                    purchase.points, coalesce(entry.times, 0))
             when lot.lot_id is null or lot.points <> purchase.points
-                or lot.journal_id <> purchase.journal_id
+                or lot.journal_id <> entry.journal_id
                 or lot.merchant_id <> purchase.merchant_id
                 or lot.member_id is distinct from purchase.member_id then
-                format('pur:%s of %s points does not fit lot:%s of %s', purchase.purchase_id,
-                    purchase.points, purchase.lot_id, lot.points)
+                format('pur:%s of %s points does not fit its lot of %s', purchase.purchase_id,
+                    purchase.points, lot.points)
          end
          from purchase
-         left join lot on lot.lot_id = purchase.lot_id
+         left join lot on lot.lot_id = purchase.purchase_id
          left join (
             select source_id, count(*) as times, min(journal_id::text)::uuid as journal_id
             from journal
@@ -112,7 +111,7 @@ pub(super) const QUESTIONS: &[Question] = &[
                     coalesce(lot.clawed + lot.owed, 0))
          end
          from purchase
-         left join lot on lot.lot_id = purchase.lot_id
+         left join lot on lot.lot_id = purchase.purchase_id
          left join (
             select purchase_id, sum(amount) as amount from refund group by purchase_id
          ) as refunds on refunds.purchase_id = purchase.purchase_id"

@@ -32,7 +32,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         "select case
             when has_table_privilege(current_user, pg_class.oid, 'truncate')
                 or (has_table_privilege(current_user, pg_class.oid, 'delete')
-                    and relname <> 'good_offer') then
+                    and relname not in ('good_offer', 'outbox')) then
                 format('the role of this mall may delete from %s', relname)
             when relname in ('programme', 'account', 'journal', 'transfer', 'refund', 'statement',
                 'payment')

@@ -54,12 +54,12 @@ async fn set_3_of_32_who_close_at_once_one_closes_and_a_close_that_died_is_finis
             let (mall, period) = (Arc::clone(&mall), period.clone());
             closers.spawn(async move { mall.closes(&period).await });
         }
-        let closes = closers.join_all().await;
-        assert_eq!(closes.iter().filter(|sealed| sealed.fresh).count(), 1);
+        let sealed = closers.join_all().await;
+        assert_eq!(sealed.iter().filter(|one| one.fresh).count(), 1);
         assert!(
-            closes
+            sealed
                 .iter()
-                .all(|sealed| sealed.settlement == closes[0].settlement)
+                .all(|one| one.settlement == sealed[0].settlement)
         );
         assert_eq!(written(&mall, &period).await, (3, 2, 2), "{period}");
         assert_eq!(mall.figures(&period).await, at_first);
@@ -99,7 +99,7 @@ async fn set_4_a_thousand_late_events_go_to_the_next_month_and_change_no_byte_of
     for number in 0..1000 {
         let when = format!("2026-06-{:02}T{:02}:30:00Z", 12 + number % 18, number % 24);
         if number % 2 == 0 {
-            let event = mall.event(&tx, Kind::Purchase, ada, a, &when);
+            let event = Mall::event(&tx, Kind::Purchase, ada, a, &when);
             let new = NewLot {
                 points: 2,
                 rate: mall.terms.rate,
@@ -107,7 +107,7 @@ async fn set_4_a_thousand_late_events_go_to_the_next_month_and_change_no_byte_of
             };
             books.issue(&event, new).unwrap();
         } else {
-            let event = mall.event(&tx, Kind::Spend, ada, b, &when);
+            let event = Mall::event(&tx, Kind::Spend, ada, b, &when);
             books.spend(&event, 3).unwrap();
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::Days;
 use rotunda::settlement::netting::Payment;
+use serde_json::json;
 
 use crate::support::settling::{Mall, at};
 
@@ -29,6 +30,24 @@ async fn example_a_the_issuers_pay_the_shop_that_took_the_points() {
     assert_eq!(mall.nets("2026-06").await, with_fee);
     let c = mall.figures("2026-06").await["c"];
     assert_eq!((c.redeemed, c.receives, c.fee), (700, 700, 14));
+
+    let preview = mall.preview("2026-06").await;
+    let json = rotunda::cli::settle::document(mall.tenant.currency, &preview).unwrap();
+    assert_eq!(json["sum"], 0);
+    let first = &json["merchants"][0];
+    let keys = ["merchant", "issued", "redeemed", "pays", "receives", "net"];
+    let values = keys.map(|key| first[key].clone());
+    assert_eq!(
+        values,
+        [
+            json!("a"),
+            json!(600),
+            json!(0),
+            json!(600),
+            json!(0),
+            json!(-600)
+        ]
+    );
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ impl Alliance {
             kind,
             member: member(who),
             place: Some((merchant(place), StoreId::from_uuid(merchant(place).uuid()))),
-            source: Uuid::nil(),
+            source: JournalId::new(self.now, &Entropy::System).uuid(),
             occurred_at: self.now,
             reverses,
         }
@@ -120,7 +120,7 @@ impl Alliance {
         };
         let taken = |transfer: &&Transfer| transfer.cause == spend;
         let accepted = self.books.transfers().iter().filter(taken);
-        let drawn: Vec<Drawn> = accepted
+        let mut drawn: Vec<Drawn> = accepted
             .map(|transfer| {
                 let key = (spend, transfer.lot);
                 let (returned, value_returned) = self.returned.get(&key).copied().unwrap_or((0, 0));
@@ -140,7 +140,7 @@ impl Alliance {
         let event = self.event(Kind::SpendReturn, who, place, Some(spend));
         let before = self.books.transfers().len();
         self.books
-            .give_back(&event, &drawn, points, self.now)
+            .give_back(&event, &mut drawn, points, self.now)
             .unwrap();
         for transfer in &self.books.transfers()[before..] {
             if matches!(transfer.from, Account::Accepted { .. }) {

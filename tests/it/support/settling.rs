@@ -220,28 +220,26 @@ impl Mall {
         end: Option<&str>,
     ) -> Earned {
         let mut tx = self.tx().await;
-        let event = self.event(&tx, Kind::Purchase, who, shop, when);
+        let event = Self::event(&tx, Kind::Purchase, who, shop, when);
         let mut books = self.books(&mut tx, who, &[], when).await;
         let new = NewLot {
             points,
             rate: self.terms.rate,
             expires_at: end.map(at),
         };
-        let (lot, posted) = books.issue(&event, new).unwrap();
+        let (lot, _) = books.issue(&event, new).unwrap();
         books.post(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
         let purchase = event.source;
         self.as_admin(&format!(
             "insert into purchase (purchase_id, store_id, merchant_id, receipt_number, member_id,
-                 journal_id, lot_id, total, paid_by_points, points, refunded, clawed, lines, rules,
-                 programme, fingerprint, business_day, occurred_at, recorded_at)
-             values ('{purchase}', '{}', '{}', '{purchase}', '{}', '{}', '{}', {points}, 0,
-                 {points}, 0, 0, '[]', '[]', 1, '', '{when}'::date, '{when}', '{when}')",
+                 total, paid_by_points, points, refunded, clawed, lines, rules, programme,
+                 fingerprint, business_day, occurred_at, recorded_at)
+             values ('{purchase}', '{}', '{}', '{purchase}', '{}', {points}, 0, {points}, 0, 0,
+                 '[]', '[]', 1, '', '{when}'::date, '{when}', '{when}')",
             shop.store.uuid(),
             shop.merchant.uuid(),
             who.uuid(),
-            posted.journal.uuid(),
-            lot.uuid(),
         ))
         .await;
         Earned { lot, purchase }
@@ -250,7 +248,7 @@ impl Mall {
     /// Points that pay.
     pub async fn spends(&self, who: MemberId, shop: Shop, points: i64, when: &str) -> Spent {
         let mut tx = self.tx().await;
-        let event = self.event(&tx, Kind::Spend, who, shop, when);
+        let event = Self::event(&tx, Kind::Spend, who, shop, when);
         let mut books = self.books(&mut tx, who, &[], when).await;
         let posted = books.spend(&event, points).unwrap();
         books.post(&mut tx).await.unwrap();
@@ -278,24 +276,24 @@ impl Mall {
         &self,
         who: MemberId,
         shop: Shop,
-        spent: Spent,
+        past: Spent,
         points: i64,
         when: &str,
     ) {
         let mut tx = self.tx().await;
-        let drawn = self.drawn(&mut tx, spent.journal).await;
+        let mut drawn = self.drawn(&mut tx, past.journal).await;
         let lots: Vec<LotId> = drawn.iter().map(|past| past.draw.lot).collect();
         let event = Event {
-            reverses: Some(spent.journal),
-            ..self.event(&tx, Kind::SpendReturn, who, shop, when)
+            reverses: Some(past.journal),
+            ..Self::event(&tx, Kind::SpendReturn, who, shop, when)
         };
         let mut books = self.books(&mut tx, who, &lots, when).await;
         let grace = at(when) + chrono::Days::new(30);
-        let (_, given) = books.give_back(&event, &drawn, points, grace).unwrap();
+        let (_, given) = books.give_back(&event, &mut drawn, points, grace).unwrap();
         assert_eq!(given, points);
         books.post(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
-        let spend = spent.spend;
+        let spend = past.spend;
         self.as_admin(&format!(
             "update spend set returned = returned + {points} where spend_id = '{spend}'"
         ))
@@ -312,7 +310,7 @@ impl Mall {
         when: &str,
     ) {
         let mut tx = self.tx().await;
-        let event = self.event(&tx, Kind::Refund, who, shop, when);
+        let event = Self::event(&tx, Kind::Refund, who, shop, when);
         let mut books = self.books(&mut tx, who, &[earned.lot], when).await;
         books.claw(&event, earned.lot, points).unwrap();
         books.post(&mut tx).await.unwrap();
@@ -333,7 +331,7 @@ impl Mall {
         let mut tx = self.tx().await;
         let event = Event {
             place: None,
-            ..self.event_anywhere(&tx, Kind::Reserve, who, when)
+            ..Self::event_anywhere(&tx, Kind::Reserve, who, when)
         };
         let mut books = self.books(&mut tx, who, &[], when).await;
         let posted = books.hold(&event, points).unwrap();
@@ -362,7 +360,7 @@ impl Mall {
         let event = Event {
             source: reserved.1,
             reverses: Some(reserved.0),
-            ..self.event(&tx, Kind::Claim, who, shop, when)
+            ..Self::event(&tx, Kind::Claim, who, shop, when)
         };
         let mut books = self.books(&mut tx, who, &[], when).await;
         books.capture(&event, &held).unwrap();
@@ -473,14 +471,14 @@ impl Mall {
     }
 
     /// Something that happens in a shop.
-    pub fn event(&self, tx: &Tx, kind: Kind, who: MemberId, shop: Shop, when: &str) -> Event {
+    pub fn event(tx: &Tx, kind: Kind, who: MemberId, shop: Shop, when: &str) -> Event {
         Event {
             place: Some((shop.merchant, shop.store)),
-            ..self.event_anywhere(tx, kind, who, when)
+            ..Self::event_anywhere(tx, kind, who, when)
         }
     }
 
-    fn event_anywhere(&self, tx: &Tx, kind: Kind, who: MemberId, when: &str) -> Event {
+    fn event_anywhere(tx: &Tx, kind: Kind, who: MemberId, when: &str) -> Event {
         let id: JournalId = tx.new_id();
         Event {
             kind,
