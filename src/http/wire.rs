@@ -331,7 +331,14 @@ pub struct Cursor(pub String);
 written!(
     [] Cursor,
     "cursor",
-    text_schema("`next_cursor` of an earlier page of the same list.", 1000, "^[0-9a-f]+$"),
+    MetaSchemaRef::Inline(Box::new(MetaSchema {
+        description: Some("`next_cursor` of an earlier page of the same list."),
+        min_length: Some(1),
+        max_length: Some(1000),
+        pattern: Some("^[0-9a-f]+$".to_owned()),
+        // Says to generators of test data that no pattern can make a sealed value.
+        ..MetaSchema::new_with_format("string", "cursor")
+    })),
     |text| {
         let fits = (1..=1000).contains(&text.len());
         let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
