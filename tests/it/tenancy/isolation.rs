@@ -23,7 +23,7 @@ use rotunda::{
 };
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::support::{House, Mall, NOON, Shop, fresh_slug, instant, name, setting};
+use crate::support::books::{House, Mall, NOON, Shop, fresh_slug, instant, name, setting};
 
 /// Every row of every table of a mall as text, and what the registry says of it.
 async fn dump(mall: &Mall) -> BTreeMap<String, String> {

@@ -9,7 +9,7 @@ use rotunda::{
 };
 use uuid::Uuid;
 
-use crate::support::{House, fresh_slug, names, owner, registration};
+use crate::support::books::{House, fresh_slug, names, owner, registration};
 
 /// Whether this is `t_` and 26 digits of base32, and nothing that SQL reads otherwise.
 fn is_schema(text: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::support::{House, Mall, fresh_slug};
+use crate::support::books::{House, Mall, fresh_slug};
 
 /// Three malls of one house.
 async fn malls() -> Vec<Mall> {

@@ -25,7 +25,7 @@ use rotunda::{
     members::{self, Enrolment, Lookup, MemberError},
 };
 
-use crate::support::{House, Mall, Shop, fresh_slug, name};
+use crate::support::books::{House, Mall, Shop, fresh_slug, name};
 
 const MALLS: usize = 8;
 const CONNECTIONS: u32 = 4;
