@@ -101,13 +101,20 @@ pub(super) async fn run(app: &App, command: TenantCommand, output: Output) -> Re
     }
 }
 
-/// Applies the manifest at `path`. Everything is read and checked before anything is written; the
-/// programme, the merchants and the goods change together or not at all.
+/// Applies the manifest at `path`.
 ///
 /// # Errors
 /// What is wrong with the manifest, with its place; the database's errors.
 pub async fn apply(app: &App, path: &Path) -> anyhow::Result<Applied> {
-    let manifest = Manifest::read(path)?;
+    apply_manifest(app, &Manifest::read(path)?).await
+}
+
+/// Applies a manifest. Everything is checked before anything is written; the programme, the
+/// merchants and the goods change together or not at all.
+///
+/// # Errors
+/// What is wrong with the manifest, with its place; the database's errors.
+pub async fn apply_manifest(app: &App, manifest: &Manifest) -> anyhow::Result<Applied> {
     Mall::check(&manifest.programme, manifest.registration.currency)
         .map_err(|message| anyhow!(manifest.locate(&message)))?;
     let listings: Vec<Listing> = manifest.merchants.iter().map(listing).collect();

@@ -31,6 +31,7 @@ use crate::{
 use load::{Rights, Tally, WINDOW};
 use progress::Progress;
 use rows::{BadRow, BytesRead, Happened, Merged, Purchases, Redemptions};
+pub(super) use rows::{PURCHASE_COLUMNS, REDEMPTION_COLUMNS};
 
 /// The most bad rows that are named one by one; all are counted.
 const MOST_BAD: usize = 1_000;
