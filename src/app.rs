@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     authz::{
-        action::{Authenticate, ReadProgramme},
+        action::Authenticate,
         actor::Principal,
         grant::Grant,
         policy::{Denied, Policy, PolicyError},
@@ -39,7 +39,6 @@ use crate::{
     },
     queue::Bell,
     telemetry::{Metrics, TelemetryError},
-    tenancy,
 };
 pub use mall::Mall;
 
@@ -49,6 +48,9 @@ const BELIEVED: Duration = Duration::from_millis(900);
 
 /// The most hosts and the most keys that are remembered.
 const REMEMBERED: u64 = 10_000;
+
+/// How long connections that are in use may hold up the end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Why the application cannot start.
 #[derive(Debug, Error)]
@@ -163,7 +165,8 @@ impl App {
     /// # Errors
     /// [`OpenError::Cluster`] where the cluster did not stop.
     pub async fn close(&self) -> Result<(), OpenError> {
-        self.db.close().await;
+        // What still holds a connection then was given up; the cluster's stop ends its session.
+        let _ = tokio::time::timeout(LAST_WORDS, self.db.close()).await;
         if let Some(cluster) = self.cluster.lock().await.take() {
             cluster.release().await?;
         }
@@ -214,12 +217,7 @@ impl Inner {
     }
 
     async fn read_mall(&self, tenant: &Arc<Tenant>) -> Result<Arc<Mall>, MallError> {
-        let grant = self
-            .policy
-            .allow::<ReadProgramme>(&Principal::system(tenant.id))?;
-        let mut tx = self.db.read(&grant).await?;
-        let versions = tenancy::programmes(&mut tx).await?;
-        let mall = Mall::new(Arc::clone(tenant), versions).map_err(MallError::Programme)?;
+        let mall = Mall::read(&self.db, &self.policy, Arc::clone(tenant)).await?;
         Ok(Arc::new(mall))
     }
 

@@ -186,7 +186,7 @@ fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Given, ConfigError> 
 }
 
 fn parse<T: FromStr>(
-    get: impl Fn(&str) -> Option<String>,
+    get: &impl Fn(&str) -> Option<String>,
     name: &'static str,
     expected: &'static str,
 ) -> Result<Option<T>, ConfigError> {

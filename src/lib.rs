@@ -19,6 +19,7 @@ pub mod identity;
 pub mod members;
 pub mod merchants;
 pub mod redemption;
+pub mod reports;
 pub mod settlement;
 pub mod tenancy;
 // 5a porch: what every door holds, who is knocking

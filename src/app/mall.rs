@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::MallError;
 use crate::{
-    db::tenants::Tenant,
+    authz::{action::ReadProgramme, actor::Principal, policy::Policy},
+    db::{Db, tenants::Tenant},
     earning::{self, Version},
-    kernel::money::Currency,
+    kernel::{money::Currency, time::Instant},
     redemption,
     settlement::Terms,
-    tenancy::ProgrammeVersion,
+    tenancy::{self, ProgrammeVersion},
 };
 
 /// A mall with its programme, as every use case of it is called.
@@ -59,6 +61,25 @@ impl Mall {
             earning,
             redemption,
             settlement,
+        })
+    }
+
+    /// Reads the programme's versions out of the mall's tables, by the house's own right.
+    ///
+    /// # Errors
+    /// [`MallError`], but for an unknown mall.
+    pub async fn read(db: &Db, policy: &Policy, tenant: Arc<Tenant>) -> Result<Self, MallError> {
+        let grant = policy.allow::<ReadProgramme>(&Principal::system(tenant.id))?;
+        let mut tx = db.read(&grant).await?;
+        let versions = tenancy::programmes(&mut tx).await?;
+        Self::new(tenant, versions).map_err(MallError::Programme)
+    }
+
+    /// Until when points live that come back at `now` to a lot that has lapsed.
+    pub fn grace(&self, now: Instant) -> Instant {
+        let version = self.earning.at(now);
+        version.map_or(now, |version| {
+            version.programme.grace(now, self.tenant.zone)
         })
     }
 

@@ -67,7 +67,7 @@ pub(super) struct Create {
 }
 
 /// Does one of them.
-pub(super) async fn run(app: &App, command: Command, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run(app: &App, command: Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::Create(create) => make(app, create, output).await,
         Command::List { tenant } => list(app, &tenant, output).await,
@@ -83,7 +83,7 @@ pub(super) async fn run(app: &App, command: Command, output: &Output) -> Result<
     }
 }
 
-async fn make(app: &App, create: Create, output: &Output) -> Result<(), Failure> {
+async fn make(app: &App, create: Create, output: Output) -> Result<(), Failure> {
     let role = Role::new(create.role);
     let new = NewKey::new(&app.policy, create.label, role, create.merchant)?;
     let grant = grant(app, &create.tenant).await?;
@@ -99,7 +99,7 @@ async fn make(app: &App, create: Create, output: &Output) -> Result<(), Failure>
     output.data(&json, || secret.to_owned())
 }
 
-async fn list(app: &App, tenant: &str, output: &Output) -> Result<(), Failure> {
+async fn list(app: &App, tenant: &str, output: Output) -> Result<(), Failure> {
     let grant = grant(app, tenant).await?;
     let mut slice = Slice {
         limit: MOST,

@@ -4,14 +4,22 @@
 //! To add a command: a file of its own with its arguments and a function `run`, a variant of
 //! [`Command`], and an arm in [`run`].
 
+mod books;
+mod database;
+pub mod demo;
+mod doctor;
 mod exit;
 pub mod import;
 mod key;
 mod output;
+mod phases;
 mod serve;
+pub mod settle;
+mod stop;
+mod table;
 pub mod tenant;
 
-use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{io, net::SocketAddr, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -24,10 +32,15 @@ use crate::{
 };
 pub use exit::{Exit, Failure};
 pub use output::Output;
+pub use stop::Stop;
+
+/// How long work that was given up may take to notice.
+const LEFT_BEHIND: Duration = Duration::from_millis(200);
 
 /// The text above the options.
 const EXAMPLES: &str = "\
 Examples:
+  rotunda demo
   rotunda serve --listen 0.0.0.0:8080
   rotunda key create --tenant demo --role machine.erp --label 'till 3'
 ";
@@ -51,20 +64,31 @@ struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Global {
-    /// The settings file, in TOML [env: ROTUNDA_CONFIG]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(
+        help = "The settings file, in TOML [env: ROTUNDA_CONFIG]",
+        long,
+        global = true,
+        value_name = "FILE"
+    )]
     config: Option<PathBuf>,
-    /// Where the private database lives [env: ROTUNDA_DATA_DIR]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(
+        help = "Where the private database lives [env: ROTUNDA_DATA_DIR]",
+        long,
+        global = true,
+        value_name = "DIR"
+    )]
     data_dir: Option<PathBuf>,
-    /// How log lines look [env: ROTUNDA_LOG_FORMAT]
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(
+        help = "How log lines look [env: ROTUNDA_LOG_FORMAT]",
+        long,
+        global = true,
+        value_name = "FORMAT"
+    )]
     log: Option<LogFormat>,
     /// Data as JSON
     #[arg(long, global = true)]
     json: bool,
-    /// No colour [env: NO_COLOR]
-    #[arg(long, global = true)]
+    #[arg(help = "No colour [env: NO_COLOR]", long, global = true)]
     no_color: bool,
 }
 
@@ -73,18 +97,39 @@ struct Global {
 enum Command {
     /// Answer requests until it is stopped
     Serve {
-        /// Where to listen [env: ROTUNDA_LISTEN] [default: 127.0.0.1:8080]
-        #[arg(long, value_name = "ADDRESS")]
+        #[arg(
+            help = "Where to listen [env: ROTUNDA_LISTEN] [default: 127.0.0.1:8080]",
+            long,
+            value_name = "ADDRESS"
+        )]
         listen: Option<SocketAddr>,
+        /// Also with a database that may lose what it has confirmed
+        #[arg(long)]
+        dev: bool,
     },
+    /// Open a mall with three months of history, and answer requests
+    #[command(before_help = demo::EXAMPLES)]
+    Demo(demo::DemoArgs),
+    /// Check the installation, and say how to put right what is wrong
+    #[command(before_help = doctor::EXAMPLES)]
+    Doctor,
     /// Bring the registry and every mall's tables to this program's version
     Migrate,
     /// Make malls from manifests; list, show, suspend and resume them
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    /// Settle a month between merchants
+    #[command(subcommand)]
+    Settle(settle::SettleCommand),
+    /// Prove the books
+    #[command(subcommand)]
+    Books(books::BooksCommand),
     /// Load what happened elsewhere
     #[command(subcommand)]
     Import(import::Command),
+    /// Use the private cluster for something else
+    #[command(subcommand)]
+    Database(database::Command),
     /// Make, list and revoke machines' keys
     #[command(subcommand)]
     Key(key::Command),
@@ -112,8 +157,8 @@ pub fn main() -> ExitCode {
         }
     };
     let output = Output::new(cli.global.json);
-    match start(cli, &output) {
-        Ok(()) => Exit::Done.into(),
+    match start(cli, output) {
+        Ok(code) => code,
         Err(failure) => {
             output.say(&format!("rotunda: {failure}"));
             failure.exit.into()
@@ -122,13 +167,14 @@ pub fn main() -> ExitCode {
 }
 
 /// The settings, and a runtime for what needs one.
-fn start(cli: Cli, output: &Output) -> Result<(), Failure> {
+fn start(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
     let listen = match &cli.command {
-        Command::Serve { listen } => *listen,
-        Command::Openapi => return output.text(&api::document()),
+        Command::Serve { listen, .. } => *listen,
+        Command::Demo(args) => args.listen,
+        Command::Openapi => return output.text(&api::document()).map(|()| ExitCode::SUCCESS),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "rotunda", &mut io::stdout());
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         _ => None,
     };
@@ -145,27 +191,85 @@ fn start(cli: Cli, output: &Output) -> Result<(), Failure> {
     let colour = !cli.global.no_color && env("NO_COLOR").is_none_or(|value| value.is_empty());
     telemetry::start_logging(config.log, filter.as_deref(), colour)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::other)?;
-    runtime.block_on(run(cli.command, config, output))
+    let done = runtime.block_on(run(cli.command, config, output));
+    // What was interrupted may still be reading a file on a thread of its own.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    done
 }
 
-/// One command in an application of its own, which is closed however the command ends.
-async fn run(command: Command, config: Config, output: &Output) -> Result<(), Failure> {
-    let app = App::open(config).await?;
-    let done = match command {
-        Command::Serve { .. } => serve::run(&app, output).await,
-        Command::Migrate => migrate(&app, output).await,
-        Command::Tenant(command) => tenant::run(&app, command, output).await,
-        Command::Import(command) => import::run(&app, command, output).await,
-        Command::Key(command) => key::run(&app, command, output).await,
-        // These two were done before, without an application.
-        Command::Openapi | Command::Completions { .. } => Ok(()),
+/// Commands that open the application themselves or need none, then the others.
+async fn run(command: Command, config: Config, output: Output) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Database(command) => database::run(&config, command).await,
+        Command::Demo(demo::DemoArgs {
+            export: Some(folder),
+            date,
+            ..
+        }) => demo::export(&folder, date, output).map(|()| ExitCode::SUCCESS),
+        command => with_app(command, config, output).await,
+    }
+}
+
+/// One command in an application of its own, which is closed however the command ends. Signals are
+/// listened to first, so that none of them leaves the private cluster running.
+async fn with_app(command: Command, config: Config, output: Output) -> Result<ExitCode, Failure> {
+    let stop = Stop::listen().map_err(Failure::other)?;
+    let app = match (open(config, &stop).await, &command) {
+        (Ok(app), _) => app,
+        (Err(failure), Command::Doctor) => return doctor::without_database(&failure, output),
+        (Err(failure), _) => return Err(failure),
+    };
+    // These two end by themselves at the first signal.
+    let patience = match &command {
+        Command::Serve { .. } | Command::Demo(_) => 2,
+        _ => 1,
+    };
+    let done = tokio::select! {
+        done = act(&app, command, output, &stop) => done,
+        () = stop.asked(patience) => Err(Stop::failure()),
     };
     let closed = app.close().await;
-    done?;
-    Ok(closed?)
+    let code = done?;
+    closed?;
+    Ok(code)
 }
 
-async fn migrate(app: &App, output: &Output) -> Result<(), Failure> {
+/// Opens the application; a signal meanwhile ends that in order.
+async fn open(config: Config, stop: &Stop) -> Result<App, Failure> {
+    let mut opening = pin!(App::open(config));
+    tokio::select! {
+        opened = &mut opening => return Ok(opened?),
+        () = stop.asked(1) => {}
+    }
+    if let Ok(app) = opening.await {
+        app.close().await?;
+    }
+    Err(Stop::failure())
+}
+
+async fn act(
+    app: &App,
+    command: Command,
+    output: Output,
+    stop: &Stop,
+) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve { dev, .. } => serve::run(app, dev, output, stop).await?,
+        Command::Demo(args) => demo::run(app, &args, output, stop).await?,
+        Command::Doctor => return doctor::run(app, output).await,
+        Command::Migrate => migrate(app, output).await?,
+        Command::Tenant(command) => tenant::run(app, command, output).await?,
+        Command::Settle(command) => settle::run(app, command, output).await?,
+        Command::Books(command) => books::run(app, command, output).await?,
+        Command::Import(command) => import::run(app, command, output).await?,
+        Command::Key(command) => key::run(app, command, output).await?,
+        // These were done before, without an application.
+        Command::Database(_) | Command::Openapi | Command::Completions { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn migrate(app: &App, output: Output) -> Result<(), Failure> {
     let migrated = app.db.migrate_all().await?;
     let malls = migrated.tenants;
     output.data(

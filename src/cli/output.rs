@@ -22,7 +22,7 @@ impl Output {
     ///
     /// # Errors
     /// [`Exit::Failed`] where standard output cannot be written.
-    pub fn data(&self, json: &Value, people: impl FnOnce() -> String) -> Result<(), Failure> {
+    pub fn data(self, json: &Value, people: impl FnOnce() -> String) -> Result<(), Failure> {
         if self.json {
             self.text(&format!("{json}\n"))
         } else {
@@ -35,8 +35,7 @@ impl Output {
     /// # Errors
     /// [`Exit::Failed`] where standard output cannot be written; a reader that left early, as
     /// `head` does, is no error.
-    #[expect(clippy::unused_self, reason = "one way out for all words")]
-    pub fn text(&self, text: &str) -> Result<(), Failure> {
+    pub fn text(self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -48,8 +47,7 @@ impl Output {
     }
 
     /// Says something to people.
-    #[expect(clippy::unused_self, reason = "one way out for all words")]
-    pub fn say(&self, words: &str) {
+    pub fn say(self, words: &str) {
         // There is nobody left to tell where standard error is closed.
         let _ = writeln!(io::stderr().lock(), "{words}");
     }

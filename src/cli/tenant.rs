@@ -15,11 +15,12 @@ use crate::{
         grant::Grant,
     },
     db::{
-        tenants::{Tenant, names_to_json},
+        tenants::{Schema, Tenant, names_to_json},
         tx::Tx,
     },
     kernel::text::{Language, Slug},
     merchants::{self, Alliance, Listing, Upserted},
+    redemption::{self, GoodsUpserted},
     tenancy::{self, Adopted, GoodListing, Manifest, MerchantListing, Roles, TenancyError},
 };
 
@@ -64,10 +65,12 @@ pub struct Applied {
     pub programme: Adopted,
     /// Its merchants and stores.
     pub merchants: Upserted,
+    /// Its catalogue.
+    pub goods: GoodsUpserted,
 }
 
 /// Runs one command.
-pub(super) async fn run(app: &App, command: TenantCommand, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run(app: &App, command: TenantCommand, output: Output) -> Result<(), Failure> {
     app.db.prepare().await?;
     let done = match command {
         TenantCommand::Apply { path } => match apply(app, &path).await {
@@ -98,13 +101,20 @@ pub(super) async fn run(app: &App, command: TenantCommand, output: &Output) -> R
     }
 }
 
-/// Applies the manifest at `path`. Everything is read and checked before anything is written; the
-/// programme, the merchants and the goods change together or not at all.
+/// Applies the manifest at `path`.
 ///
 /// # Errors
 /// What is wrong with the manifest, with its place; the database's errors.
 pub async fn apply(app: &App, path: &Path) -> anyhow::Result<Applied> {
-    let manifest = Manifest::read(path)?;
+    apply_manifest(app, &Manifest::read(path)?).await
+}
+
+/// Applies a manifest. Everything is checked before anything is written; the programme, the
+/// merchants and the goods change together or not at all.
+///
+/// # Errors
+/// What is wrong with the manifest, with its place; the database's errors.
+pub async fn apply_manifest(app: &App, manifest: &Manifest) -> anyhow::Result<Applied> {
     Mall::check(&manifest.programme, manifest.registration.currency)
         .map_err(|message| anyhow!(manifest.locate(&message)))?;
     let listings: Vec<Listing> = manifest.merchants.iter().map(listing).collect();
@@ -114,13 +124,14 @@ pub async fn apply(app: &App, path: &Path) -> anyhow::Result<Applied> {
     let mut tx = app.db.write(&grant).await?;
     let programme = tenancy::adopt(&mut tx, &grant, &manifest.programme).await?;
     let merchants = merchants::upsert(&mut tx, &grant, &listings).await?;
-    stock(&mut tx, &grant, &manifest.goods).await?;
+    let goods = stock(&mut tx, &grant, &manifest.goods).await?;
     tx.commit().await?;
     Ok(Applied {
         tenant: opened.tenant,
         created: opened.created,
         programme,
         merchants,
+        goods,
     })
 }
 
@@ -164,17 +175,31 @@ fn alliance(roles: Roles) -> Alliance {
     Alliance::of(roles.earns, roles.spends).unwrap_or(Alliance::Both)
 }
 
-/// The catalogue's words for what the manifest lists.
+/// Brings the catalogue to what the manifest lists; the merchants are there already.
 async fn stock(
     tx: &mut Tx,
     grant: &Grant<ApplyManifest>,
     goods: &[GoodListing],
-) -> anyhow::Result<()> {
-    let _ = (tx, grant, goods);
-    std::future::ready(Ok(())).await
+) -> anyhow::Result<GoodsUpserted> {
+    let listings: anyhow::Result<Vec<redemption::GoodListing>> = goods
+        .iter()
+        .map(|good| {
+            Ok(redemption::GoodListing {
+                code: good.code.clone(),
+                names: good.names.clone(),
+                kind: good.kind.as_str().parse()?,
+                points: good.points.get(),
+                stock: good.stock,
+                per_member_day: good.per_member_day,
+                per_member_month: good.per_member_month,
+                offered_by: good.offered_by.clone(),
+            })
+        })
+        .collect();
+    Ok(redemption::upsert_goods(tx, grant, &listings?).await?)
 }
 
-async fn list(app: &App, output: &Output) -> Result<(), Failure> {
+async fn list(app: &App, output: Output) -> Result<(), Failure> {
     let malls = tenancy::list(&app.db, &registry(app)?)
         .await
         .map_err(Failure::other)?;
@@ -218,7 +243,7 @@ async fn show(app: &App, slug: &Slug) -> anyhow::Result<(Value, String)> {
     Ok((shown, words.join("\n")))
 }
 
-fn say_applied(applied: &Applied, output: &Output) -> Result<(), Failure> {
+fn say_applied(applied: &Applied, output: Output) -> Result<(), Failure> {
     let counts = applied.merchants;
     let json = json!({
         "tenant": described(&applied.tenant),
@@ -229,11 +254,12 @@ fn say_applied(applied: &Applied, output: &Output) -> Result<(), Failure> {
         },
         "merchants": { "created": counts.merchants_created, "changed": counts.merchants_changed },
         "stores": { "created": counts.stores_created, "changed": counts.stores_changed },
+        "goods": { "created": applied.goods.created, "changed": applied.goods.changed },
     });
     output.data(&json, || {
         format!(
             "{}: {}; programme version {} ({}); merchants {} new, {} changed; \
-             stores {} new, {} changed",
+             stores {} new, {} changed; goods {} new, {} changed",
             applied.tenant.slug.as_str(),
             if applied.created { "made" } else { "known" },
             applied.programme.version,
@@ -246,6 +272,8 @@ fn say_applied(applied: &Applied, output: &Output) -> Result<(), Failure> {
             counts.merchants_changed,
             counts.stores_created,
             counts.stores_changed,
+            applied.goods.created,
+            applied.goods.changed,
         )
     })
 }
@@ -267,6 +295,7 @@ fn described(mall: &Tenant) -> Value {
     json!({
         "object": "tenant",
         "id": mall.id.to_string(),
+        "schema": Schema::of(mall.id).to_string(),
         "slug": mall.slug.as_str(),
         "names": names_to_json(&mall.names),
         "status": mall.status.as_str(),

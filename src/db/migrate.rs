@@ -183,6 +183,15 @@ impl Db {
     }
 }
 
+/// The version that a mall's tables are on after a migration.
+pub(super) fn newest_of_a_mall() -> i64 {
+    TENANT
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0)
+}
+
 /// Runs what is missing.
 async fn run(migrator: &Migrator, admin: &mut sqlx::PgConnection) -> Result<(), Error> {
     migrator

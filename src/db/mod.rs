@@ -13,6 +13,7 @@
 pub mod codec;
 pub mod embedded;
 pub mod error;
+pub mod examine;
 mod locator;
 pub mod migrate;
 pub mod replay;
@@ -83,6 +84,17 @@ impl Db {
             clock,
             entropy,
         })
+    }
+
+    /// The same database at another time and with other randomness: how the demo mall's history is
+    /// made, whose transactions are dated when they happened.
+    #[must_use]
+    pub fn at(&self, clock: Clock, entropy: Entropy) -> Self {
+        Self {
+            clock,
+            entropy,
+            ..self.clone()
+        }
     }
 
     /// Whether the database answers; and no more than that.

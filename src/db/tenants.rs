@@ -197,6 +197,15 @@ impl Db {
             .await
     }
 
+    /// The mall of an id, for the house's own work.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn tenant_of_id(&self, id: TenantId) -> Result<Option<Tenant>, Error> {
+        let sql = format!("{SELECT} where tenant_id = $1::uuid");
+        self.one_tenant(sql, &id.uuid().to_string()).await
+    }
+
     async fn one_tenant(&self, sql: String, key: &str) -> Result<Option<Tenant>, Error> {
         let found: Option<Row> = sqlx::query_as(AssertSqlSafe(sql))
             .bind(key)

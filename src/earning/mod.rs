@@ -7,6 +7,7 @@
 //! Where another transaction records the same receipt in the same moment, the unique constraint
 //! ends this one with [`db::Error::Retry`]; run again, it finds the receipt there.
 
+mod due;
 pub mod line;
 pub mod purchase;
 pub mod refund;
@@ -35,6 +36,7 @@ use crate::{
 };
 use rules::Programme;
 
+pub use due::PointsDue;
 pub use purchase::{Item, Receipt, record};
 pub use refund::{RefundAmount, RefundItem, RefundReceipt, refund};
 pub use store::{Found, FoundRefund};

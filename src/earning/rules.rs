@@ -329,27 +329,26 @@ impl Programme {
     pub fn parse(body: &Value, currency: Currency, settles_at: Rate) -> Result<Self, String> {
         let section = |name: &str| body.get(name).cloned().unwrap_or(Value::Null);
         let earning: RawEarning = serde_json::from_value(section("earning"))
-            .map_err(|error| format!("[earning]: {error}"))?;
+            .map_err(|error| format!("earning: {error}"))?;
         let expiry: RawExpiry = serde_json::from_value(section("expiry"))
-            .map_err(|error| format!("[expiry]: {error}"))?;
+            .map_err(|error| format!("expiry: {error}"))?;
         let mut rules = Vec::new();
-        for raw in earning.rules {
-            let name = raw.code.clone();
-            if rules.iter().any(|known: &Rule| known.code == name) {
+        for (place, raw) in earning.rules.into_iter().enumerate() {
+            if rules.iter().any(|known: &Rule| known.code == raw.code) {
                 return Err(format!(
-                    "[[earning.rules]] {name:?}: a rule of this code is above"
+                    "earning.rules[{place}].code: a rule above has this code"
                 ));
             }
             let rule = raw.parse(currency);
-            rules.push(rule.map_err(|why| format!("[[earning.rules]] {name:?}: {why}"))?);
+            rules.push(rule.map_err(|why| format!("earning.rules[{place}].{why}"))?);
         }
         Ok(Self {
             counts: earning.counts,
             cap: cap(earning.cap_per_day, earning.cap_per_month)
-                .map_err(|why| format!("[earning]: {why}"))?,
+                .map_err(|why| format!("earning.{why}"))?,
             rules,
             grace_days: expiry.grace_days.unwrap_or(30).min(3650),
-            expiry: expiry.parse().map_err(|why| format!("[expiry]: {why}"))?,
+            expiry: expiry.parse().map_err(|why| format!("expiry.{why}"))?,
             settles_at,
         })
     }
@@ -458,7 +457,7 @@ mod tests {
 
     use super::*;
 
-    fn programme(earning: Value) -> Programme {
+    fn programme(earning: &Value) -> Programme {
         let body = json!({ "earning": earning, "expiry": { "policy": "never" } });
         let currency = Currency::from_code("CNY").unwrap();
         Programme::parse(&body, currency, Rate::new(1, 1).unwrap()).unwrap()
@@ -466,7 +465,7 @@ mod tests {
 
     /// Points of one line of an amount, by a single rule.
     fn points(rule: &Value, amount: i64) -> i64 {
-        let programme = programme(json!({ "rules": [rule] }));
+        let programme = programme(&json!({ "rules": [rule] }));
         let line = Line {
             category: "tea".parse().unwrap(),
             quantity: 1,
@@ -491,7 +490,7 @@ mod tests {
     #[test]
     fn v1_the_receipt_is_floored_not_the_line() {
         let programme =
-            programme(json!({ "rules": [{ "code": "base", "points": 1, "per": "1.00" }] }));
+            programme(&json!({ "rules": [{ "code": "base", "points": 1, "per": "1.00" }] }));
         let line = Line {
             category: "tea".parse().unwrap(),
             quantity: 1,
@@ -548,7 +547,7 @@ mod tests {
 
     #[test]
     fn d4_the_first_rule_that_matches_a_line_takes_it() {
-        let programme = programme(json!({ "rules": [
+        let programme = programme(&json!({ "rules": [
             { "code": "tea", "points": 2, "per": "1.00", "categories": ["tea"] },
             { "code": "base", "points": 1, "per": "1.00", "except": ["gift card"] }] }));
         let line = |category: &str| Line {

@@ -118,7 +118,7 @@ impl<'a> ApiExtractor<'a> for IdempotencyKey {
 #[derive(Debug)]
 pub enum Begun<A: Action> {
     /// New: do the work in [`Once::tx`], then [`Once::finish`].
-    Fresh(Once<A>),
+    Fresh(Box<Once<A>>),
     /// Answered before: status and body.
     Answered(u16, String),
 }
@@ -154,13 +154,13 @@ impl<A: Action> Once<A> {
         let db = caller.db().clone();
         let (tx, known) = claim(&db, &caller.grant, &key).await?;
         match known {
-            Known::Fresh => Ok(Begun::Fresh(Self {
+            Known::Fresh => Ok(Begun::Fresh(Box::new(Self {
                 tx,
                 key,
                 db,
                 grant: caller.grant.clone(),
                 visit: Arc::clone(&caller.visit),
-            })),
+            }))),
             Known::Answered(status, body) => Ok(Begun::Answered(status, body)),
             Known::Reused => Err(Problem::of(&codes::IDEMPOTENCY_KEY_REUSED)),
         }
@@ -261,7 +261,7 @@ impl<A: Action> Begun<A> {
     ///
     /// # Errors
     /// The remembered answer, as the outer function's own.
-    pub fn fresh<const STATUS: u16, T: ToJSON>(self) -> Result<Once<A>, Reply<STATUS, T>> {
+    pub fn fresh<const STATUS: u16, T: ToJSON>(self) -> Result<Box<Once<A>>, Reply<STATUS, T>> {
         match self {
             Self::Fresh(once) => Ok(once),
             Self::Answered(status, body) => Err(Written::again(status, body).into()),

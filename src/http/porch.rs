@@ -42,22 +42,29 @@ impl<E: Endpoint<Output = Response>> Porch<E> {
         }
     }
 
-    /// The answer, or the problem, to one request.
-    async fn answer(&self, visit: &Arc<Visit>, mut request: Request) -> Response {
-        let problem = match limits::guard(&mut request, limits::SLOWEST_BODY) {
-            Err(problem) => problem,
-            Ok(()) => {
-                request.set_data(Arc::clone(visit));
-                match AssertUnwindSafe(self.inner.call(request))
-                    .catch_unwind()
-                    .await
-                {
-                    Ok(Ok(response)) => return response,
-                    Ok(Err(error)) => Problem::from_poem(&error, visit.route.as_deref()),
-                    // The panic's own hook wrote the place to the log.
-                    Err(_) => Problem::of(&codes::INTERNAL_ERROR),
-                }
+    /// The answer of the endpoint within, whose errors and panics are problems.
+    async fn inner_answer(
+        &self,
+        visit: &Arc<Visit>,
+        mut request: Request,
+    ) -> Result<Response, Problem> {
+        limits::guard(&mut request, limits::SLOWEST_BODY)?;
+        request.set_data(Arc::clone(visit));
+        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        match answer.await {
+            Ok(answer) => {
+                answer.map_err(|error| Problem::from_poem(&error, visit.route.as_deref()))
             }
+            // The panic's own hook wrote the place to the log.
+            Err(_) => Err(Problem::of(&codes::INTERNAL_ERROR)),
+        }
+    }
+
+    /// The answer, or the problem, to one request.
+    async fn answer(&self, visit: &Arc<Visit>, request: Request) -> Response {
+        let problem = match self.inner_answer(visit, request).await {
+            Ok(response) => return response,
+            Err(problem) => problem,
         };
         if problem.status().is_server_error() {
             let code = problem.kind().code;

@@ -208,12 +208,13 @@ impl Check<'_> {
         for (name, member) in members {
             let at = format!("{pointer}/{}", escaped(name));
             match (properties.and_then(|known| known.get(name)), others) {
-                (Some(schema), _) => self.value(schema, member, &at),
+                (Some(schema), _) | (None, Some(schema @ Value::Object(_))) => {
+                    self.value(schema, member, &at);
+                }
                 (None, Some(Value::Bool(false))) => {
                     let detail = "There is no such member here.".to_owned();
                     self.fault(&at, "unknown-member", detail);
                 }
-                (None, Some(schema @ Value::Object(_))) => self.value(schema, member, &at),
                 (None, _) => {}
             }
         }

@@ -35,16 +35,12 @@ pub async fn of(app: &App, request: &Request) -> Result<Arc<Tenant>, Problem> {
 fn host_of(request: &Request) -> Result<String, Problem> {
     let missing = || Problem::of(&codes::HOST_MISSING);
     // An absolute address in the request's first line goes before the header (RFC 9112, 3.2.2).
-    let named = match request.original_uri().authority() {
-        Some(authority) => authority.as_str(),
-        None => {
-            let mut hosts = request.headers().get_all(header::HOST).iter();
-            match (hosts.next().map(|host| host.to_str()), hosts.next()) {
-                (Some(Ok(host)), None) => host,
-                _ => return Err(missing()),
-            }
-        }
-    };
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let header = hosts.next().and_then(|host| host.to_str().ok());
+    let header = header.filter(|_| hosts.next().is_none());
+    let authority = request.original_uri().authority();
+    let named = authority.map(poem::http::uri::Authority::as_str).or(header);
+    let named = named.ok_or_else(missing)?;
     let host = without_port(named.trim())
         .trim_end_matches('.')
         .to_ascii_lowercase();

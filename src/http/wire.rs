@@ -335,7 +335,14 @@ pub struct Cursor(pub String);
 written!(
     [] Cursor,
     "cursor",
-    text_schema("`next_cursor` of an earlier page of the same list.", 1000, "^[0-9a-f]+$"),
+    MetaSchemaRef::Inline(Box::new(MetaSchema {
+        description: Some("`next_cursor` of an earlier page of the same list."),
+        min_length: Some(1),
+        max_length: Some(1000),
+        pattern: Some("^[0-9a-f]+$".to_owned()),
+        // Says to generators of test data that no pattern can make a sealed value.
+        ..MetaSchema::new_with_format("string", "cursor")
+    })),
     |text| {
         let fits = (1..=1000).contains(&text.len());
         let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -527,8 +534,8 @@ mod tests {
     proptest! {
         #[test]
         fn schema_and_constructor_agree_on_any_text(text in "\\PC{0,130}|[\\s\\u{0}-\\u{9f}]{0,4}a?[\\s]{0,3}") {
-            // Control characters at an end are cut off by the constructor and refused by the schema.
-            prop_assume!(text.trim_matches(char::is_control) == text);
+            // What is cut off at an end by the constructor, the schema may refuse.
+            prop_assume!(text.trim() == text);
             takes::<Name>(&json!(text));
             takes::<Text>(&json!(text));
             takes::<Code>(&json!(text));

@@ -6,7 +6,9 @@
 //! [`handlers`]. A handler takes its grant from [`Tools::grant`], opens a transaction, calls one use
 //! case and commits; it is safe to run twice.
 
+mod earning;
 mod queue;
+mod redemption;
 pub mod schedule;
 
 use std::{future::Future, sync::Arc};
@@ -14,6 +16,7 @@ use std::{future::Future, sync::Arc};
 use futures_util::FutureExt;
 
 use crate::{
+    app::{Mall, MallError},
     authz::{action::Action, actor::Principal, grant::Grant, policy::Policy},
     db::Db,
     kernel::ids::TenantId,
@@ -44,12 +47,31 @@ impl Tools {
             .allow::<A>(&Principal::system(tenant))
             .map_err(|denied| Outcome::Fail(denied.to_string()))
     }
+
+    /// The mall with its programme, as it is now.
+    ///
+    /// # Errors
+    /// [`Outcome::Retry`] where the database is away; [`Outcome::Fail`] where there is no such mall
+    /// or its programme cannot be read.
+    pub async fn mall(&self, tenant: TenantId) -> Result<Mall, Outcome> {
+        let Some(known) = self.db.tenant_of_id(tenant).await? else {
+            return Err(Outcome::Fail("there is no such mall".to_owned()));
+        };
+        let read = Mall::read(&self.db, &self.policy, Arc::new(known)).await;
+        read.map_err(|error| match error {
+            MallError::Db(error) => error.into(),
+            other => Outcome::Fail(other.to_string()),
+        })
+    }
 }
 
 /// Which job is done how. What has no line here waits in the table until a program has it.
 pub fn handlers(tools: &Tools) -> Handlers {
-    let tools = tools.clone();
-    Handlers::default().on(move |mall, job| queue::tidy(tools.clone(), mall, job))
+    let (tidying, expiring, lapsing) = (tools.clone(), tools.clone(), tools.clone());
+    Handlers::default()
+        .on(move |mall, job| queue::tidy(tidying.clone(), mall, job))
+        .on(move |mall, job| earning::expire(expiring.clone(), mall, job))
+        .on(move |mall, job| redemption::lapse(lapsing.clone(), mall, job))
 }
 
 /// Relays, works and schedules until `stop`, then ends the jobs under way and returns.

@@ -18,8 +18,10 @@ use crate::{
         error::Error,
         tenants::{Status, Tenant},
     },
+    earning::PointsDue,
     kernel::{ids::TenantId, time::Instant},
     queue::{Bell, Job, enqueue},
+    redemption::RedemptionsDue,
 };
 
 /// How often the clock is read.
@@ -27,36 +29,6 @@ const TICK: Duration = Duration::from_secs(5);
 
 /// Malls that one question to the registry names.
 const PAGE: i64 = 100;
-
-/// Let points lapse whose last day is over. To move to `earning` with its use case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExpirePoints {
-    /// The day that has begun in the mall's zone.
-    pub day: NaiveDate,
-}
-
-impl Job for ExpirePoints {
-    const NAME: &'static str = "points.expire";
-
-    fn dedup(&self) -> String {
-        self.day.to_string()
-    }
-}
-
-/// Give back what was reserved and not fetched in time. To move to `redemption` with its use case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LapseRedemptions {
-    /// The minute that has begun.
-    pub minute: Instant,
-}
-
-impl Job for LapseRedemptions {
-    const NAME: &'static str = "redemptions.lapse";
-
-    fn dedup(&self) -> String {
-        self.minute.format("%Y-%m-%dT%H:%MZ").to_string()
-    }
-}
 
 /// Take rows out of the outbox that were handed over long ago.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,10 +123,10 @@ impl Schedule {
         let mut tx = self.db.write(&grant).await?;
         let Due { day, minute } = due;
         if self.asked.get(&tenant).is_none_or(|last| last.day != day) {
-            enqueue(&mut tx, &ExpirePoints { day }).await?;
+            enqueue(&mut tx, &PointsDue { day }).await?;
             enqueue(&mut tx, &TidyOutbox { day }).await?;
         }
-        enqueue(&mut tx, &LapseRedemptions { minute }).await?;
+        enqueue(&mut tx, &RedemptionsDue { minute }).await?;
         tx.commit().await
     }
 }

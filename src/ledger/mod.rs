@@ -196,35 +196,6 @@ pub enum FlowKind {
     GivenBack,
 }
 
-/// What the books add up to, in points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Totals {
-    /// Given to members.
-    pub issued: i64,
-    /// Taken back to issuers.
-    pub taken_back: i64,
-    /// Accepted by merchants.
-    pub redeemed: i64,
-    /// Given back by merchants.
-    pub given_back: i64,
-    /// Lapsed.
-    pub expired: i64,
-    /// In members' wallets, lapsed or not.
-    pub outstanding: i64,
-    /// Promised to reservations.
-    pub held: i64,
-    /// Owed by members.
-    pub owed: i64,
-}
-
-/// What the books add up to, from every transfer.
-///
-/// # Errors
-/// [`db::Error::Unavailable`].
-pub async fn totals(tx: &mut ReadTx) -> Result<Totals, db::Error> {
-    views::totals(tx).await
-}
-
 /// What moved in a month, summed by kind and by pair of merchants.
 ///
 /// # Errors

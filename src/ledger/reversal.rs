@@ -8,6 +8,7 @@ use super::{
     transfer::Event,
 };
 use crate::kernel::{
+    AmountError,
     ids::{JournalId, LotId, MerchantId},
     money::ratio_floor,
     time::Instant,
@@ -39,7 +40,7 @@ impl Books {
     /// Points that paid come back from the merchant of the event's place, the last used first,
     /// into their lots and at their recorded value; a lot that lapsed meanwhile lives on until
     /// `grace`. Gives back at most what is left of the draws, says how much that was and counts it in
-    /// `drawn`.
+    /// `drawn`. `points` is above zero.
     ///
     /// # Errors
     /// [`LedgerError::Amount`], [`LedgerError::Missing`].
@@ -51,6 +52,7 @@ impl Books {
         grace: Instant,
     ) -> Result<(Posted, i64), LedgerError> {
         let (by, _) = event.place.ok_or(LedgerError::Missing("place"))?;
+        check_some(points)?;
         let mut draft = self.start(event)?;
         let mut left = points;
         for past in drawn.iter_mut().rev() {
@@ -81,7 +83,7 @@ impl Books {
 
     /// Takes points of one lot back to its issuer: from what is left of the lot, then from the
     /// member's other lots, and what she has not got she owes. What lapsed unspent is gone
-    /// already and not taken again. (settlement.md, example G.)
+    /// already and not taken again. `points` is above zero. (settlement.md, example G.)
     ///
     /// # Errors
     /// [`LedgerError::Amount`], [`LedgerError::Missing`].
@@ -91,6 +93,10 @@ impl Books {
         lot: LotId,
         points: i64,
     ) -> Result<(Posted, Clawed), LedgerError> {
+        check_some(points)?;
+        if !self.lots.contains_key(&lot) {
+            return Err(LedgerError::Missing("lot"));
+        }
         self.lapse(event.member, event.occurred_at)?;
         let debt_before = self
             .wallet(event.member)
@@ -201,5 +207,14 @@ impl Books {
             changed: true,
         };
         self.deficits.entry(event.member).or_default().push(row);
+    }
+}
+
+/// Refuses to move nothing, or less.
+fn check_some(points: i64) -> Result<(), LedgerError> {
+    if points > 0 {
+        Ok(())
+    } else {
+        Err(AmountError::Negative.into())
     }
 }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{
-    Balance, Drawn, Flow, FlowKind, FlowLine, HistoryLine, MOST_LOTS, Totals,
+    Balance, Drawn, Flow, FlowKind, FlowLine, HistoryLine, MOST_LOTS,
     lots::{Draw, Lot},
     store::{LotRow, uuids},
 };
@@ -164,46 +164,6 @@ pub(super) async fn members_with_due_lots(
     .fetch_all(tx.conn())
     .await?;
     Ok(rows)
-}
-
-pub(super) async fn totals(tx: &mut ReadTx) -> Result<Totals, Error> {
-    let row = sqlx::query!(
-        r#"
-        select coalesce(sum(amount) filter (where source.kind = 'issued'), 0)::bigint as "issued!",
-               coalesce(sum(amount) filter (where target.kind = 'issued'), 0)::bigint
-                   as "taken_back!",
-               coalesce(sum(amount) filter (where target.kind = 'accepted'), 0)::bigint
-                   as "redeemed!",
-               coalesce(sum(amount) filter (where source.kind = 'accepted'), 0)::bigint
-                   as "given_back!",
-               coalesce(sum(amount) filter (where target.kind = 'expired'), 0)::bigint
-                   as "expired!",
-               coalesce(sum(amount) filter (where target.kind = 'wallet'), 0)::bigint
-                   - coalesce(sum(amount) filter (where source.kind = 'wallet'), 0)::bigint
-                   as "outstanding!",
-               coalesce(sum(amount) filter (where target.kind = 'held'), 0)::bigint
-                   - coalesce(sum(amount) filter (where source.kind = 'held'), 0)::bigint
-                   as "held!",
-               coalesce(sum(amount) filter (where source.kind = 'deficit'), 0)::bigint
-                   - coalesce(sum(amount) filter (where target.kind = 'deficit'), 0)::bigint
-                   as "owed!"
-        from transfer
-        join account as source on source.account_id = transfer.from_account
-        join account as target on target.account_id = transfer.to_account
-        where source.unit = 'points'"#,
-    )
-    .fetch_one(tx.conn())
-    .await?;
-    Ok(Totals {
-        issued: row.issued,
-        taken_back: row.taken_back,
-        redeemed: row.redeemed,
-        given_back: row.given_back,
-        expired: row.expired,
-        outstanding: row.outstanding,
-        held: row.held,
-        owed: row.owed,
-    })
 }
 
 pub(super) async fn flows(tx: &mut ReadTx, month: Month) -> Result<Vec<Flow>, Error> {

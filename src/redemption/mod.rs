@@ -12,6 +12,7 @@
 //! that it offers; a member's reaches what is hers; anything else is unknown to them.
 
 mod code;
+mod due;
 mod goods;
 mod programme;
 mod reservations;
@@ -20,6 +21,7 @@ mod terms;
 mod till;
 
 pub use code::{ClaimCode, CodeError};
+pub use due::RedemptionsDue;
 pub use goods::{
     Good, GoodKind, GoodKindError, GoodListing, GoodsUpserted, create_good, good, list_goods,
     upsert_goods,

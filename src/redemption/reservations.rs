@@ -356,6 +356,8 @@ fn release(
         reverses: Some(record.journal),
         ..event(kind, record.shown.member, record.shown.id, now)
     };
+    // What lapsed and no sweep took yet is gone, and must not live on with what comes back.
+    books.lapse(record.shown.member, now)?;
     books.release(&event, held, grace)?;
     Ok(())
 }

@@ -1,12 +1,30 @@
 //! The product against a real PostgreSQL: `tests/run` gives it one in `DATABASE_URL`.
 #![expect(
-    clippy::unwrap_used,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
     clippy::expect_used,
-    reason = "a test that cannot go on has failed; clippy knows test functions, not their helpers"
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::similar_names,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected fails, and a story may be long"
 )]
 
+mod authz;
+mod expiry;
+mod house;
+mod ledger;
 mod manifests;
 mod members;
 mod merchants;
+mod porch;
+mod proof;
+mod real_input;
+mod redemption;
+mod settlement;
 mod support;
+mod tenancy;
 mod tenants;

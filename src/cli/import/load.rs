@@ -10,6 +10,7 @@ use crate::{
         action::{CreateMerchant, EnrolMember, RecordPurchase, SpendPoints},
         grant::Grant,
     },
+    cli::phases::{Slice, phases},
     db::{self, tx::Tx},
     earning,
     kernel::{
@@ -97,7 +98,11 @@ pub async fn load(
     let stores = stores(tx, rights, window).await?;
     let cards = cards(tx, rights, window).await?;
     let mut tally = Tally::default();
-    for phase in phases(window) {
+    let slices = phases(window, |event| match event {
+        Happened::Purchase(row) => (Some(&row.card), Slice::Purchases),
+        Happened::Redemption(row) => (Some(&row.card), Slice::Spends),
+    });
+    for phase in slices {
         let mut purchases: Vec<(&PurchaseRow, earning::Item)> = Vec::new();
         let mut spends: Vec<(&RedemptionRow, SpendItem)> = Vec::new();
         for event in phase {
@@ -127,31 +132,6 @@ fn unknown(store: Option<&StoreId>) -> &'static str {
         None => "there is no such store; --create-missing would create it",
         Some(_) => "there is no such member; --create-missing would enrol them",
     }
-}
-
-/// The window's events in slices that may be posted one after the other: within a slice all are of
-/// one kind, and no member's later event stands in an earlier slice.
-fn phases(window: &[Happened]) -> Vec<Vec<&Happened>> {
-    let mut phases: Vec<Vec<&Happened>> = Vec::new();
-    let mut reached: HashMap<&CardNumber, usize> = HashMap::new();
-    for event in window {
-        // Redemptions stand in even phases, purchases in odd ones.
-        let (card, odd) = match event {
-            Happened::Redemption(row) => (&row.card, 0),
-            Happened::Purchase(row) => (&row.card, 1),
-        };
-        let phase = reached.entry(card).or_insert(odd);
-        if *phase % 2 != odd {
-            *phase = phase.saturating_add(1);
-        }
-        while phases.len() <= *phase {
-            phases.push(Vec::new());
-        }
-        if let Some(slice) = phases.get_mut(*phase) {
-            slice.push(event);
-        }
-    }
-    phases
 }
 
 async fn stores(

@@ -25,12 +25,13 @@ use crate::{
     app::{App, Mall},
     authz::{action::VerifyBooks, actor::Principal},
     db::{self, tx::Tx},
-    ledger::{self, Totals},
     members,
+    reports::totals::{Totals, totals},
 };
 use load::{Rights, Tally, WINDOW};
 use progress::Progress;
 use rows::{BadRow, BytesRead, Happened, Merged, Purchases, Redemptions};
+pub(super) use rows::{PURCHASE_COLUMNS, REDEMPTION_COLUMNS};
 
 /// The most bad rows that are named one by one; all are counted.
 const MOST_BAD: usize = 1_000;
@@ -50,9 +51,9 @@ pub(super) enum Command {
         /// The mall's short name
         #[arg(long, value_name = "SLUG")]
         tenant: String,
-        /// purchase_ref, member_ref, store_code, occurred_at, category, quantity, amount
+        /// The receipts: CSV or CSV.gz, a line a purchase and category, in time order (README.md)
         file: PathBuf,
-        /// purchase_ref, member_ref, store_code, occurred_at, wanted
+        /// Points spent on them: a line a basket that points paid in part, in time order
         #[arg(long, value_name = "FILE")]
         redemptions: Option<PathBuf>,
         /// Create stores and enrol members that the mall does not have
@@ -65,7 +66,7 @@ pub(super) enum Command {
 }
 
 /// Runs an import and says what it came to.
-pub(super) async fn run(app: &App, command: Command, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run(app: &App, command: Command, output: Output) -> Result<(), Failure> {
     let Command::Purchases {
         tenant,
         file,
@@ -203,11 +204,9 @@ pub async fn import(app: &App, mall: &Mall, order: &Order, show: bool) -> anyhow
         tally = load(app, mall, order, good, show).await?;
     }
     let principal = Principal::platform(Some(mall.tenant.id));
-    let mut tx = app
-        .db
-        .read(&app.policy.allow::<VerifyBooks>(&principal)?)
-        .await?;
-    let totals = ledger::totals(&mut tx).await?;
+    let grant = app.policy.allow::<VerifyBooks>(&principal)?;
+    let mut tx = app.db.read(&grant).await?;
+    let totals = totals(&mut tx, &grant).await?;
     let members = members::count(&mut tx).await?;
     let loaded = loads && !(order.strict && tally.refused > 0);
     Ok(Report {

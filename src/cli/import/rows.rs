@@ -494,13 +494,12 @@ impl Iterator for Merged {
     fn next(&mut self) -> Option<Self::Item> {
         let redemption = self.redemptions.as_mut().and_then(|rows| rows.peek());
         let first = match (redemption, self.purchases.peek()) {
-            (None, _) => false,
             (Some(Ok(redemption)), Some(Ok(purchase))) => {
                 redemption.occurred_at <= purchase.occurred_at
             }
             // What cannot be read is told as soon as it is reached.
             (Some(Err(_)), _) | (Some(_), None) => true,
-            (Some(Ok(_)), Some(Err(_))) => false,
+            (None, _) | (Some(Ok(_)), Some(Err(_))) => false,
         };
         if first {
             let next = self.redemptions.as_mut()?.next()?;

@@ -190,6 +190,8 @@ impl Returns {
             occurred_at: wanted.occurred_at,
             reverses: Some(spent.paid.journal),
         };
+        // What lapsed and no sweep took yet is gone, and must not live on with what comes back.
+        books.lapse(spent.paid.member, wanted.occurred_at)?;
         let (posted, points) = books.give_back(&event, &mut spent.drawn, points, wanted.grace)?;
         spent.paid.returned = spent.paid.returned.saturating_add(points);
         spent.changed = true;

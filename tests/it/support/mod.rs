@@ -1,6 +1,7 @@
 //! A fresh mall for each test, and the people who act in it.
 
-use std::sync::Arc;
+pub mod books;
+pub mod settling;
 
 use rotunda::{
     app::App,
@@ -8,12 +9,9 @@ use rotunda::{
         action::{Action, ManageTenants},
         actor::{Actor, Principal, Reach, Role},
         grant::Grant,
-        policy::Policy,
     },
-    db::{
-        Db,
-        tenants::{Registration, Schema, Tenant},
-    },
+    config::{Config, Given},
+    db::tenants::{Registration, Schema, Tenant},
     kernel::{
         ids::Entropy,
         money::Currency,
@@ -22,7 +20,6 @@ use rotunda::{
         time::{Clock, Instant, Zone},
     },
 };
-use secrecy::SecretString;
 use sqlx::Connection;
 
 /// When the tests' malls open.
@@ -43,11 +40,13 @@ fn url() -> String {
 /// The house without a mall; its clock stands at [`NOON`].
 pub async fn app() -> App {
     let clock = Clock::fixed(instant(NOON));
-    let secret = SecretString::from(url());
-    let db = Db::new(&secret, 4, clock.clone(), Entropy::System).unwrap();
-    db.prepare().await.unwrap();
-    let policy = Arc::new(Policy::embedded().await.unwrap());
-    App { db, policy, clock }
+    let env = |name: &str| (name == "DATABASE_URL").then(url);
+    let config = Config::load(Given::default(), None, env).unwrap();
+    let app = App::open_with(config, clock, Entropy::System)
+        .await
+        .unwrap();
+    app.db.prepare().await.unwrap();
+    app
 }
 
 /// What a manifest would say about a mall of that short name.

@@ -1,0 +1,236 @@
+//! `rotunda settle`: look at a month, close it.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{Exit, Failure, Output, table::table};
+use crate::{
+    app::{App, Mall},
+    authz::{
+        action::{CloseSettlement, PreviewSettlement},
+        actor::Principal,
+    },
+    db,
+    kernel::{
+        ids::MerchantId,
+        money::{Currency, decimal},
+        text::{Code, Slug},
+        time::Month,
+    },
+    settlement::{self, Preview, SettlementError, month::Position},
+};
+
+/// Settle a month between merchants.
+#[derive(Debug, Subcommand)]
+pub enum SettleCommand {
+    /// Show what a month comes to, without changing anything.
+    #[command(
+        after_help = "Examples:\n  rotunda settle preview --tenant demo --period 2026-10\n  \
+        rotunda settle preview --tenant demo --period 2026-10 --csv > october.csv"
+    )]
+    Preview(PeriodArgs),
+    /// Close a month that is over. Closing it again changes nothing.
+    #[command(
+        after_help = "Examples:\n  rotunda settle close --tenant demo --period 2026-10\n  \
+        rotunda settle close --tenant demo --period 2026-10 --json"
+    )]
+    Close(PeriodArgs),
+}
+
+/// Which month of which mall, and how to print it.
+#[derive(Debug, Args)]
+pub struct PeriodArgs {
+    /// The mall's short name.
+    #[arg(long)]
+    pub tenant: Slug,
+    /// The month, such as 2017-06.
+    #[arg(long)]
+    pub period: Month,
+    /// Print a sheet, one line a merchant.
+    #[arg(long)]
+    pub csv: bool,
+}
+
+/// Runs the command.
+pub(super) async fn run(app: &App, command: SettleCommand, output: Output) -> Result<(), Failure> {
+    let (args, close) = match command {
+        SettleCommand::Preview(args) => (args, false),
+        SettleCommand::Close(args) => (args, true),
+    };
+    app.db.prepare().await?;
+    let mall = app.mall_of(args.tenant.as_str()).await?;
+    let (preview, fresh) = act(app, &mall, args.period, close).await?;
+    let currency = mall.tenant.currency;
+    let rows = by_code(&preview)?;
+    if args.csv {
+        output.text(&settlement::csv(preview.month, currency, rows))?;
+    } else {
+        output.data(&document(currency, &preview)?, || {
+            sheet(currency, &preview, &rows)
+        })?;
+    }
+    if fresh == Some(false) {
+        output.say(&format!("{} was closed already", args.period));
+    }
+    Ok(())
+}
+
+/// Closes where asked to, and says what the month comes to; and whether this close closed it.
+async fn act(
+    app: &App,
+    mall: &Mall,
+    month: Month,
+    close: bool,
+) -> Result<(Preview, Option<bool>), CommandError> {
+    let who = Principal::platform(Some(mall.tenant.id));
+    let terms = &mall.settlement;
+    let fresh = if close {
+        let grant = app.policy.allow::<CloseSettlement>(&who)?;
+        let (zone, currency) = (mall.tenant.zone, mall.tenant.currency);
+        let sealed = settlement::close_month(&app.db, &grant, month, terms, zone, currency).await?;
+        Some(sealed.fresh)
+    } else {
+        None
+    };
+    let grant = app.policy.allow::<PreviewSettlement>(&who)?;
+    let mut tx = app.db.read(&grant).await.map_err(SettlementError::Db)?;
+    let preview = settlement::preview(&mut tx, &grant, month, terms).await?;
+    Ok((preview, fresh))
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Denied(#[from] crate::authz::policy::Denied),
+    #[error(transparent)]
+    Settlement(#[from] SettlementError),
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        let exit = match &error {
+            CommandError::Denied(_) => Exit::Refused,
+            CommandError::Settlement(SettlementError::NotFound) => Exit::NotFound,
+            CommandError::Settlement(SettlementError::Db(
+                db::Error::Unavailable(_) | db::Error::Retry(_),
+            )) => Exit::Unavailable,
+            CommandError::Settlement(_) => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+/// The month's merchants in the order of their codes.
+fn by_code(preview: &Preview) -> anyhow::Result<Vec<(&Code, &Position)>> {
+    let mut rows = Vec::new();
+    for (merchant, position) in &preview.calculation.merchants {
+        rows.push((code_of(preview, *merchant)?, position));
+    }
+    rows.sort_by_key(|(code, _)| *code);
+    Ok(rows)
+}
+
+fn code_of(preview: &Preview, merchant: MerchantId) -> anyhow::Result<&Code> {
+    let code = preview.codes.get(&merchant);
+    code.ok_or_else(|| anyhow::anyhow!("the merchant {merchant} has no code"))
+}
+
+/// The month as `--json` prints it: points whole, money in minor units, payments with null for the
+/// operator.
+///
+/// # Errors
+/// A merchant without a code.
+pub fn document(currency: Currency, preview: &Preview) -> anyhow::Result<Value> {
+    let merchants: Vec<Value> = by_code(preview)?
+        .into_iter()
+        .map(|(code, it)| {
+            json!({
+                "merchant": code.as_str(),
+                "issued": it.issued,
+                "taken_back": it.taken_back,
+                "redeemed": it.redeemed,
+                "given_back": it.given_back,
+                "own_points": it.own_points,
+                "own_value": it.own_value,
+                "pays": it.pays,
+                "receives": it.receives,
+                "fee": it.fee,
+                "net": it.net,
+            })
+        })
+        .collect();
+    let party = |party: Option<MerchantId>| match party {
+        Some(merchant) => Ok(Value::from(code_of(preview, merchant)?.as_str())),
+        None => anyhow::Ok(Value::Null),
+    };
+    let mut payments = Vec::new();
+    for payment in &preview.calculation.payments {
+        payments.push(json!({
+            "from": party(payment.from)?,
+            "to": party(payment.to)?,
+            "amount": payment.amount,
+        }));
+    }
+    Ok(json!({
+        "period": preview.month.to_string(),
+        "currency": currency.code(),
+        "state": preview.state.map_or("open", settlement::State::as_str),
+        "fee_basis_points": preview.fee_basis_points,
+        "merchants": merchants,
+        "operator": { "net": preview.calculation.operator_net },
+        "payments": payments,
+        "sum": preview.calculation.sum()?,
+    }))
+}
+
+/// The month as people read it.
+fn sheet(currency: Currency, preview: &Preview, rows: &[(&Code, &Position)]) -> String {
+    let money = |minor: i64| decimal(minor, currency.places());
+    let head = [
+        "merchant", "issued", "redeemed", "own shop", "pays", "receives", "fee", "net",
+    ];
+    let mut lines: Vec<[String; 8]> = rows
+        .iter()
+        .map(|(code, it)| {
+            [
+                code.as_str().to_owned(),
+                it.issued.to_string(),
+                it.redeemed.to_string(),
+                it.own_points.to_string(),
+                money(it.pays),
+                money(it.receives),
+                money(it.fee),
+                money(it.net),
+            ]
+        })
+        .collect();
+    let empty = String::new;
+    lines.push([
+        "(operator)".to_owned(),
+        empty(),
+        empty(),
+        empty(),
+        empty(),
+        empty(),
+        empty(),
+        money(preview.calculation.operator_net),
+    ]);
+    let name = |party: Option<MerchantId>| {
+        let code = party.and_then(|merchant| preview.codes.get(&merchant));
+        code.map_or("(operator)", Code::as_str).to_owned()
+    };
+    let payments: Vec<[String; 3]> = preview
+        .calculation
+        .payments
+        .iter()
+        .map(|payment| [name(payment.from), name(payment.to), money(payment.amount)])
+        .collect();
+    format!(
+        "{} in {}, {}\n\n{}\n{}",
+        preview.month,
+        currency.code(),
+        preview.state.map_or("open", settlement::State::as_str),
+        table(head, &lines),
+        table(["from", "to", "pays"], &payments),
+    )
+}

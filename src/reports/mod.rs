@@ -1,0 +1,5 @@
+//! What can be seen across the rooms: reads any table, writes none, belongs to no room.
+
+pub mod proof;
+pub mod sources;
+pub mod totals;

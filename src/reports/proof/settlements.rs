@@ -1,0 +1,174 @@
+//! What must hold of closed months.
+
+use super::{Question, question};
+
+/// What was issued and taken, line by line: who took, who had issued, and which way the money goes.
+macro_rules! crossings {
+    () => {
+        "(select transfer.posted_in, transfer.amount, transfer.value, lot.merchant_id as issuer,
+            case when source.kind = 'issued' then 'issued'
+                when target.kind = 'issued' then 'taken back'
+                when source.kind = 'accepted' then 'given back'
+                else 'accepted' end as kind,
+            case when source.kind = 'issued' or target.kind = 'issued' then 0
+                when source.kind = 'accepted' then -1
+                else 1 end as sign,
+            case when source.kind in ('issued', 'accepted') then source.owner_id
+                when target.kind = 'deficit' then target.partner_id
+                else target.owner_id end as taker
+         from transfer
+         join account as source on source.account_id = transfer.from_account
+         join account as target on target.account_id = transfer.to_account
+         join lot on lot.lot_id = transfer.lot_id
+         where source.kind in ('issued', 'accepted')
+            or target.kind in ('issued', 'accepted', 'deficit'))"
+    };
+}
+
+pub(super) const QUESTIONS: &[Question] = &[
+    question!(
+        "settlement-shut",
+        "no month that was cut off takes postings",
+        "select case when settlement.month >= book.open_from then
+            format('stl:%s of %s was cut off and the books are open from %s',
+                settlement.settlement_id, to_char(settlement.month, 'YYYY-MM'),
+                to_char(book.open_from, 'YYYY-MM')) end
+         from settlement
+         cross join book"
+    ),
+    question!(
+        "settlement-zero",
+        "every closed month adds up to zero over merchants and operator",
+        "select case
+            when sum(pays) <> sum(receives) or sum(net) + sum(fee) <> 0 then
+                format('stl:%s is off by %s', settlement_id, sum(net) + sum(fee))
+            when bool_or(net <> receives - pays - fee) then
+                format('stl:%s has a net that is not what is received less paid less fee',
+                    settlement_id)
+         end
+         from statement
+         group by settlement_id"
+    ),
+    question!(
+        "settlement-recount",
+        "every statement of a closed month is what the ledger's lines of that month come to",
+        "select case when statement.merchant_id is null or fresh.merchant_id is null
+            or (statement.issued, statement.taken_back, statement.redeemed, statement.given_back,
+                statement.own_points, statement.own_value, statement.pays, statement.receives,
+                statement.fee)
+            is distinct from (fresh.issued, fresh.taken_back, fresh.redeemed, fresh.given_back,
+                fresh.own_points, fresh.own_value, fresh.pays, fresh.receives,
+                fresh.quotient + case
+                    when fresh.rest > 5000 or fresh.rest = 5000 and mod(fresh.quotient, 2) <> 0
+                    then 1 else 0 end) then
+            format('stl:%s says otherwise of mer:%s than the ledger',
+                coalesce(statement.settlement_id, fresh.settlement_id),
+                coalesce(statement.merchant_id, fresh.merchant_id)) end
+         from (
+            select settlement_id, fee_basis_points, merchant_id, issued, taken_back, redeemed,
+                given_back, own_points, own_value, pays, receives,
+                div(receives * fee_basis_points - mod(mod(receives * fee_basis_points, 10000)
+                    + 10000, 10000), 10000) as quotient,
+                mod(mod(receives * fee_basis_points, 10000) + 10000, 10000) as rest
+            from (
+                select settlement.settlement_id, settlement.fee_basis_points, side.merchant_id,
+                    sum(side.issued) as issued, sum(side.taken_back) as taken_back,
+                    sum(side.redeemed) as redeemed, sum(side.given_back) as given_back,
+                    sum(side.own_points) as own_points, sum(side.own_value) as own_value,
+                    sum(side.pays) as pays, sum(side.receives) as receives
+                from settlement
+                join (
+                    select posted_in, taker as merchant_id,
+                        case when kind = 'issued' then amount else 0 end as issued,
+                        case when kind = 'taken back' then amount else 0 end as taken_back,
+                        case when kind = 'accepted' then amount else 0 end as redeemed,
+                        case when kind = 'given back' then amount else 0 end as given_back,
+                        case when taker = issuer then sign * amount else 0 end as own_points,
+                        case when taker = issuer then sign * value else 0 end as own_value,
+                        0 as pays,
+                        case when taker <> issuer then sign * value else 0 end as receives
+                    from ",
+        crossings!(),
+        " as crossing
+                    union all
+                    select posted_in, issuer, 0, 0, 0, 0, 0, 0, sign * value, 0
+                    from ",
+        crossings!(),
+        " as crossing
+                    where taker <> issuer and sign <> 0
+                ) as side on side.posted_in = settlement.month
+                where settlement.state = 'closed'
+                group by settlement.settlement_id, settlement.fee_basis_points, side.merchant_id
+            ) as summed
+         ) as fresh
+         full outer join statement on statement.settlement_id = fresh.settlement_id
+            and statement.merchant_id = fresh.merchant_id"
+    ),
+    question!(
+        "settlement-paid",
+        "the payments of a closed month give and take from each party exactly its net",
+        "select case when sum(net) <> sum(paid) then
+            format('stl:%s leaves %s of mer:%s unpaid', settlement_id, sum(net) - sum(paid),
+                party) end
+         from (
+            select settlement_id, merchant_id as party, net, 0 as paid from statement
+            union all
+            select settlement_id, null, fee, 0 from statement
+            union all
+            select settlement_id, to_merchant, 0, amount from payment
+            union all
+            select settlement_id, from_merchant, 0, -amount from payment
+         ) as side
+         group by settlement_id, party"
+    ),
+    question!(
+        "settlement-booked",
+        "the ledger holds the payments of a closed month, once",
+        "select case
+            when payment.settlement_id is null then
+                format('stl:%s has a line %s in the ledger that is no payment',
+                    booked.settlement_id, booked.line)
+            when coalesce(booked.times, 0) <> 1 or booked.amount <> payment.amount
+                or booked.payer is distinct from payment.from_merchant
+                or booked.receiver is distinct from payment.to_merchant then
+                format('stl:%s has a payment %s that the ledger does not hold as it is',
+                    payment.settlement_id, payment.line)
+         end
+         from payment
+         full outer join (
+            select journal.source_id as settlement_id, transfer.line, count(*) as times,
+                sum(transfer.amount) as amount,
+                min(source.owner_id::text)::uuid as payer,
+                min(target.owner_id::text)::uuid as receiver
+            from journal
+            join transfer on transfer.journal_id = journal.journal_id
+            join account as source on source.account_id = transfer.from_account
+                and source.kind = 'payable'
+            join account as target on target.account_id = transfer.to_account
+                and target.kind = 'receivable'
+            where journal.kind = 'settle'
+            group by journal.source_id, transfer.line
+         ) as booked on booked.settlement_id = payment.settlement_id
+            and booked.line = payment.line"
+    ),
+    question!(
+        "settlement-digest",
+        "every closed month's figures have the digest that was written when it was closed",
+        "select case
+            when state = 'closed' and digest is distinct from encode(sha256(convert_to(
+                to_char(month, 'YYYY-MM') || ',' || fee_basis_points || chr(10)
+                || coalesce(body, ''), 'UTF8')), 'hex') then
+                format('stl:%s was changed after it was closed', settlement.settlement_id)
+            when state <> 'closed' and body is not null then
+                format('stl:%s has statements and is not closed', settlement.settlement_id)
+         end
+         from settlement
+         left join (
+            select settlement_id, string_agg(concat_ws(',', merchant_id, issued, taken_back,
+                redeemed, given_back, own_points, own_value, pays, receives, fee, net) || chr(10),
+                '' order by merchant_id) as body
+            from statement
+            group by settlement_id
+         ) as written on written.settlement_id = settlement.settlement_id"
+    ),
+];

@@ -1,0 +1,10 @@
+//! The books: whatever happens to them, every point is somewhere, once, and every fen has an owner.
+
+mod examples;
+mod grants;
+mod limits;
+mod lots;
+mod model;
+mod reversals;
+mod sequences;
+mod steps;

@@ -1,0 +1,279 @@
+//! A year of real purchases flows through the mall, and each month settles to zero: against an
+//! independent recount that knows nothing of ledgers, lots or slices.
+//!
+//! Where the published year of purchases lies beside the repository, it is the input, and its known
+//! figures must come out; elsewhere the demo mall's purchases are.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use flate2::read::MultiGzDecoder;
+use rotunda::{
+    app::{App, Mall},
+    authz::{
+        action::{PreviewSettlement, VerifyBooks},
+        actor::Principal,
+    },
+    cli::{
+        Output, demo,
+        import::{Order, Report, import},
+        tenant::apply,
+    },
+    reports::proof::prove,
+    settlement,
+};
+
+use crate::support::{app, fresh_slug, instant};
+
+/// One thing that happened, as the recount sees it: when, redemptions first, who, where, how much.
+type Event = (String, u8, String, String, i64);
+
+/// What the recount comes to.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Count {
+    purchases: u64,
+    members: usize,
+    issued: i64,
+    redeemed: i64,
+    /// By month, (issuer, acceptor): points.
+    crossings: BTreeMap<String, BTreeMap<(String, String), i64>>,
+    /// By month: merchants with any movement.
+    moved: BTreeMap<String, BTreeSet<String>>,
+}
+
+fn read(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap();
+    let mut text = String::new();
+    if path.extension().is_some_and(|ending| ending == "gz") {
+        MultiGzDecoder::new(bytes.as_slice())
+            .read_to_string(&mut text)
+            .unwrap();
+    } else {
+        text = String::from_utf8(bytes).unwrap();
+    }
+    text
+}
+
+/// "12.50" in cents, digit by digit.
+fn cents(text: &str) -> i64 {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    whole.parse::<i64>().unwrap() * 100 + format!("{part:0<2}").parse::<i64>().unwrap()
+}
+
+/// Counts points with nothing but a queue of (issuer, points) for each member: 3 points per 1.00,
+/// floored per receipt; one point pays 0.01; the oldest first, because all live equally long.
+fn recount(purchases: &str, redemptions: &str) -> Count {
+    let mut baskets: Vec<(String, String)> = Vec::new();
+    let mut totals: HashMap<(String, String), (String, String, i64)> = HashMap::new();
+    for line in purchases.lines().skip(1) {
+        let field: Vec<&str> = line.split(',').collect();
+        let key = (field[2].to_owned(), field[0].to_owned());
+        let known = totals.entry(key.clone()).or_insert_with(|| {
+            baskets.push(key);
+            (field[3].to_owned(), field[1].to_owned(), 0)
+        });
+        known.2 += cents(field[6]);
+    }
+    let mut events: Vec<Event> = baskets
+        .iter()
+        .map(|key| {
+            let (when, member, total) = totals[key].clone();
+            (when, 1, member, key.0.clone(), total)
+        })
+        .collect();
+    for line in redemptions.lines().skip(1) {
+        let field: Vec<&str> = line.split(',').collect();
+        let (when, member, store) = (
+            field[3].to_owned(),
+            field[1].to_owned(),
+            field[2].to_owned(),
+        );
+        events.push((when, 0, member, store, cents(field[4])));
+    }
+    events.sort_by(|one, two| (&one.0, one.1).cmp(&(&two.0, two.1)));
+    let mut count = Count {
+        purchases: baskets.len() as u64,
+        ..Count::default()
+    };
+    let mut lots: HashMap<String, VecDeque<(String, i64)>> = HashMap::new();
+    for (when, kind, member, store, amount) in events {
+        let month = when[..7].to_owned();
+        let mine = lots.entry(member).or_default();
+        if kind == 1 {
+            let points = amount * 3 / 100;
+            if points > 0 {
+                count.issued += points;
+                count.moved.entry(month).or_default().insert(store.clone());
+                mine.push_back((store, points));
+            }
+            continue;
+        }
+        let mut wanted = amount;
+        while let Some((issuer, left)) = mine.front_mut().filter(|_| wanted > 0) {
+            let part = wanted.min(*left);
+            (wanted, *left) = (wanted - part, *left - part);
+            count.redeemed += part;
+            let pair = (issuer.clone(), store.clone());
+            count
+                .moved
+                .entry(month.clone())
+                .or_default()
+                .extend([pair.0.clone(), pair.1.clone()]);
+            *count
+                .crossings
+                .entry(month.clone())
+                .or_default()
+                .entry(pair)
+                .or_default() += part;
+            if *left == 0 {
+                mine.pop_front();
+            }
+        }
+    }
+    count.members = lots.len();
+    count
+}
+
+const PROGRAMME: &str = r#"
+names = { en = "A year" }
+languages = ["en"]
+time_zone = "UTC"
+currency = "USD"
+calling_code = "1"
+hosts = []
+[earning]
+counts = "full"
+[[earning.rules]]
+code = "base"
+points = 3
+per = "1.00"
+count = "exact"
+[expiry]
+policy = "fixed"
+months = 12
+[spending]
+points = 100
+worth = "1.00"
+most_share = "1"
+[settlement]
+model = "bilateral"
+points = 100
+worth = "1.00"
+"#;
+
+async fn open() -> (App, Mall) {
+    let app = app().await;
+    // Later than anything in the files, whichever they are.
+    app.clock.set(instant("2100-01-01T00:00:00Z"));
+    let slug = fresh_slug();
+    let file = std::env::temp_dir().join(format!("{slug}.toml"));
+    std::fs::write(&file, format!("slug = \"{slug}\"{PROGRAMME}")).unwrap();
+    apply(&app, &file).await.unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let mall = app.mall_of(&slug).await.unwrap();
+    (app, mall)
+}
+
+/// Imports the files, twice, and compares every month with the recount.
+async fn year(purchases: PathBuf, redemptions: PathBuf) -> Count {
+    let count = recount(&read(&purchases), &read(&redemptions));
+    let (app, mall) = open().await;
+    let order = Order {
+        purchases,
+        redemptions: Some(redemptions),
+        create_missing: true,
+        strict: false,
+    };
+    let report: Report = import(&app, &mall, &order, false).await.unwrap();
+    assert!(
+        report.is_clean(),
+        "{:?} {:?}",
+        report.bad,
+        report.tally.refusals
+    );
+    assert_eq!(report.tally.purchases, count.purchases);
+    assert_eq!(report.members, i64::try_from(count.members).unwrap());
+    let totals = report.totals;
+    assert_eq!(
+        (totals.issued, totals.redeemed),
+        (count.issued, count.redeemed)
+    );
+    assert_eq!(totals.outstanding, count.issued - count.redeemed);
+
+    let who = Principal::platform(Some(mall.tenant.id));
+    let grant = app.policy.allow::<PreviewSettlement>(&who).unwrap();
+    let mut tx = app.db.read(&grant).await.unwrap();
+    for (month, moved) in &count.moved {
+        let period = month.parse().unwrap();
+        let preview = settlement::preview(&mut tx, &grant, period, &mall.settlement)
+            .await
+            .unwrap();
+        let mut nets: BTreeMap<&str, i64> = moved.iter().map(|code| (code.as_str(), 0)).collect();
+        let none = BTreeMap::new();
+        for ((issuer, acceptor), points) in count.crossings.get(month).unwrap_or(&none) {
+            if issuer != acceptor {
+                *nets.get_mut(issuer.as_str()).unwrap() -= points;
+                *nets.get_mut(acceptor.as_str()).unwrap() += points;
+            }
+        }
+        let found: BTreeMap<&str, i64> = preview
+            .calculation
+            .merchants
+            .iter()
+            .map(|(merchant, position)| (preview.codes[merchant].as_str(), position.net))
+            .collect();
+        assert_eq!(found, nets, "{month}");
+        assert_eq!(found.values().sum::<i64>(), 0);
+    }
+    drop(tx);
+
+    let again = import(&app, &mall, &order, false).await.unwrap();
+    assert_eq!((again.tally.purchases, again.tally.redemptions), (0, 0));
+    assert_eq!(
+        again.totals, totals,
+        "what was loaded before is not loaded again"
+    );
+
+    let grant = app.policy.allow::<VerifyBooks>(&who).unwrap();
+    let mut tx = app.db.read(&grant).await.unwrap();
+    let broken: Vec<_> = prove(&mut tx, &grant).await.unwrap();
+    let broken: Vec<_> = broken.into_iter().filter(|check| !check.holds).collect();
+    assert!(broken.is_empty(), "{broken:?}");
+    count
+}
+
+#[tokio::test]
+async fn a_year_of_purchases_comes_out_as_an_independent_recount_says() {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    if beside.join("purchases.csv.gz").exists() {
+        let count = year(
+            beside.join("purchases.csv.gz"),
+            beside.join("redemptions.csv.gz"),
+        )
+        .await;
+        assert_eq!((count.purchases, count.members), (78_536, 1_238));
+        assert_eq!((count.issued, count.redeemed), (6_871_229, 1_096_363));
+        assert_eq!(count.issued - count.redeemed, 5_774_866);
+        let june = &count.crossings["2017-06"];
+        let crossed = |(pair, points): (&(String, String), &i64)| {
+            if pair.0 == pair.1 { 0 } else { *points }
+        };
+        assert_eq!(count.moved["2017-06"].len(), 171);
+        assert_eq!(june.iter().map(crossed).sum::<i64>(), 24_597);
+        let whole: i64 = count
+            .crossings
+            .values()
+            .flat_map(|month| month.iter().map(crossed))
+            .sum();
+        assert_eq!(whole, 322_429);
+    } else {
+        let folder = std::env::temp_dir().join(fresh_slug());
+        std::fs::create_dir(&folder).unwrap();
+        demo::export(&folder, None, Output::new(true)).unwrap();
+        year(folder.join("purchases.csv"), folder.join("redemptions.csv")).await;
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

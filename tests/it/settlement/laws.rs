@@ -1,0 +1,336 @@
+//! What holds of every month, whatever happened in it. Nothing here needs a database: the ledger's
+//! books are pure until they are posted.
+
+use std::collections::{BTreeMap, HashMap};
+
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
+use rotunda::{
+    kernel::{
+        ids::{Entropy, JournalId, LotId, MemberId, MerchantId, StoreId},
+        money::Rate,
+        time::{Instant, Month, Zone},
+    },
+    ledger::{
+        Drawn, Flow, FlowKind,
+        account::Account,
+        books::{Books, NewLot, Wallet},
+        lots::Draw,
+        transfer::{Event, Kind, Transfer},
+    },
+    settlement::{
+        month::calculate,
+        netting::{self, NettingError, Party},
+    },
+};
+use uuid::Uuid;
+
+use crate::support::settling::{at, month};
+
+/// What somebody does: which act, who, where, how many, of what before.
+type Act = (u8, u8, u8, i64, usize);
+
+fn merchant(number: u8) -> MerchantId {
+    MerchantId::from_uuid(Uuid::from_u128(u128::from(number) + 1))
+}
+
+fn member(number: u8) -> MemberId {
+    MemberId::from_uuid(Uuid::from_u128(u128::from(number) + 1))
+}
+
+/// A month of an alliance of `merchants`: points earned, spent, given back and taken back.
+struct Alliance {
+    books: Books,
+    merchants: u8,
+    lots: Vec<(LotId, u8, u8)>,
+    spends: Vec<(JournalId, u8, u8)>,
+    returned: HashMap<(JournalId, LotId), (i64, i64)>,
+    now: Instant,
+}
+
+impl Alliance {
+    fn of(merchants: u8, acts: &[Act]) -> Self {
+        let now = at("2026-06-01T04:00:00Z");
+        let open: Month = month("2026-06");
+        let mut books = Books::new(Zone::UTC, open, now, Entropy::seeded(1));
+        for number in 0..4 {
+            books.add_wallet(member(number), Wallet::default());
+        }
+        let mut alliance = Self {
+            books,
+            merchants,
+            lots: Vec::new(),
+            spends: Vec::new(),
+            returned: HashMap::new(),
+            now,
+        };
+        for act in acts {
+            alliance.now += chrono::TimeDelta::minutes(1);
+            alliance.act(*act);
+        }
+        alliance
+    }
+
+    fn event(&self, kind: Kind, who: u8, place: u8, reverses: Option<JournalId>) -> Event {
+        Event {
+            kind,
+            member: member(who),
+            place: Some((merchant(place), StoreId::from_uuid(merchant(place).uuid()))),
+            source: JournalId::new(self.now, &Entropy::System).uuid(),
+            occurred_at: self.now,
+            reverses,
+        }
+    }
+
+    fn act(&mut self, (what, who, place, points, past): Act) {
+        let (who, place) = (who % 4, place % self.merchants);
+        match what % 8 {
+            0..3 => self.earn(who, place, points),
+            3..6 => self.spend(who, place, points),
+            6 => self.give_back(past, points),
+            _ => self.take_back(past, points),
+        }
+    }
+
+    fn earn(&mut self, who: u8, place: u8, points: i64) {
+        let event = self.event(Kind::Purchase, who, place, None);
+        let rate = Rate::new(1 + points % 5, 1 + points % 7).unwrap();
+        let new = NewLot {
+            points,
+            rate,
+            expires_at: None,
+        };
+        let (lot, _) = self.books.issue(&event, new).unwrap();
+        self.lots.push((lot, who, place));
+    }
+
+    fn spend(&mut self, who: u8, place: u8, points: i64) {
+        let points = points.min(self.books.spendable(member(who), self.now));
+        if points > 0 {
+            let event = self.event(Kind::Spend, who, place, None);
+            let posted = self.books.spend(&event, points).unwrap();
+            self.spends.push((posted.journal, who, place));
+        }
+    }
+
+    fn give_back(&mut self, past: usize, points: i64) {
+        let Some((spend, who, place)) = self.spends.get(past % self.spends.len().max(1)).copied()
+        else {
+            return;
+        };
+        let taken = |transfer: &&Transfer| transfer.cause == spend;
+        let accepted = self.books.transfers().iter().filter(taken);
+        let mut drawn: Vec<Drawn> = accepted
+            .map(|transfer| {
+                let key = (spend, transfer.lot);
+                let (returned, value_returned) = self.returned.get(&key).copied().unwrap_or((0, 0));
+                let draw = Draw {
+                    lot: transfer.lot,
+                    issuer: self.books.lot(transfer.lot).unwrap().merchant,
+                    points: transfer.points,
+                    value: transfer.value,
+                };
+                Drawn {
+                    draw,
+                    returned,
+                    value_returned,
+                }
+            })
+            .collect();
+        let event = self.event(Kind::SpendReturn, who, place, Some(spend));
+        let before = self.books.transfers().len();
+        self.books
+            .give_back(&event, &mut drawn, points, self.now)
+            .unwrap();
+        for transfer in &self.books.transfers()[before..] {
+            if matches!(transfer.from, Account::Accepted { .. }) {
+                let past = self.returned.entry((spend, transfer.lot)).or_default();
+                *past = (past.0 + transfer.points, past.1 + transfer.value);
+            }
+        }
+    }
+
+    fn take_back(&mut self, past: usize, points: i64) {
+        let Some((lot, who, place)) = self.lots.get(past % self.lots.len().max(1)).copied() else {
+            return;
+        };
+        let event = self.event(Kind::Refund, who, place, None);
+        self.books.claw(&event, lot, points).unwrap();
+    }
+
+    /// The transfers as a settlement sees them, one flow each.
+    fn flows(&self) -> Vec<Flow> {
+        let flow = |transfer: &Transfer| {
+            let (kind, by) = match (transfer.from, transfer.to) {
+                (Account::Issued(by), _) => (FlowKind::Issued, by),
+                (_, Account::Issued(by)) => (FlowKind::TakenBack, by),
+                (Account::Accepted { by, .. }, _) => (FlowKind::GivenBack, by),
+                (_, Account::Accepted { by, .. } | Account::Deficit(_, by)) => {
+                    (FlowKind::Accepted, by)
+                }
+                _ => return None,
+            };
+            let from = self.books.lot(transfer.lot).unwrap().merchant;
+            let (points, value) = (transfer.points, transfer.value);
+            Some(Flow {
+                kind,
+                by,
+                from,
+                points,
+                value,
+            })
+        };
+        self.books.transfers().iter().filter_map(flow).collect()
+    }
+
+    /// What each merchant is owed before fees, from the transfers alone: who takes a point is owed
+    /// its value by who issued it.
+    fn owed(&self) -> BTreeMap<MerchantId, i64> {
+        let mut owed = BTreeMap::new();
+        for flow in self.flows() {
+            let value = match flow.kind {
+                FlowKind::Accepted => flow.value,
+                FlowKind::GivenBack => -flow.value,
+                _ => 0,
+            };
+            *owed.entry(flow.by).or_insert(0) += value;
+            *owed.entry(flow.from).or_insert(0) -= value;
+        }
+        owed
+    }
+}
+
+/// What every payment does to every party.
+fn moved(payments: &[netting::Payment]) -> BTreeMap<Party, i64> {
+    let mut moved = BTreeMap::new();
+    for payment in payments {
+        assert!(payment.amount > 0);
+        *moved.entry(payment.from).or_insert(0) -= payment.amount;
+        *moved.entry(payment.to).or_insert(0) += payment.amount;
+    }
+    moved
+}
+
+fn acts(most: usize) -> impl Strategy<Value = Vec<Act>> {
+    prop::collection::vec(
+        (
+            any::<u8>(),
+            any::<u8>(),
+            any::<u8>(),
+            1..2000_i64,
+            any::<usize>(),
+        ),
+        1..most,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn set_1_every_month_adds_up_to_zero_and_to_what_the_transfers_say(
+        merchants in 2..=50_u8,
+        acts in acts(60),
+        fee in 0..=10_000_i64,
+    ) {
+        let alliance = Alliance::of(merchants, &acts);
+        let month = calculate(&alliance.flows(), fee).unwrap();
+        prop_assert_eq!(month.sum(), Ok(0));
+        prop_assert_eq!(month.nets().values().sum::<i64>(), 0);
+        let owed = alliance.owed();
+        prop_assert_eq!(owed.len(), month.merchants.len());
+        let mut fees = 0;
+        for (merchant, position) in &month.merchants {
+            prop_assert_eq!(position.net + position.fee, owed[merchant]);
+            // The nearest whole minor unit; of two as near, the even one.
+            let off = position.fee * 10_000 - position.receives * fee;
+            prop_assert!(off.abs() < 5000 || off.abs() == 5000 && position.fee % 2 == 0);
+            fees += position.fee;
+        }
+        prop_assert_eq!(fees, month.operator_net);
+        let nets = month.nets();
+        let due: BTreeMap<Party, i64> = nets.into_iter().filter(|(_, net)| *net != 0).collect();
+        prop_assert_eq!(moved(&month.payments), due);
+    }
+
+    #[test]
+    fn set_5_netting_gives_each_party_its_net_in_fewer_payments_than_parties(
+        mut nets in prop::collection::vec(-1_000_000..1_000_000_i64, 1..50),
+    ) {
+        nets.push(-nets.iter().sum::<i64>());
+        let parties = nets.iter().enumerate();
+        let nets: BTreeMap<Party, i64> = parties
+            .map(|(number, net)| (number.checked_sub(1).map(|n| merchant(u8::try_from(n).unwrap())), *net))
+            .collect();
+        let payments = netting::payments(&nets).unwrap();
+        let due: BTreeMap<Party, i64> =
+            nets.iter().filter(|(_, net)| **net != 0).map(|(party, net)| (*party, *net)).collect();
+        prop_assert!(payments.len() <= due.len().saturating_sub(1));
+        prop_assert_eq!(moved(&payments), due);
+        for payment in &payments {
+            prop_assert!(nets[&payment.from] < 0 && nets[&payment.to] > 0);
+        }
+    }
+}
+
+#[test]
+fn set_2_the_order_of_events_changes_no_byte_of_a_month() {
+    for set in 0..100 {
+        let mut rng = StdRng::seed_from_u64(set);
+        let acts: Vec<Act> = (0..50)
+            .map(|_| {
+                (
+                    rng.random(),
+                    rng.random(),
+                    rng.random(),
+                    rng.random_range(1..2000),
+                    rng.random_range(0..1000),
+                )
+            })
+            .collect();
+        let alliance = Alliance::of(rng.random_range(2..=50), &acts);
+        let mut flows = alliance.flows();
+        let figures = |flows: &[Flow]| {
+            let month_figures = calculate(flows, 213).unwrap();
+            let text = month_figures.canonical(month("2026-06"), 213);
+            (text, month_figures.payments)
+        };
+        let first = figures(&flows);
+        for _ in 0..500 {
+            flows.shuffle(&mut rng);
+            assert_eq!(figures(&flows), first, "set {set}");
+        }
+    }
+}
+
+#[test]
+fn sums_beyond_the_books_are_refused_in_any_order_and_lopsided_nets_never_paid() {
+    let flow = |kind, value| Flow {
+        kind,
+        by: merchant(0),
+        from: merchant(1),
+        points: 1,
+        value,
+    };
+    let (most, one) = (
+        flow(FlowKind::Accepted, i64::MAX),
+        flow(FlowKind::Accepted, 1),
+    );
+    let back = flow(FlowKind::GivenBack, 1);
+    assert!(matches!(
+        calculate(&[most, one], 0),
+        Err(NettingError::Amount(_))
+    ));
+    let fine = calculate(&[most, back, one], 0).unwrap();
+    assert_eq!(calculate(&[most, one, back], 0), Ok(fine));
+    for nets in [vec![5], vec![-5], vec![5, -4], vec![i64::MAX, i64::MAX]] {
+        let nets = nets.into_iter().enumerate();
+        let nets = nets
+            .map(|(n, net)| (Some(merchant(u8::try_from(n).unwrap())), net))
+            .collect();
+        assert!(matches!(
+            netting::payments(&nets),
+            Err(NettingError::Lopsided(_))
+        ));
+    }
+}

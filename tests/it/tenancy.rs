@@ -1,0 +1,6 @@
+//! Two malls, one server: nothing of one is in the other.
+
+mod isolation;
+mod names;
+mod roles;
+mod traffic;
