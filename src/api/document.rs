@@ -97,7 +97,7 @@ fn add_problems(operation: &mut Value) {
         .any(|parameter| parameter.get("name").and_then(Value::as_str) == Some("Idempotency-Key"));
     let mut statuses = vec!["400", "401", "403", "404", "500", "503"];
     if has_body {
-        statuses.extend(["408", "413", "415"]);
+        statuses.extend(["408", "409", "413", "415"]);
     }
     if idempotent {
         statuses.extend(["409", "422"]);

@@ -22,10 +22,7 @@ use crate::{
         wire::{Claim, Moment, Positive},
         work::{self, Done, Work},
     },
-    kernel::{
-        ids::{GoodId, MemberId, RedemptionId, StoreId},
-        time::Instant,
-    },
+    kernel::ids::{GoodId, MemberId, RedemptionId, StoreId},
     redemption::{self, Redemption},
 };
 
@@ -126,21 +123,13 @@ impl Work for Cancelling {
 
     async fn run(&self, tx: &mut Tx) -> Result<Done<RedemptionOut>, Problem> {
         let zone = self.mall.tenant.zone;
-        let grace = grace(&self.mall, tx.now());
+        let grace = self.mall.grace(tx.now());
         let ended = redemption::cancel(tx, &self.grant, zone, grace, self.redemption).await?;
         Ok(Done::changed(RedemptionOut::seen(
             self.grant.reach(),
             ended,
         )))
     }
-}
-
-/// Until when points live that come back now to a lapsed lot.
-fn grace(mall: &Mall, now: Instant) -> Instant {
-    let version = mall.earning.at(now);
-    version.map_or(now, |version| {
-        version.programme.grace(now, mall.tenant.zone)
-    })
 }
 
 #[OpenApi(tag = "Group::Member")]

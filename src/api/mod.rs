@@ -94,3 +94,46 @@ pub fn endpoint(app: &App) -> impl Endpoint<Output = Response> + 'static {
     let route = health::routes(app, route);
     Porch::new(app.clone(), contract, route.map_to_response())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the document is kept, for whoever reviews what changed.
+    const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/golden/openapi.json");
+
+    #[test]
+    fn the_document_changes_in_nobodys_absence() {
+        let document = document();
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(GOLDEN, &document).unwrap();
+        }
+        let golden = std::fs::read_to_string(GOLDEN).unwrap();
+        assert!(
+            document == golden,
+            "the API's description changed: run with UPDATE_GOLDEN=1 and review {GOLDEN}"
+        );
+    }
+
+    #[test]
+    fn everything_in_the_document_is_explained() {
+        let document: serde_json::Value = serde_json::from_str(&document()).unwrap();
+        let mut silent = Vec::new();
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            for (field, said) in schema["properties"].as_object().into_iter().flatten() {
+                let described = said.get("description").is_some() || said.get("$ref").is_some();
+                if !described {
+                    silent.push(format!("{name}.{field}"));
+                }
+            }
+        }
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                if operation["summary"].as_str().is_none_or(str::is_empty) {
+                    silent.push(format!("{method} {path}"));
+                }
+            }
+        }
+        assert!(silent.is_empty(), "without a word: {silent:?}");
+    }
+}

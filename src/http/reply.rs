@@ -56,15 +56,11 @@ impl IntoResponse for Written {
         } else {
             problem::CONTENT_TYPE
         };
-        let response = Response::builder()
-            .status(status)
-            .content_type(media)
-            .body(self.body);
+        let mut response = Response::builder().status(status).content_type(media);
         if self.again {
-            response.with_header(REPLAYED, "true").into_response()
-        } else {
-            response
+            response = response.header(REPLAYED, "true");
         }
+        response.body(self.body)
     }
 }
 

@@ -255,7 +255,7 @@ async fn only_a_living_key_of_this_mall_with_the_right_role_opens_a_door() {
     let id = data
         .iter()
         .find(|key| key["role"] == "operator.auditor")
-        .unwrap()["id"]
+        .unwrap()["key_id"]
         .as_str()
         .unwrap();
     let revoke = |id: &str| {
@@ -294,7 +294,7 @@ async fn another_malls_key_looks_like_one_that_nobody_has() {
         .json::<Value>()
         .await
         .unwrap();
-    let foreign_id = others["data"][0]["id"].take();
+    let foreign_id = others["data"][0]["key_id"].take();
     let foreign_id = foreign_id.as_str().unwrap();
     let mut one = problem(revoke(foreign_id), 404, "unknown-key-id").await;
     let mut two = problem(
@@ -335,7 +335,7 @@ async fn a_key_is_made_once_and_its_secret_told_once() {
     assert_eq!(again.headers()["idempotent-replayed"], "true");
     let again = problem(send("one", "till 3"), 409, "key-already-created").await;
     let detail = again["detail"].as_str().unwrap();
-    assert!(detail.contains(made["id"].as_str().unwrap()));
+    assert!(detail.contains(made["key_id"].as_str().unwrap()));
     problem(send("one", "till 4"), 422, "idempotency-key-reused").await;
 
     // The secret is nowhere in the tables.
@@ -422,7 +422,7 @@ async fn a_list_is_read_page_by_page_and_only_with_its_own_cursors() {
         let page: Value = page.send().await.unwrap().json().await.unwrap();
         assert_eq!(page["object"], "list");
         for key in page["data"].as_array().unwrap() {
-            seen.push(key["id"].as_str().unwrap().to_owned());
+            seen.push(key["key_id"].as_str().unwrap().to_owned());
             assert!(key.get("secret").is_none());
         }
         match page.get("next_cursor").and_then(Value::as_str) {

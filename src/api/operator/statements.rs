@@ -4,6 +4,7 @@ use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
 };
+use uuid::Uuid;
 
 use crate::{
     api::{Group, pos::wallets::source, words::FlowWord},
@@ -22,6 +23,7 @@ use crate::{
         time::Month,
     },
     ledger::FlowLine,
+    reports::sources::{Source, sources},
     settlement::{self, Statement, month::Position},
 };
 
@@ -102,6 +104,10 @@ struct StatementLineOut {
     reason: String,
     /// The id of the purchase, refund, spend or redemption that caused it.
     source_id: Option<String>,
+    /// The number of the receipt that earned, was paid or was refunded, as the store printed it.
+    receipt_number: Option<String>,
+    /// The code of the good that was claimed.
+    good: Option<String>,
     /// In which store.
     store_id: Option<StoreId>,
     /// When it happened.
@@ -142,7 +148,12 @@ impl StatementOut {
 }
 
 impl StatementLineOut {
-    fn of(line: FlowLine, currency: Currency) -> Self {
+    fn of(line: FlowLine, about: Option<Source>, currency: Currency) -> Self {
+        let (receipt_number, good) = match about {
+            Some(Source::Receipt(number)) => (Some(number), None),
+            Some(Source::Good(code)) => (None, Some(code)),
+            None => (None, None),
+        };
         Self {
             journal_id: line.journal,
             line: line.line,
@@ -155,6 +166,8 @@ impl StatementLineOut {
             lot_id: line.lot,
             source_id: source(&line.reason, line.source),
             reason: line.reason,
+            receipt_number,
+            good,
             store_id: line.store,
             occurred_at: Moment(line.occurred_at),
             late: line.late,
@@ -247,8 +260,11 @@ impl Statements {
         let currency = caller.tenant.currency;
         let mut tx = caller.db().read(&caller.grant).await?;
         let page = settlement::lines(&mut tx, &caller.grant, statement_id.0, &slice).await?;
+        let ids: Vec<Uuid> = page.items.iter().map(|line| line.source).collect();
+        let known = sources(&mut tx, &caller.grant, &ids).await?;
         let list = List::new(caller.app(), &url, page, |line| {
-            StatementLineOut::of(line, currency)
+            let about = known.get(&line.source).cloned();
+            StatementLineOut::of(line, about, currency)
         });
         Ok(Reply::new(&list))
     }
