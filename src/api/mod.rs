@@ -5,7 +5,10 @@
 
 mod docs;
 mod document;
+mod member;
 mod operator;
+mod pos;
+mod words;
 
 use std::sync::Arc;
 
@@ -18,17 +21,55 @@ use crate::{
 };
 
 /// Everything that `/v1` can do, by audience.
-type Operations = operator::Operator;
+type Operations = (
+    operator::keys::Keys,
+    operator::merchants::Merchants,
+    operator::stores::Stores,
+    operator::goods::Goods,
+    operator::settlements::Settlements,
+    operator::statements::Statements,
+    operator::books::Books,
+    pos::members::Members,
+    pos::wallets::Wallets,
+    pos::purchases::Purchases,
+    pos::refunds::Refunds,
+    pos::spends::Spends,
+    pos::claims::Claims,
+    member::Redemptions,
+);
+
+fn operations() -> Operations {
+    (
+        operator::keys::Keys,
+        operator::merchants::Merchants,
+        operator::stores::Stores,
+        operator::goods::Goods,
+        operator::settlements::Settlements,
+        operator::statements::Statements,
+        operator::books::Books,
+        pos::members::Members,
+        pos::wallets::Wallets,
+        pos::purchases::Purchases,
+        pos::refunds::Refunds,
+        pos::spends::Spends,
+        pos::claims::Claims,
+        member::Redemptions,
+    )
+}
 
 /// Whom an operation is for.
 #[derive(Debug, Tags)]
 enum Group {
-    /// For the mall's operator.
+    /// For the mall's operator, and for what a merchant may see of it.
     Operator,
+    /// For tills.
+    Till,
+    /// For members, through the mall's app or at a till.
+    Member,
 }
 
 fn service() -> OpenApiService<Operations, ()> {
-    OpenApiService::new(operator::Operator, "Rotunda", health::VERSION)
+    OpenApiService::new(operations(), "Rotunda", health::VERSION)
         .description(document::ABOUT)
         .license(LicenseObject::new("Apache-2.0").identifier("Apache-2.0"))
         .server("/")

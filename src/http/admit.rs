@@ -14,7 +14,7 @@ use tracing::Span;
 
 use super::{codes, problem::Problem, tenant, visit::Visit};
 use crate::{
-    app::App,
+    app::{App, Mall},
     authz::{
         action::{Action, Authenticate},
         actor::{Actor, Principal},
@@ -47,6 +47,15 @@ impl<A: Action> Caller<A> {
     /// The database.
     pub fn db(&self) -> &Db {
         &self.visit.app.db
+    }
+
+    /// The mall with its programme.
+    ///
+    /// # Errors
+    /// `database-unavailable`.
+    pub async fn mall(&self) -> Result<Arc<Mall>, Problem> {
+        let mall = self.visit.app.mall(&self.tenant).await;
+        mall.map_err(|error| Problem::from(&*error))
     }
 
     /// Who asks.

@@ -139,9 +139,116 @@ table! {
     MERCHANT_UNASKED = CONFLICT "merchant-unasked"
         "Only a key with a merchant's role is for one merchant"
         "Leave the merchant out, or choose a role that begins with merchant.";
+
+    // --- merchants and stores
     UNKNOWN_MERCHANT = NOT_FOUND "unknown-merchant"
         "There is no such merchant"
         "List the merchants to see their ids.";
+    UNKNOWN_STORE = NOT_FOUND "unknown-store"
+        "There is no such store"
+        "List the stores to see their ids; a merchant's key reaches its own stores only.";
+    CODE_TAKEN = CONFLICT "code-taken"
+        "This code is taken"
+        "Codes are unique in the mall and never change. Choose another, or use what has this one.";
+    WIDER_THAN_MERCHANT = CONFLICT "wider-than-merchant"
+        "The store would do more than its merchant"
+        "Leave `alliance` out, or choose a part of what the merchant does in the alliance.";
+    SUSPENDED = CONFLICT "suspended"
+        "This store is suspended"
+        "The store or its merchant neither gives nor takes points for now. Refunds go on. The mall \
+         can activate it again.";
+    STORE_MAY_NOT_SPEND = CONFLICT "store-may-not-spend"
+        "This store does not take points"
+        "Only stores whose part in the alliance is spend or both take points.";
+
+    // --- members
+    UNKNOWN_MEMBER = NOT_FOUND "unknown-member"
+        "There is no such member"
+        "Check the number, or enrol the member first.";
+    ALREADY_MEMBER = CONFLICT "already-member"
+        "There is a member with this number already"
+        "A telephone number and a card belong to one member each. Search for the member by it.";
+    MEMBER_WITHOUT_NUMBER = CONFLICT "member-without-number"
+        "A member needs a number"
+        "Give `phone`, `card_number`, or both.";
+    MEMBER_NOT_ONE = CONFLICT "member-not-one"
+        "The member is not named in one way"
+        "Name a member in one way only: by id, by card number, or by telephone number.";
+
+    // --- purchases, refunds, points at the till
+    UNKNOWN_PURCHASE = NOT_FOUND "unknown-purchase"
+        "There is no such purchase"
+        "Use the `purchase_id` that recording the purchase answered; a merchant's key reaches its \
+         own purchases only.";
+    RECEIPT_TAKEN = CONFLICT "receipt-taken"
+        "This receipt number was used for something else"
+        "A receipt number means one receipt of its store for ever. Send exactly what was sent \
+         first to see its answer again, or use the number of the new receipt.";
+    REFERENCE_TAKEN = CONFLICT "reference-taken"
+        "This refund reference was used for something else"
+        "A reference means one refund of its purchase for ever. Send exactly what was sent first \
+         to see its answer again, or use a new reference.";
+    REFUND_TOO_LARGE = CONFLICT "refund-too-large"
+        "More would be refunded than is left"
+        "Refund at most what is left of the purchase; leave `amount` out to refund all of it.";
+    IN_THE_FUTURE = CONFLICT "in-the-future"
+        "This has not happened yet"
+        "`occurred_at` may be five minutes ahead of our clock at most. Set the till's clock, or \
+         leave it out.";
+    AMOUNT_TOO_LARGE = CONFLICT "amount-too-large"
+        "An amount is larger than the books can hold"
+        "Sums of money and of points stay below 2^53. Check the amounts.";
+    NOT_ENOUGH_POINTS = CONFLICT "not-enough-points"
+        "The member has too few points"
+        "`detail` says how many there are. Take fewer, or let the member pay in money.";
+    OVER_THE_LIMIT = CONFLICT "over-the-limit"
+        "So many points may not pay for this total"
+        "`detail` says which limit of the mall's programme holds. A preview says how many points \
+         may pay.";
+    FORM_NOT_OFFERED = CONFLICT "form-not-offered"
+        "Points do not pay in this form here"
+        "Leave `form` out to use the mall's usual form; the programme lists which there are.";
+
+    // --- goods and reservations
+    UNKNOWN_GOOD = NOT_FOUND "unknown-good"
+        "There is no such good"
+        "List the goods to see their ids.";
+    BAD_GOOD = CONFLICT "bad-good"
+        "A good cannot be like this"
+        "`detail` says what is wrong with it.";
+    UNKNOWN_REDEMPTION = NOT_FOUND "unknown-redemption"
+        "There is no such reservation"
+        "Check the id or the code; a merchant's key reaches what its stores hand over only.";
+    NOT_OFFERED_HERE = CONFLICT "not-offered-here"
+        "This good is not handed over here"
+        "Another merchant offers it: `offered_by` of the good names who does.";
+    OUT_OF_STOCK = CONFLICT "out-of-stock"
+        "Nothing is left of this good"
+        "Choose another good, or try again when a reservation was given up.";
+    LIMIT_REACHED = CONFLICT "limit-reached"
+        "The member has taken as many as one may"
+        "`detail` says how many a member may take in a day or a month.";
+    CODE_ALREADY_USED = CONFLICT "code-already-used"
+        "This good was handed over already"
+        "A code fetches its good once. Hand nothing over.";
+    CODE_CANCELLED = CONFLICT "code-cancelled"
+        "This reservation was cancelled"
+        "The member has the points back and can reserve again.";
+    CODE_LAPSED = CONFLICT "code-lapsed"
+        "This reservation has lapsed"
+        "Nobody came in time. The member has the points back and can reserve again.";
+
+    // --- settlements
+    UNKNOWN_SETTLEMENT = NOT_FOUND "unknown-settlement"
+        "There is no such settlement or statement"
+        "List the settlements to see their ids; a merchant's key reaches its own statements only.";
+    PERIOD_ALREADY_CLOSED = CONFLICT "period-already-closed"
+        "This month is closed already"
+        "A closed month never changes; what arrives later belongs to the next month. List the \
+         settlements to see its figures.";
+    PERIOD_NOT_OVER = CONFLICT "period-not-over"
+        "This month is not over yet"
+        "`detail` says when it ends in the mall's time zone. A preview shows its figures so far.";
 
     // --- the house
     INTERNAL_ERROR = INTERNAL_SERVER_ERROR "internal-error"

@@ -18,7 +18,13 @@ use poem_openapi::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{admit::Caller, codes, problem::Problem, reply::Reply, visit::Visit};
+use super::{
+    admit::Caller,
+    codes,
+    problem::Problem,
+    reply::{Reply, Written},
+    visit::Visit,
+};
 use crate::{
     authz::{action::Action, grant::Grant},
     db::{
@@ -179,9 +185,21 @@ impl<A: Action> Once<A> {
         self,
         outcome: Result<T, impl Into<Problem>>,
     ) -> Result<Reply<STATUS, T>, Problem> {
+        let done = outcome.map_err(Into::into).map(|content| (STATUS, content));
+        self.conclude(done).await.map(Reply::from)
+    }
+
+    /// As [`Once::finish`], with the status beside the content.
+    ///
+    /// # Errors
+    /// As [`Once::finish`].
+    pub(super) async fn conclude<T: ToJSON>(
+        self,
+        outcome: Result<(u16, T), Problem>,
+    ) -> Result<Written, Problem> {
         match outcome {
-            Ok(content) => self.finish_as(content.to_json_string(), None).await,
-            Err(refusal) => self.refuse(refusal.into()).await,
+            Ok((status, content)) => self.keep(status, content.to_json_string(), None).await,
+            Err(refusal) => self.refuse(refusal).await,
         }
     }
 
@@ -195,17 +213,18 @@ impl<A: Action> Once<A> {
         content: &T,
         instead: &Problem,
     ) -> Result<Reply<STATUS, T>, Problem> {
-        self.finish_as(content.to_json_string(), Some(instead))
-            .await
+        let written = self.keep(STATUS, content.to_json_string(), Some(instead));
+        written.await.map(Reply::from)
     }
 
-    async fn finish_as<const STATUS: u16, T: ToJSON>(
+    async fn keep(
         mut self,
+        status: u16,
         body: String,
         instead: Option<&Problem>,
-    ) -> Result<Reply<STATUS, T>, Problem> {
+    ) -> Result<Written, Problem> {
         match instead {
-            None => self.tx.remember(&self.key, STATUS, &body).await?,
+            None => self.tx.remember(&self.key, status, &body).await?,
             Some(problem) => {
                 let status = problem.status().as_u16();
                 let kept = problem.body(self.visit.occurrence());
@@ -213,13 +232,10 @@ impl<A: Action> Once<A> {
             }
         }
         self.tx.commit().await?;
-        Ok(Reply::raw(STATUS, body))
+        Ok(Written::new(status, body))
     }
 
-    async fn refuse<const STATUS: u16, T: ToJSON>(
-        self,
-        refusal: Problem,
-    ) -> Result<Reply<STATUS, T>, Problem> {
+    async fn refuse(self, refusal: Problem) -> Result<Written, Problem> {
         // The work is rolled back first: a refusal leaves no trace but itself.
         drop(self.tx);
         if !refusal.is_final() {
@@ -234,7 +250,7 @@ impl<A: Action> Once<A> {
                 tx.commit().await?;
                 Err(refusal)
             }
-            Known::Answered(status, body) => Ok(Reply::replayed(status, body)),
+            Known::Answered(status, body) => Ok(Written::again(status, body)),
             Known::Reused => Err(Problem::of(&codes::IDEMPOTENCY_KEY_REUSED)),
         }
     }
@@ -248,7 +264,7 @@ impl<A: Action> Begun<A> {
     pub fn fresh<const STATUS: u16, T: ToJSON>(self) -> Result<Box<Once<A>>, Reply<STATUS, T>> {
         match self {
             Self::Fresh(once) => Ok(once),
-            Self::Answered(status, body) => Err(Reply::replayed(status, body)),
+            Self::Answered(status, body) => Err(Written::again(status, body).into()),
         }
     }
 }

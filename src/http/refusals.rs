@@ -1,7 +1,17 @@
 //! From each room's errors to the table: one `impl` a room, one arm a refusal.
 
 use super::{codes, problem::Problem};
-use crate::identity::IdentityError;
+use crate::{
+    app::MallError,
+    db,
+    earning::EarnError,
+    identity::IdentityError,
+    ledger::LedgerError,
+    members::MemberError,
+    merchants::MerchantError,
+    redemption::{RedemptionError, SpendError},
+    settlement::SettlementError,
+};
 
 impl From<IdentityError> for Problem {
     fn from(error: IdentityError) -> Self {
@@ -16,6 +26,159 @@ impl From<IdentityError> for Problem {
         };
         Self::new(kind, sentence(&error))
     }
+}
+
+impl From<&MallError> for Problem {
+    fn from(error: &MallError) -> Self {
+        match error {
+            MallError::Db(error) => Self::from(error),
+            MallError::Denied(_) | MallError::Unknown(_) | MallError::Programme(_) => {
+                Self::of(&codes::INTERNAL_ERROR).because(Said(error.to_string()))
+            }
+        }
+    }
+}
+
+impl From<MerchantError> for Problem {
+    fn from(error: MerchantError) -> Self {
+        let kind = match &error {
+            MerchantError::UnknownMerchant => &codes::UNKNOWN_MERCHANT,
+            MerchantError::UnknownStore => &codes::UNKNOWN_STORE,
+            MerchantError::MerchantCodeTaken(_)
+            | MerchantError::StoreCodeTaken(_)
+            | MerchantError::ListedTwice(_)
+            | MerchantError::StoreOfAnother(_) => &codes::CODE_TAKEN,
+            MerchantError::WiderThanMerchant(_) => &codes::WIDER_THAN_MERCHANT,
+            MerchantError::Cursor(_) => return cursor(),
+            MerchantError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<MemberError> for Problem {
+    fn from(error: MemberError) -> Self {
+        let kind = match &error {
+            MemberError::UnknownMember => &codes::UNKNOWN_MEMBER,
+            MemberError::AlreadyMember(Some(holder)) => {
+                let detail = format!("{} It is {holder}.", sentence(&error));
+                return Self::new(&codes::ALREADY_MEMBER, detail);
+            }
+            MemberError::AlreadyMember(None) => &codes::ALREADY_MEMBER,
+            MemberError::NoNumber => &codes::MEMBER_WITHOUT_NUMBER,
+            MemberError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<EarnError> for Problem {
+    fn from(error: EarnError) -> Self {
+        let kind = match &error {
+            EarnError::UnknownStore => &codes::UNKNOWN_STORE,
+            EarnError::Suspended => &codes::SUSPENDED,
+            EarnError::UnknownMember => &codes::UNKNOWN_MEMBER,
+            EarnError::UnknownPurchase => &codes::UNKNOWN_PURCHASE,
+            EarnError::ReceiptTaken(_) => &codes::RECEIPT_TAKEN,
+            EarnError::NoLines => &codes::INVALID_BODY,
+            EarnError::Future => &codes::IN_THE_FUTURE,
+            EarnError::RefundTooLarge { .. } => &codes::REFUND_TOO_LARGE,
+            EarnError::ReferenceTaken => &codes::REFERENCE_TAKEN,
+            EarnError::Amount(_) | EarnError::Ledger(LedgerError::Amount(_)) => {
+                &codes::AMOUNT_TOO_LARGE
+            }
+            EarnError::Ledger(LedgerError::NotEnoughPoints { .. }) => &codes::NOT_ENOUGH_POINTS,
+            EarnError::Ledger(LedgerError::Missing(_)) => {
+                return Self::of(&codes::INTERNAL_ERROR).because(error);
+            }
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<SpendError> for Problem {
+    fn from(error: SpendError) -> Self {
+        let kind = match &error {
+            SpendError::UnknownStore => &codes::UNKNOWN_STORE,
+            SpendError::Suspended => &codes::SUSPENDED,
+            SpendError::StoreTakesNoPoints => &codes::STORE_MAY_NOT_SPEND,
+            SpendError::UnknownMember => &codes::UNKNOWN_MEMBER,
+            SpendError::FormNotOffered => &codes::FORM_NOT_OFFERED,
+            SpendError::BelowThreshold { .. }
+            | SpendError::NotInBlocks { .. }
+            | SpendError::TooFewPoints { .. }
+            | SpendError::OverTheLimit { .. } => &codes::OVER_THE_LIMIT,
+            SpendError::NotEnoughPoints { .. } => &codes::NOT_ENOUGH_POINTS,
+            SpendError::AlreadySpent { .. } => &codes::RECEIPT_TAKEN,
+            SpendError::InTheFuture => &codes::IN_THE_FUTURE,
+            SpendError::Amount(_) => &codes::AMOUNT_TOO_LARGE,
+            SpendError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<RedemptionError> for Problem {
+    fn from(error: RedemptionError) -> Self {
+        let kind = match &error {
+            RedemptionError::UnknownGood => &codes::UNKNOWN_GOOD,
+            RedemptionError::UnknownMember => &codes::UNKNOWN_MEMBER,
+            RedemptionError::UnknownStore => &codes::UNKNOWN_STORE,
+            RedemptionError::UnknownRedemption | RedemptionError::UnknownCode => {
+                &codes::UNKNOWN_REDEMPTION
+            }
+            RedemptionError::UnknownMerchant(_) => &codes::UNKNOWN_MERCHANT,
+            RedemptionError::GoodCodeTaken(_) | RedemptionError::ListedTwice(_) => {
+                &codes::CODE_TAKEN
+            }
+            RedemptionError::BadGood { .. } => &codes::BAD_GOOD,
+            RedemptionError::NotOffered => &codes::NOT_OFFERED_HERE,
+            RedemptionError::Suspended => &codes::SUSPENDED,
+            RedemptionError::StoreTakesNoPoints => &codes::STORE_MAY_NOT_SPEND,
+            RedemptionError::OutOfStock => &codes::OUT_OF_STOCK,
+            RedemptionError::DayLimit { .. } | RedemptionError::MonthLimit { .. } => {
+                &codes::LIMIT_REACHED
+            }
+            RedemptionError::NotEnoughPoints { .. } => &codes::NOT_ENOUGH_POINTS,
+            RedemptionError::AlreadyClaimed => &codes::CODE_ALREADY_USED,
+            RedemptionError::AlreadyCancelled => &codes::CODE_CANCELLED,
+            RedemptionError::Lapsed => &codes::CODE_LAPSED,
+            RedemptionError::Amount(_) => &codes::AMOUNT_TOO_LARGE,
+            RedemptionError::Cursor(_) => return cursor(),
+            RedemptionError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<SettlementError> for Problem {
+    fn from(error: SettlementError) -> Self {
+        let kind = match &error {
+            SettlementError::NotFound => &codes::UNKNOWN_SETTLEMENT,
+            SettlementError::MonthNotOver { .. } => &codes::PERIOD_NOT_OVER,
+            SettlementError::NotCutOff(_) | SettlementError::Figures(_) => {
+                return Self::of(&codes::INTERNAL_ERROR).because(error);
+            }
+            SettlementError::Cursor(_) => return cursor(),
+            SettlementError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+/// A cursor whose seal is ours but whose place is none of the list.
+fn cursor() -> Problem {
+    Problem::of(&codes::INVALID_CURSOR).param("cursor")
+}
+
+/// A mistake of ours, in words for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Said(String);
+
+/// What stands stored and cannot be read, as a problem of ours.
+pub fn corrupt(what: &'static str) -> Problem {
+    Problem::from(db::Error::Corrupt(what))
 }
 
 /// A room's message as a sentence: a capital first, a full stop last.

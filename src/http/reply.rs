@@ -2,10 +2,13 @@
 
 use std::marker::PhantomData;
 
-use poem::{IntoResponse, Response, http::StatusCode};
+use poem::{
+    IntoResponse, Response,
+    http::{StatusCode, header},
+};
 use poem_openapi::{
     ApiResponse,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
+    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
     types::{ToJSON, Type},
 };
 
@@ -14,77 +17,225 @@ use super::problem;
 /// Says that an answer was remembered and not made anew.
 pub const REPLAYED: &str = "Idempotent-Replayed";
 
+/// An answer as it goes out and as the table of idempotency keys holds it.
+#[derive(Debug)]
+pub struct Written {
+    status: u16,
+    body: String,
+    again: bool,
+}
+
+impl Written {
+    /// An answer that was made just now.
+    pub(super) const fn new(status: u16, body: String) -> Self {
+        let again = false;
+        Self {
+            status,
+            body,
+            again,
+        }
+    }
+
+    /// An answer that was given before, under the same idempotency key.
+    pub(super) const fn again(status: u16, body: String) -> Self {
+        let again = true;
+        Self {
+            status,
+            body,
+            again,
+        }
+    }
+}
+
+impl IntoResponse for Written {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status);
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let media = if status.is_success() {
+            "application/json"
+        } else {
+            problem::CONTENT_TYPE
+        };
+        let response = Response::builder()
+            .status(status)
+            .content_type(media)
+            .body(self.body);
+        if self.again {
+            response.with_header(REPLAYED, "true").into_response()
+        } else {
+            response
+        }
+    }
+}
+
 /// An answer with status `STATUS` and a `T` in JSON.
 #[derive(Debug)]
 pub struct Reply<const STATUS: u16, T> {
-    status: u16,
-    body: String,
-    replayed: bool,
+    written: Written,
     content: PhantomData<fn() -> T>,
 }
 
 impl<const STATUS: u16, T: ToJSON> Reply<STATUS, T> {
     /// A new answer.
     pub fn new(content: &T) -> Self {
-        Self::raw(STATUS, content.to_json_string())
+        Written::new(STATUS, content.to_json_string()).into()
     }
+}
 
-    /// An answer whose JSON was written before.
-    pub(super) fn raw(status: u16, body: String) -> Self {
+impl<const STATUS: u16, T> From<Written> for Reply<STATUS, T> {
+    fn from(written: Written) -> Self {
         Self {
-            status,
-            body,
-            replayed: false,
+            written,
             content: PhantomData,
-        }
-    }
-
-    /// An answer that was given before, under the same idempotency key.
-    pub(super) fn replayed(status: u16, body: String) -> Self {
-        Self {
-            replayed: true,
-            ..Self::raw(status, body)
         }
     }
 }
 
 impl<const STATUS: u16, T: Send> IntoResponse for Reply<STATUS, T> {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let media = if status.is_success() {
-            "application/json"
-        } else {
-            problem::CONTENT_TYPE
-        };
-        let mut response = Response::builder().status(status).content_type(media);
-        if self.replayed {
-            response = response.header(REPLAYED, "true");
-        }
-        response.body(self.body)
+        self.written.into_response()
     }
 }
 
 impl<const STATUS: u16, T: Type> ApiResponse for Reply<STATUS, T> {
     fn meta() -> MetaResponses {
+        let description = if STATUS == 201 {
+            "Done."
+        } else {
+            "The answer."
+        };
+        MetaResponses {
+            responses: vec![json(STATUS, description, T::schema_ref())],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+/// An answer to something that is recorded once for ever: 201, or 200 with the same body where it
+/// had been recorded before.
+#[derive(Debug)]
+pub struct Recorded<T> {
+    written: Written,
+    content: PhantomData<fn() -> T>,
+}
+
+impl<T> From<Written> for Recorded<T> {
+    fn from(written: Written) -> Self {
+        Self {
+            written,
+            content: PhantomData,
+        }
+    }
+}
+
+impl<T: Send> IntoResponse for Recorded<T> {
+    fn into_response(self) -> Response {
+        self.written.into_response()
+    }
+}
+
+impl<T: Type> ApiResponse for Recorded<T> {
+    fn meta() -> MetaResponses {
+        let before = "It had been recorded before; this is the first answer again.";
+        MetaResponses {
+            responses: vec![
+                json(200, before, T::schema_ref()),
+                json(201, "Recorded.", T::schema_ref()),
+            ],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+fn json(status: u16, description: &'static str, schema: MetaSchemaRef) -> MetaResponse {
+    MetaResponse {
+        description,
+        status: Some(status),
+        status_range: None,
+        content: vec![MetaMediaType {
+            content_type: "application/json",
+            schema,
+        }],
+        headers: Vec::new(),
+    }
+}
+
+/// A sheet of comma-separated values, as a file to keep.
+#[derive(Debug)]
+pub struct Sheet {
+    /// The file's name, which may hold any letter.
+    pub name: String,
+    /// The lines.
+    pub text: String,
+}
+
+impl IntoResponse for Sheet {
+    fn into_response(self) -> Response {
+        Response::builder()
+            .content_type("text/csv; charset=utf-8")
+            .header(header::CONTENT_DISPOSITION, attachment(&self.name))
+            .body(self.text)
+    }
+}
+
+impl ApiResponse for Sheet {
+    fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {
-                description: if STATUS == 201 {
-                    "Done."
-                } else {
-                    "The answer."
-                },
-                status: Some(STATUS),
+                description: "The sheet, with a name in `Content-Disposition`.",
+                status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType {
-                    content_type: "application/json",
-                    schema: T::schema_ref(),
+                    content_type: "text/csv; charset=utf-8",
+                    schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
                 }],
                 headers: Vec::new(),
             }],
         }
     }
 
-    fn register(registry: &mut Registry) {
-        T::register(registry);
+    fn register(_registry: &mut Registry) {}
+}
+
+/// A file's name twice (RFC 6266): in plain ASCII for old readers, and whole as RFC 5987 writes it.
+fn attachment(name: &str) -> String {
+    let plain: String = name
+        .chars()
+        .map(|letter| if is_plain(letter) { letter } else { '_' })
+        .collect();
+    let whole: String = name.bytes().map(encoded).collect();
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{whole}")
+}
+
+fn is_plain(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, '-' | '.' | '_')
+}
+
+fn encoded(byte: u8) -> String {
+    let letter = char::from(byte);
+    if is_plain(letter) {
+        letter.to_string()
+    } else {
+        format!("%{byte:02X}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_files_name_reaches_old_and_new_readers_and_cannot_leave_its_header() {
+        assert_eq!(
+            attachment("报表 \"1\"\r\n.csv"),
+            "attachment; filename=\"____1___.csv\"; \
+             filename*=UTF-8''%E6%8A%A5%E8%A1%A8%20%221%22%0D%0A.csv"
+        );
     }
 }

@@ -140,6 +140,10 @@ macro_rules! counted {
     };
 }
 
+mod till;
+
+pub use till::{Claim, Positive, Quantity, Telephone};
+
 // --- ids
 
 written!(

@@ -376,6 +376,35 @@ pub async fn statements(
     Ok(Page::from_rows(rows, limit, |row| row.merchant.to_string()))
 }
 
+/// The statements of a month within reach as one [`csv`], and the month.
+///
+/// # Errors
+/// [`SettlementError::NotFound`].
+pub async fn sheet(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadStatements>,
+    id: SettlementId,
+    currency: Currency,
+) -> Result<(Month, String), SettlementError> {
+    let found = store::by_id(tx, id).await?;
+    let month = found.ok_or(SettlementError::NotFound)?.month;
+    let mut slice = Slice {
+        limit: MOST,
+        after: None,
+    };
+    let mut all = Vec::new();
+    loop {
+        let mut page = statements(tx, grant, id, &slice).await?;
+        all.append(&mut page.items);
+        match page.next {
+            Some(next) => slice.after = Some(next),
+            None => break,
+        }
+    }
+    let rows = all.iter().map(|one| (&one.code, &one.position));
+    Ok((month, csv(month, currency, rows)))
+}
+
 /// One statement.
 ///
 /// # Errors

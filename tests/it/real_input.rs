@@ -18,6 +18,7 @@ use rotunda::{
         actor::Principal,
     },
     cli::{
+        Output, demo,
         import::{Order, Report, import},
         tenant::apply,
     },
@@ -25,7 +26,7 @@ use rotunda::{
     settlement,
 };
 
-use crate::support::{app, fresh_slug};
+use crate::support::{app, fresh_slug, instant};
 
 /// One thing that happened, as the recount sees it: when, redemptions first, who, where, how much.
 type Event = (String, u8, String, String, i64);
@@ -47,7 +48,9 @@ fn read(path: &Path) -> String {
     let bytes = std::fs::read(path).unwrap();
     let mut text = String::new();
     if path.extension().is_some_and(|ending| ending == "gz") {
-        MultiGzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+        MultiGzDecoder::new(bytes.as_slice())
+            .read_to_string(&mut text)
+            .unwrap();
     } else {
         text = String::from_utf8(bytes).unwrap();
     }
@@ -83,11 +86,18 @@ fn recount(purchases: &str, redemptions: &str) -> Count {
         .collect();
     for line in redemptions.lines().skip(1) {
         let field: Vec<&str> = line.split(',').collect();
-        let (when, member, store) = (field[3].to_owned(), field[1].to_owned(), field[2].to_owned());
+        let (when, member, store) = (
+            field[3].to_owned(),
+            field[1].to_owned(),
+            field[2].to_owned(),
+        );
         events.push((when, 0, member, store, cents(field[4])));
     }
     events.sort_by(|one, two| (&one.0, one.1).cmp(&(&two.0, two.1)));
-    let mut count = Count { purchases: baskets.len() as u64, ..Count::default() };
+    let mut count = Count {
+        purchases: baskets.len() as u64,
+        ..Count::default()
+    };
     let mut lots: HashMap<String, VecDeque<(String, i64)>> = HashMap::new();
     for (when, kind, member, store, amount) in events {
         let month = when[..7].to_owned();
@@ -107,8 +117,17 @@ fn recount(purchases: &str, redemptions: &str) -> Count {
             (wanted, *left) = (wanted - part, *left - part);
             count.redeemed += part;
             let pair = (issuer.clone(), store.clone());
-            count.moved.entry(month.clone()).or_default().extend([pair.0.clone(), pair.1.clone()]);
-            *count.crossings.entry(month.clone()).or_default().entry(pair).or_default() += part;
+            count
+                .moved
+                .entry(month.clone())
+                .or_default()
+                .extend([pair.0.clone(), pair.1.clone()]);
+            *count
+                .crossings
+                .entry(month.clone())
+                .or_default()
+                .entry(pair)
+                .or_default() += part;
             if *left == 0 {
                 mine.pop_front();
             }
@@ -147,6 +166,8 @@ worth = "1.00"
 
 async fn open() -> (App, Mall) {
     let app = app().await;
+    // Later than anything in the files, whichever they are.
+    app.clock.set(instant("2100-01-01T00:00:00Z"));
     let slug = fresh_slug();
     let file = std::env::temp_dir().join(format!("{slug}.toml"));
     std::fs::write(&file, format!("slug = \"{slug}\"{PROGRAMME}")).unwrap();
@@ -160,14 +181,26 @@ async fn open() -> (App, Mall) {
 async fn year(purchases: PathBuf, redemptions: PathBuf) -> Count {
     let count = recount(&read(&purchases), &read(&redemptions));
     let (app, mall) = open().await;
-    let order =
-        Order { purchases, redemptions: Some(redemptions), create_missing: true, strict: false };
+    let order = Order {
+        purchases,
+        redemptions: Some(redemptions),
+        create_missing: true,
+        strict: false,
+    };
     let report: Report = import(&app, &mall, &order, false).await.unwrap();
-    assert!(report.is_clean(), "{:?} {:?}", report.bad, report.tally.refusals);
+    assert!(
+        report.is_clean(),
+        "{:?} {:?}",
+        report.bad,
+        report.tally.refusals
+    );
     assert_eq!(report.tally.purchases, count.purchases);
     assert_eq!(report.members, i64::try_from(count.members).unwrap());
     let totals = report.totals;
-    assert_eq!((totals.issued, totals.redeemed), (count.issued, count.redeemed));
+    assert_eq!(
+        (totals.issued, totals.redeemed),
+        (count.issued, count.redeemed)
+    );
     assert_eq!(totals.outstanding, count.issued - count.redeemed);
 
     let who = Principal::platform(Some(mall.tenant.id));
@@ -175,8 +208,9 @@ async fn year(purchases: PathBuf, redemptions: PathBuf) -> Count {
     let mut tx = app.db.read(&grant).await.unwrap();
     for (month, moved) in &count.moved {
         let period = month.parse().unwrap();
-        let preview =
-            settlement::preview(&mut tx, &grant, period, &mall.settlement).await.unwrap();
+        let preview = settlement::preview(&mut tx, &grant, period, &mall.settlement)
+            .await
+            .unwrap();
         let mut nets: BTreeMap<&str, i64> = moved.iter().map(|code| (code.as_str(), 0)).collect();
         let none = BTreeMap::new();
         for ((issuer, acceptor), points) in count.crossings.get(month).unwrap_or(&none) {
@@ -198,7 +232,10 @@ async fn year(purchases: PathBuf, redemptions: PathBuf) -> Count {
 
     let again = import(&app, &mall, &order, false).await.unwrap();
     assert_eq!((again.tally.purchases, again.tally.redemptions), (0, 0));
-    assert_eq!(again.totals, totals, "what was loaded before is not loaded again");
+    assert_eq!(
+        again.totals, totals,
+        "what was loaded before is not loaded again"
+    );
 
     let grant = app.policy.allow::<VerifyBooks>(&who).unwrap();
     let mut tx = app.db.read(&grant).await.unwrap();
@@ -212,7 +249,11 @@ async fn year(purchases: PathBuf, redemptions: PathBuf) -> Count {
 async fn a_year_of_purchases_comes_out_as_an_independent_recount_says() {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     if beside.join("purchases.csv.gz").exists() {
-        let count = year(beside.join("purchases.csv.gz"), beside.join("redemptions.csv.gz")).await;
+        let count = year(
+            beside.join("purchases.csv.gz"),
+            beside.join("redemptions.csv.gz"),
+        )
+        .await;
         assert_eq!((count.purchases, count.members), (78_536, 1_238));
         assert_eq!((count.issued, count.redeemed), (6_871_229, 1_096_363));
         assert_eq!(count.issued - count.redeemed, 5_774_866);
@@ -222,12 +263,16 @@ async fn a_year_of_purchases_comes_out_as_an_independent_recount_says() {
         };
         assert_eq!(count.moved["2017-06"].len(), 171);
         assert_eq!(june.iter().map(crossed).sum::<i64>(), 24_597);
-        let whole: i64 = count.crossings.values().flat_map(|month| month.iter().map(crossed)).sum();
+        let whole: i64 = count
+            .crossings
+            .values()
+            .flat_map(|month| month.iter().map(crossed))
+            .sum();
         assert_eq!(whole, 322_429);
     } else {
         let folder = std::env::temp_dir().join(fresh_slug());
         std::fs::create_dir(&folder).unwrap();
-        rotunda::cli::demo::export(&folder, "2026-10-15".parse().unwrap()).unwrap();
+        demo::export(&folder, None, Output::new(true)).unwrap();
         year(folder.join("purchases.csv"), folder.join("redemptions.csv")).await;
         std::fs::remove_dir_all(&folder).unwrap();
     }

@@ -268,11 +268,10 @@ fn words(filled: &Filled, seconds: f64) -> String {
 }
 
 /// Writes the history as the two files of an import; needs no database.
-pub(super) fn export(
-    folder: &Path,
-    date: Option<NaiveDate>,
-    output: Output,
-) -> Result<(), Failure> {
+///
+/// # Errors
+/// A date that lies in the future, a folder that cannot be written.
+pub fn export(folder: &Path, date: Option<NaiveDate>, output: Output) -> Result<(), Failure> {
     let manifest = manifest()?;
     let until = end(date, manifest.registration.zone, &Clock::System)?;
     let plan = Plan::new(&manifest, until, SEED)?;

@@ -550,7 +550,10 @@ async fn a_catalogue_applied_again_changes_what_is_written_and_never_the_stock()
     let mut both = vec![mall.tea.merchant, mall.cake.merchant];
     both.sort_unstable();
     assert_eq!(page.items[1].offered_by, both);
-    assert_eq!(apply(std::slice::from_ref(&towel)).await.unwrap(), did(0, 1));
+    assert_eq!(
+        apply(std::slice::from_ref(&towel)).await.unwrap(),
+        did(0, 1)
+    );
     assert_eq!(
         listed(None, 100).await.items[1].offered_by,
         [mall.cake.merchant]

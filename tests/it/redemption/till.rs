@@ -97,6 +97,25 @@ async fn a_receipt_is_spent_once_for_ever_and_the_same_again_is_the_same_answer(
 }
 
 #[tokio::test]
+async fn one_receipt_sent_sixteen_times_at_once_is_one_spend_and_one_answer() {
+    let mall = Bazaar::open().await;
+    let ada = mall.member(100).await;
+    let item = [mall.item(mall.cake.store, "R-1", ada, Exactly(100))];
+    let answers = together((0..16).map(|_| mall.spend(&item))).await;
+    let receipts: Vec<_> = answers
+        .iter()
+        .flatten()
+        .map(|answer| answer.as_ref().unwrap())
+        .collect();
+    assert!(receipts.iter().all(|one| one.spend == receipts[0].spend));
+    assert_eq!(receipts.iter().filter(|one| one.replayed).count(), 15);
+    assert_eq!(
+        (mall.balance(ada).await, mall.mall.count("spend").await),
+        (0, 1)
+    );
+}
+
+#[tokio::test]
 async fn one_receipt_twice_in_a_slice_is_one_spend() {
     let mall = Bazaar::open().await;
     let ada = mall.member(1_000).await;

@@ -1,4 +1,4 @@
-//! For the mall's operator: machines' keys.
+//! Machines' keys.
 
 use poem_openapi::{
     Object, OpenApi,
@@ -6,8 +6,8 @@ use poem_openapi::{
 };
 use secrecy::ExposeSecret;
 
-use super::Group;
 use crate::{
+    api::Group,
     authz::{
         action::{CreateKey, ReadKeys, RevokeKey},
         actor::Role,
@@ -32,9 +32,9 @@ use crate::{
 /// The address of the list of keys.
 const KEYS: &str = "/v1/keys";
 
-/// The operator's operations.
+/// Operations on machines' keys.
 #[derive(Debug)]
-pub struct Operator;
+pub struct Keys;
 
 /// A key to be made.
 #[derive(Debug, Clone, Object)]
@@ -53,7 +53,8 @@ struct CreateKeyIn {
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Key", skip_serializing_if_is_none)]
 struct KeyOut {
-    id: ApiKeyId,
+    /// The key's id, which opens nothing.
+    key_id: ApiKeyId,
     /// What the key is for.
     label: String,
     /// The role that it acts in.
@@ -62,6 +63,7 @@ struct KeyOut {
     merchant_id: Option<MerchantId>,
     /// The last four digits of the key.
     last_four: String,
+    /// When it was made.
     created_at: Moment,
     /// When the key was ended; such a key opens nothing.
     revoked_at: Option<Moment>,
@@ -71,7 +73,8 @@ struct KeyOut {
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "NewKey", skip_serializing_if_is_none)]
 struct NewKeyOut {
-    id: ApiKeyId,
+    /// The key's id, which opens nothing.
+    key_id: ApiKeyId,
     /// What the key is for.
     label: String,
     /// The role that it acts in.
@@ -80,6 +83,7 @@ struct NewKeyOut {
     merchant_id: Option<MerchantId>,
     /// The last four digits of the key.
     last_four: String,
+    /// When it was made.
     created_at: Moment,
     /// The key itself. It is told this once.
     secret: String,
@@ -88,7 +92,7 @@ struct NewKeyOut {
 impl From<Key> for KeyOut {
     fn from(key: Key) -> Self {
         Self {
-            id: key.id,
+            key_id: key.id,
             label: key.label,
             role: key.role.as_str().to_owned(),
             merchant_id: key.merchant,
@@ -100,7 +104,7 @@ impl From<Key> for KeyOut {
 }
 
 #[OpenApi(tag = "Group::Operator")]
-impl Operator {
+impl Keys {
     /// Make a key
     ///
     /// Answers the key's secret this once. A repetition under the same Idempotency-Key makes no
@@ -128,7 +132,7 @@ impl Operator {
                 let detail = format!("An earlier request made the key {}.", key.id);
                 let instead = Problem::new(&codes::KEY_ALREADY_CREATED, detail);
                 let made = NewKeyOut {
-                    id: key.id,
+                    key_id: key.id,
                     label: key.label,
                     role: key.role.as_str().to_owned(),
                     merchant_id: key.merchant,

@@ -1,0 +1,10 @@
+//! For the mall's operator: keys, merchants and stores, the catalogue, the books, settlements. A
+//! merchant's own keys reach what is theirs of it.
+
+pub mod books;
+pub mod goods;
+pub mod keys;
+pub mod merchants;
+pub mod settlements;
+pub mod statements;
+pub mod stores;

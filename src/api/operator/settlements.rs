@@ -1,0 +1,330 @@
+//! Settlements: who pays whom for a month.
+
+use poem_openapi::{
+    Object, OpenApi,
+    param::{Path, Query},
+};
+
+use super::statements::FiguresOut;
+use crate::{
+    api::{Group, words::SettlementState},
+    app::Mall,
+    authz::action::{CloseSettlement, PreviewSettlement, ReadSettlements},
+    db::{self, tx::ReadTx},
+    http::{
+        admit::Caller,
+        body::Body,
+        codes,
+        idempotency::{IdempotencyKey, Once},
+        paging::{self, List},
+        problem::Problem,
+        reply::Reply,
+        wire::{Cursor, Limit, Moment, Positive, Quantity, Signed},
+    },
+    kernel::{
+        ids::{MerchantId, SettlementId},
+        money::Currency,
+        page::{MOST, Slice},
+        text::Code,
+        time::Month,
+    },
+    settlement::{self, Preview, Settlement, SettlementError, State, netting::Payment},
+};
+
+/// The address of the list of settlements.
+const SETTLEMENTS: &str = "/v1/settlements";
+
+/// How often a month's posting is tried to be ended while tills are at work.
+const TRIES: u32 = 3;
+
+/// Operations on settlements.
+#[derive(Debug)]
+pub struct Settlements;
+
+/// A month that is to be closed.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields)]
+struct CloseSettlementIn {
+    /// Which month, such as 2017-06; it must be over in the mall's time zone.
+    period: Month,
+}
+
+/// A payment between two parties.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Payment", skip_serializing_if_is_none)]
+struct PaymentOut {
+    /// Who pays; without it, the operator.
+    from_merchant_id: Option<MerchantId>,
+    /// Who receives; without it, the operator.
+    to_merchant_id: Option<MerchantId>,
+    /// How much, in minor units.
+    amount: Positive,
+}
+
+/// A month that was cut off or closed.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Settlement", skip_serializing_if_is_none)]
+struct SettlementOut {
+    /// The settlement's id.
+    settlement_id: SettlementId,
+    /// Which month.
+    period: Month,
+    /// How far it is.
+    state: SettlementState,
+    /// The currency of every amount.
+    currency: Currency,
+    /// The operator's fee on what a merchant receives: 100 are 1 %.
+    fee_basis_points: Quantity,
+    /// When its last line could be added.
+    cut_off_at: Moment,
+    /// When its figures were written.
+    closed_at: Option<Moment>,
+    /// SHA-256 over its figures, by which anybody can see that they never change.
+    digest: Option<String>,
+    /// What the parties pay each other, where one settlement is read; a merchant's key sees what
+    /// the merchant itself pays and receives.
+    payments: Option<Vec<PaymentOut>>,
+}
+
+/// A merchant's part of a month that may still change.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "PreviewedMerchant", skip_serializing_if_is_none)]
+struct PreviewedMerchantOut {
+    /// Whose part.
+    merchant_id: MerchantId,
+    /// What lists call the merchant.
+    code: Option<Code>,
+    /// The part.
+    figures: FiguresOut,
+}
+
+/// What a month comes to so far.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "SettlementPreview", skip_serializing_if_is_none)]
+struct PreviewOut {
+    /// Which month.
+    period: Month,
+    /// How far it is; without it, lines are still added.
+    state: Option<SettlementState>,
+    /// The currency of every amount.
+    currency: Currency,
+    /// The operator's fee on what a merchant receives: 100 are 1 %.
+    fee_basis_points: Quantity,
+    /// Every merchant with any movement.
+    merchants: Vec<PreviewedMerchantOut>,
+    /// What the operator gets: the sum of the fees, in minor units.
+    operator_net: Signed,
+    /// What the parties would pay each other.
+    payments: Vec<PaymentOut>,
+}
+
+impl From<Payment> for PaymentOut {
+    fn from(payment: Payment) -> Self {
+        Self {
+            from_merchant_id: payment.from,
+            to_merchant_id: payment.to,
+            amount: Positive(payment.amount),
+        }
+    }
+}
+
+impl SettlementOut {
+    fn of(settlement: Settlement, currency: Currency) -> Self {
+        Self {
+            settlement_id: settlement.id,
+            period: settlement.month,
+            state: settlement.state.into(),
+            currency,
+            fee_basis_points: Quantity(settlement.fee_basis_points),
+            cut_off_at: Moment(settlement.cut_off_at),
+            closed_at: settlement.closed_at.map(Moment),
+            digest: settlement.digest,
+            payments: None,
+        }
+    }
+}
+
+impl PreviewOut {
+    fn of(mut preview: Preview, currency: Currency) -> Self {
+        let calculation = preview.calculation;
+        let merchants = calculation.merchants.into_iter();
+        let merchants = merchants.map(|(merchant, position)| PreviewedMerchantOut {
+            merchant_id: merchant,
+            code: preview.codes.remove(&merchant),
+            figures: position.into(),
+        });
+        Self {
+            period: preview.month,
+            state: preview.state.map(Into::into),
+            currency,
+            fee_basis_points: Quantity(preview.fee_basis_points),
+            merchants: merchants.collect(),
+            operator_net: Signed(calculation.operator_net),
+            payments: calculation
+                .payments
+                .into_iter()
+                .map(PaymentOut::from)
+                .collect(),
+        }
+    }
+}
+
+/// Ends the posting in a month, in a transaction of its own. Done again it changes nothing.
+async fn cut_off(
+    caller: &Caller<CloseSettlement>,
+    mall: &Mall,
+    month: Month,
+) -> Result<Settlement, SettlementError> {
+    let (terms, zone) = (&mall.settlement, mall.tenant.zone);
+    let mut tried = 1;
+    loop {
+        let mut tx = caller.db().write(&caller.grant).await?;
+        match settlement::cut_off(&mut tx, &caller.grant, month, terms, zone).await {
+            Ok(settlement) => {
+                tx.commit().await?;
+                return Ok(settlement);
+            }
+            Err(SettlementError::Db(db::Error::Retry(_))) if tried < TRIES => {
+                tried = tried.saturating_add(1);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A month that was closed before this request, or by another in the same moment.
+fn already_closed(month: Month) -> Problem {
+    let detail = format!("The month {month} is closed already and never changes.");
+    Problem::new(&codes::PERIOD_ALREADY_CLOSED, detail)
+}
+
+/// Every payment of a settlement within reach: fewer than there are merchants and an operator.
+async fn payments(
+    tx: &mut ReadTx,
+    caller: &Caller<ReadSettlements>,
+    id: SettlementId,
+) -> Result<Vec<PaymentOut>, SettlementError> {
+    let mut slice = Slice {
+        limit: MOST,
+        after: None,
+    };
+    let mut all = Vec::new();
+    loop {
+        let page = settlement::payments(tx, &caller.grant, id, &slice).await?;
+        all.extend(page.items.into_iter().map(|line| line.payment.into()));
+        match page.next {
+            Some(next) => slice.after = Some(next),
+            None => return Ok(all),
+        }
+    }
+}
+
+#[OpenApi(tag = "Group::Operator")]
+impl Settlements {
+    /// Preview a month
+    ///
+    /// What it would settle to if it were closed now; of a closed month, what it did settle to.
+    #[oai(
+        path = "/v1/settlements/preview",
+        method = "get",
+        operation_id = "preview_settlement"
+    )]
+    async fn preview_settlement(
+        &self,
+        caller: Caller<PreviewSettlement>,
+        /// Which month, such as 2017-06.
+        period: Query<Month>,
+    ) -> Result<Reply<200, PreviewOut>, Problem> {
+        let mall = caller.mall().await?;
+        let mut tx = caller.db().read(&caller.grant).await?;
+        let terms = &mall.settlement;
+        let preview = settlement::preview(&mut tx, &caller.grant, period.0, terms).await?;
+        Ok(Reply::new(&PreviewOut::of(preview, mall.tenant.currency)))
+    }
+
+    /// Close a month
+    ///
+    /// Ends the posting in it, writes statements and payments, and never changes them again. What
+    /// happened in the month and arrives later belongs to the next one. 409 `period-not-over`,
+    /// `period-already-closed`.
+    #[oai(
+        path = "/v1/settlements",
+        method = "post",
+        operation_id = "close_settlement"
+    )]
+    async fn close_settlement(
+        &self,
+        caller: Caller<CloseSettlement>,
+        #[oai(name = "Idempotency-Key")] key: IdempotencyKey,
+        body: Body<CloseSettlementIn>,
+    ) -> Result<Reply<201, SettlementOut>, Problem> {
+        let (month, digest) = (body.value.period, body.digest);
+        let mall = caller.mall().await?;
+        // Asked before anything is done: a key that was used for another month cuts off none. What
+        // is begun here is given up, because the cut-off must be durable before the figures.
+        if let Err(before) = Once::begin(&caller, &key, &digest).await?.fresh() {
+            return Ok(before);
+        }
+        let cut = cut_off(&caller, &mall, month).await;
+        let mut once = match Once::begin(&caller, &key, &digest).await?.fresh() {
+            Ok(once) => once,
+            Err(before) => return Ok(before),
+        };
+        let currency = mall.tenant.currency;
+        let sealed = match cut {
+            Err(refusal) => Err(refusal.into()),
+            Ok(known) if known.state == State::Closed => Err(already_closed(month)),
+            Ok(_) => match settlement::seal(once.tx(), &caller.grant, month, currency).await {
+                Ok(sealed) if sealed.fresh => Ok(SettlementOut::of(sealed.settlement, currency)),
+                Ok(_) => Err(already_closed(month)),
+                Err(refusal) => Err(refusal.into()),
+            },
+        };
+        once.finish(sealed).await
+    }
+
+    /// List the settlements
+    ///
+    /// Months that were cut off or closed, the newest first.
+    #[oai(
+        path = "/v1/settlements",
+        method = "get",
+        operation_id = "list_settlements"
+    )]
+    async fn list_settlements(
+        &self,
+        caller: Caller<ReadSettlements>,
+        #[oai(default)] limit: Query<Limit>,
+        cursor: Query<Option<Cursor>>,
+    ) -> Result<Reply<200, List<SettlementOut>>, Problem> {
+        let slice = paging::slice(caller.app(), SETTLEMENTS, limit.0, cursor.0.as_ref())?;
+        let currency = caller.tenant.currency;
+        let mut tx = caller.db().read(&caller.grant).await?;
+        let page = settlement::list(&mut tx, &caller.grant, &slice).await?;
+        let list = List::new(caller.app(), SETTLEMENTS, page, |settlement| {
+            SettlementOut::of(settlement, currency)
+        });
+        Ok(Reply::new(&list))
+    }
+
+    /// Read a settlement
+    ///
+    /// With its payments.
+    #[oai(
+        path = "/v1/settlements/:settlement_id",
+        method = "get",
+        operation_id = "get_settlement"
+    )]
+    async fn get_settlement(
+        &self,
+        caller: Caller<ReadSettlements>,
+        settlement_id: Path<SettlementId>,
+    ) -> Result<Reply<200, SettlementOut>, Problem> {
+        let mut tx = caller.db().read(&caller.grant).await?;
+        let found = settlement::get(&mut tx, &caller.grant, settlement_id.0).await?;
+        let payments = payments(&mut tx, &caller, found.id).await?;
+        let mut settlement = SettlementOut::of(found, caller.tenant.currency);
+        settlement.payments = Some(payments);
+        Ok(Reply::new(&settlement))
+    }
+}

@@ -1,0 +1,255 @@
+//! Statements: each merchant's part of a closed month, and what it is made of.
+
+use poem_openapi::{
+    Object, OpenApi,
+    param::{Path, Query},
+};
+
+use crate::{
+    api::{Group, pos::wallets::source, words::FlowWord},
+    authz::action::ReadStatements,
+    http::{
+        admit::Caller,
+        paging::{self, List},
+        problem::Problem,
+        reply::{Reply, Sheet},
+        wire::{Cursor, Limit, Minor, Moment, Positive, Quantity, Signed},
+    },
+    kernel::{
+        ids::{JournalId, LotId, MerchantId, SettlementId, StatementId, StoreId},
+        money::Currency,
+        text::Code,
+        time::Month,
+    },
+    ledger::FlowLine,
+    settlement::{self, Statement, month::Position},
+};
+
+/// Operations on statements.
+#[derive(Debug)]
+pub struct Statements;
+
+/// What a month was for one merchant. Points are whole, money is in minor units.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Figures")]
+pub(super) struct FiguresOut {
+    /// Points that it gave to members.
+    issued: Quantity,
+    /// Points that came back to it, because a purchase was refunded.
+    taken_back: Quantity,
+    /// Points that it took from members, its own among them.
+    redeemed: Quantity,
+    /// Points that it had taken and gave back, because a purchase was refunded.
+    given_back: Quantity,
+    /// Its own points that it took, less those that it gave back: no money moves for them.
+    own_points: Signed,
+    /// What those would settle at, in minor units.
+    own_value: Signed,
+    /// What it pays for its points that others took, in minor units; below zero where they gave
+    /// back more.
+    pays: Signed,
+    /// What it receives for others' points that it took, in minor units.
+    receives: Signed,
+    /// The operator's part of `receives`, in minor units; below zero where a fee is returned.
+    fee: Signed,
+    /// `receives - pays - fee`, in minor units: above zero is owed to it.
+    net: Signed,
+}
+
+/// A merchant's part of a closed month.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Statement")]
+struct StatementOut {
+    /// The statement's id.
+    statement_id: StatementId,
+    /// Of which settlement.
+    settlement_id: SettlementId,
+    /// Of which month.
+    period: Month,
+    /// Whose.
+    merchant_id: MerchantId,
+    /// What lists call the merchant.
+    code: Code,
+    /// The currency of every amount.
+    currency: Currency,
+    /// The part.
+    figures: FiguresOut,
+}
+
+/// One movement that a statement's figures are made of.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "StatementLine", skip_serializing_if_is_none)]
+struct StatementLineOut {
+    /// The event's id.
+    journal_id: JournalId,
+    /// The movement's number within the event, from 0.
+    line: i32,
+    /// Which way the points went.
+    flow: FlowWord,
+    /// Who took the points; for points that were issued or taken back, who issued them.
+    by_merchant_id: MerchantId,
+    /// Who had issued them.
+    from_merchant_id: MerchantId,
+    /// How many points.
+    points: Positive,
+    /// What they settle at, in minor units.
+    value: Minor,
+    /// The currency of the value.
+    currency: Currency,
+    /// The grant that they are part of.
+    lot_id: LotId,
+    /// Why: purchase, refund, spend, spend-return, claim; new ones may be added.
+    reason: String,
+    /// The id of the purchase, refund, spend or redemption that caused it.
+    source_id: Option<String>,
+    /// In which store.
+    store_id: Option<StoreId>,
+    /// When it happened.
+    occurred_at: Moment,
+    /// Whether it happened in an earlier month, closed before this was recorded.
+    late: bool,
+}
+
+impl From<Position> for FiguresOut {
+    fn from(position: Position) -> Self {
+        Self {
+            issued: Quantity(position.issued),
+            taken_back: Quantity(position.taken_back),
+            redeemed: Quantity(position.redeemed),
+            given_back: Quantity(position.given_back),
+            own_points: Signed(position.own_points),
+            own_value: Signed(position.own_value),
+            pays: Signed(position.pays),
+            receives: Signed(position.receives),
+            fee: Signed(position.fee),
+            net: Signed(position.net),
+        }
+    }
+}
+
+impl StatementOut {
+    fn of(statement: Statement, currency: Currency) -> Self {
+        Self {
+            statement_id: statement.id,
+            settlement_id: statement.settlement,
+            period: statement.month,
+            merchant_id: statement.merchant,
+            code: statement.code,
+            currency,
+            figures: statement.position.into(),
+        }
+    }
+}
+
+impl StatementLineOut {
+    fn of(line: FlowLine, currency: Currency) -> Self {
+        Self {
+            journal_id: line.journal,
+            line: line.line,
+            flow: line.kind.into(),
+            by_merchant_id: line.by,
+            from_merchant_id: line.from,
+            points: Positive(line.points),
+            value: Minor(line.value),
+            currency,
+            lot_id: line.lot,
+            source_id: source(&line.reason, line.source),
+            reason: line.reason,
+            store_id: line.store,
+            occurred_at: Moment(line.occurred_at),
+            late: line.late,
+        }
+    }
+}
+
+#[OpenApi(tag = "Group::Operator")]
+impl Statements {
+    /// List a settlement's statements
+    ///
+    /// In the order in which the merchants joined. A merchant's key sees its own only.
+    #[oai(
+        path = "/v1/settlements/:settlement_id/statements",
+        method = "get",
+        operation_id = "list_statements"
+    )]
+    async fn list_statements(
+        &self,
+        caller: Caller<ReadStatements>,
+        settlement_id: Path<SettlementId>,
+        #[oai(default)] limit: Query<Limit>,
+        cursor: Query<Option<Cursor>>,
+    ) -> Result<Reply<200, List<StatementOut>>, Problem> {
+        let url = format!("/v1/settlements/{}/statements", settlement_id.0);
+        let slice = paging::slice(caller.app(), &url, limit.0, cursor.0.as_ref())?;
+        let currency = caller.tenant.currency;
+        let mut tx = caller.db().read(&caller.grant).await?;
+        let page = settlement::statements(&mut tx, &caller.grant, settlement_id.0, &slice).await?;
+        let list = List::new(caller.app(), &url, page, |statement| {
+            StatementOut::of(statement, currency)
+        });
+        Ok(Reply::new(&list))
+    }
+
+    /// Download a settlement's statements
+    ///
+    /// All of them within reach as one sheet of comma-separated values in UTF-8, one line a
+    /// merchant, amounts of money as decimals.
+    #[oai(
+        path = "/v1/settlements/:settlement_id/statements.csv",
+        method = "get",
+        operation_id = "download_statements"
+    )]
+    async fn download_statements(
+        &self,
+        caller: Caller<ReadStatements>,
+        settlement_id: Path<SettlementId>,
+    ) -> Result<Sheet, Problem> {
+        let (id, tenant) = (settlement_id.0, &caller.tenant);
+        let mut tx = caller.db().read(&caller.grant).await?;
+        let (month, text) = settlement::sheet(&mut tx, &caller.grant, id, tenant.currency).await?;
+        let name = format!("{}-{month}.csv", tenant.slug.as_str());
+        Ok(Sheet { name, text })
+    }
+
+    /// Read a statement
+    #[oai(
+        path = "/v1/statements/:statement_id",
+        method = "get",
+        operation_id = "get_statement"
+    )]
+    async fn get_statement(
+        &self,
+        caller: Caller<ReadStatements>,
+        statement_id: Path<StatementId>,
+    ) -> Result<Reply<200, StatementOut>, Problem> {
+        let mut tx = caller.db().read(&caller.grant).await?;
+        let found = settlement::statement(&mut tx, &caller.grant, statement_id.0).await?;
+        Ok(Reply::new(&StatementOut::of(found, caller.tenant.currency)))
+    }
+
+    /// List a statement's lines
+    ///
+    /// Every movement that its figures are made of, in the order in which they were recorded.
+    #[oai(
+        path = "/v1/statements/:statement_id/lines",
+        method = "get",
+        operation_id = "list_statement_lines"
+    )]
+    async fn list_statement_lines(
+        &self,
+        caller: Caller<ReadStatements>,
+        statement_id: Path<StatementId>,
+        #[oai(default)] limit: Query<Limit>,
+        cursor: Query<Option<Cursor>>,
+    ) -> Result<Reply<200, List<StatementLineOut>>, Problem> {
+        let url = format!("/v1/statements/{}/lines", statement_id.0);
+        let slice = paging::slice(caller.app(), &url, limit.0, cursor.0.as_ref())?;
+        let currency = caller.tenant.currency;
+        let mut tx = caller.db().read(&caller.grant).await?;
+        let page = settlement::lines(&mut tx, &caller.grant, statement_id.0, &slice).await?;
+        let list = List::new(caller.app(), &url, page, |line| {
+            StatementLineOut::of(line, currency)
+        });
+        Ok(Reply::new(&list))
+    }
+}
