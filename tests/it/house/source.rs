@@ -44,7 +44,10 @@ pub fn split(source: &str) -> (String, Vec<String>) {
             _ => 1,
         };
         if here.starts_with('"') {
-            let text = here[1..length].replace("\\\n", " ").to_lowercase();
+            let text = here[1..length]
+                .trim_end_matches(['#', '"'])
+                .replace("\\\n", " ")
+                .to_lowercase();
             texts.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
         } else if length == 1 {
             code += &here[..1];
@@ -63,7 +66,10 @@ pub fn imports(code: &str) -> Vec<String> {
             match letter {
                 '{' => depth += 1,
                 '}' => depth -= 1,
-                ',' if depth == 1 => fresh = true,
+                ',' if depth == 1 => {
+                    found.push(std::mem::take(&mut word));
+                    fresh = true;
+                }
                 'a'..='z' | '_' | '0'..='9' if fresh => word.push(letter),
                 letter if letter.is_whitespace() => {}
                 _ => fresh = false,
@@ -89,8 +95,10 @@ pub fn room_of(path: &str) -> &str {
         .unwrap()
 }
 
-/// Every file of `src/`, split.
+/// Every file of `src/`, split; tests beside the code are no part of the house.
 pub fn sources() -> BTreeMap<String, (String, Vec<String>)> {
     let all = files(Path::new("src"), ".rs").into_iter();
-    all.map(|(path, source)| (path, split(&source))).collect()
+    all.filter(|(path, _)| !path.contains("/tests/") && !path.ends_with("/tests.rs"))
+        .map(|(path, source)| (path, split(&source)))
+        .collect()
 }

@@ -65,7 +65,7 @@ const APPEND_ONLY: [&str; 8] = [
 ];
 
 /// The tables whose rows may go.
-const DELETES: [&str; 1] = ["good_offer"];
+const DELETES: [&str; 2] = ["good_offer", "outbox"];
 
 /// Every table of the mall with its columns.
 async fn tables(sql: &mut PgConnection, schema: &str) -> BTreeMap<String, Vec<String>> {
