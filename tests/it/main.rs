@@ -14,6 +14,7 @@
 )]
 
 mod authz;
+mod by_itself;
 mod expiry;
 mod house;
 mod ledger;
