@@ -47,7 +47,7 @@ const JOBS_GRANTS: &str = "\
     end $$; ";
 
 /// How often a set-up that another process is doing too is tried again.
-const TRIES: u32 = 5;
+const TRIES: u32 = 20;
 
 /// What migrating found and did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -139,6 +139,24 @@ impl Db {
 
     async fn set_up(&self) -> Result<(), Error> {
         let mut admin = self.admin_connection(None).await?;
+        if self.ping().await.is_err() {
+            self.set_up_login(&mut admin).await?;
+        }
+        sqlx::raw_sql(
+            "revoke create on schema public from public; \
+             create schema if not exists ext; \
+             create schema if not exists platform;",
+        )
+        .execute(&mut admin)
+        .await?;
+        let mut platform = self.admin_connection(Some("platform")).await?;
+        run(&PLATFORM, &mut platform).await?;
+        self.set_up_jobs().await
+    }
+
+    /// Makes the app login or puts it right; not where it works, because all databases of a server
+    /// share it and two cannot change it at once.
+    async fn set_up_login(&self, admin: &mut sqlx::PgConnection) -> Result<(), Error> {
         // The password is made of hexadecimal digits only, so it needs no quoting.
         sqlx::raw_sql(AssertSqlSafe(format!(
             "do $$ begin create role rotunda_app login noinherit; \
@@ -149,17 +167,12 @@ impl Db {
              alter role rotunda_app set timezone = 'UTC'; \
              alter role rotunda_app set lock_timeout = '3s'; \
              alter role rotunda_app set statement_timeout = '30s'; \
-             alter role rotunda_app set idle_in_transaction_session_timeout = '30s'; \
-             revoke create on schema public from public; \
-             create schema if not exists ext; \
-             create schema if not exists platform;",
+             alter role rotunda_app set idle_in_transaction_session_timeout = '30s';",
             password = self.app_password,
         )))
-        .execute(&mut admin)
+        .execute(admin)
         .await?;
-        let mut platform = self.admin_connection(Some("platform")).await?;
-        run(&PLATFORM, &mut platform).await?;
-        self.set_up_jobs().await
+        Ok(())
     }
 
     /// Brings the queue's tables to the version that the worker expects, as their owner: a worker

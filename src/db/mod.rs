@@ -65,7 +65,7 @@ impl Db {
             .map_err(Error::Other)?
             .application_name("rotunda-admin")
             .disable_statement_logging();
-        let app_password = derive(url, b"rotunda_app")?;
+        let app_password = derive(login_of(url), b"rotunda_app")?;
         let login = admin
             .clone()
             .username("rotunda_app")
@@ -149,6 +149,14 @@ impl std::fmt::Debug for Db {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Db")
     }
+}
+
+/// The owner's name and password in a URL: what all databases of one server share, so that all of
+/// them derive the same password for the app login, which they share too.
+fn login_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    authority.rsplit_once('@').map_or(url, |(login, _)| login)
 }
 
 /// 64 hexadecimal digits that only whoever knows `secret` can derive.
