@@ -14,6 +14,7 @@
 )]
 
 mod authz;
+mod compile;
 mod expiry;
 mod house;
 mod ledger;
