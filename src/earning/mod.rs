@@ -14,6 +14,8 @@ pub mod refund;
 pub mod rules;
 mod store;
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 use thiserror::Error;
 
@@ -28,8 +30,9 @@ use crate::{
     },
     kernel::{
         AmountError,
-        ids::PurchaseId,
+        ids::{PurchaseId, StoreId},
         money::{Currency, Rate},
+        text::ReceiptNumber,
         time::{Instant, Zone},
     },
     ledger::{self, LedgerError, books::Wanted},
@@ -145,6 +148,19 @@ fn check_time(occurred_at: Instant, now: Instant) -> Result<(), EarnError> {
     } else {
         Ok(())
     }
+}
+
+/// Which of these receipts were recorded before that moment: an import asks, so that it does not
+/// spend points on a basket that an earlier import has dealt with.
+///
+/// # Errors
+/// [`db::Error::Unavailable`].
+pub async fn recorded_before(
+    tx: &mut ReadTx,
+    receipts: &[(StoreId, ReceiptNumber)],
+    before: Instant,
+) -> Result<HashSet<(StoreId, ReceiptNumber)>, db::Error> {
+    store::recorded_before(tx, receipts, before).await
 }
 
 /// A purchase with its refunds, where the grant reaches it.

@@ -4,7 +4,7 @@
     reason = "tells checked queries of arrays with nulls"
 )]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::NaiveDate;
 use serde_json::{Value, json};
@@ -192,6 +192,36 @@ pub(super) async fn known(
         );
     }
     Ok(known)
+}
+
+/// Which of these receipts were recorded before that moment; by `purchase_store_receipt_key`.
+pub(super) async fn recorded_before(
+    tx: &mut ReadTx,
+    keys: &[ReceiptKey],
+    before: Instant,
+) -> Result<HashSet<ReceiptKey>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select store_id as "store: StoreId", receipt_number
+        from purchase
+        join unnest($1::uuid[], $2::text[]) as asked (store, receipt)
+          on store_id = store and receipt_number = receipt
+        where recorded_at < $3"#,
+        &keys
+            .iter()
+            .map(|(store, _)| store.uuid())
+            .collect::<Vec<_>>(),
+        &keys
+            .iter()
+            .map(|(_, receipt)| receipt.as_str().to_owned())
+            .collect::<Vec<_>>(),
+        before,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok((row.store, number(&row.receipt_number)?)))
+        .collect()
 }
 
 /// Points granted to these members from `first` to the day before `last`, by rule; by

@@ -15,6 +15,7 @@
 
 mod authz;
 mod by_itself;
+mod compile;
 mod expiry;
 mod house;
 mod ledger;

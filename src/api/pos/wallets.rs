@@ -101,7 +101,7 @@ struct HistoryLineOut {
 }
 
 impl LotOut {
-    fn of(reach: Reach, lot: Lot) -> Self {
+    fn of(reach: Reach, lot: &Lot) -> Self {
         let place = shown(reach, lot.merchant).then_some((lot.merchant, lot.store));
         Self {
             lot_id: lot.id,
@@ -116,8 +116,8 @@ impl LotOut {
 }
 
 impl BalanceOut {
-    fn of(reach: Reach, balance: Balance) -> Self {
-        let lots = balance.lots.into_iter();
+    fn of(reach: Reach, balance: &Balance) -> Self {
+        let lots = balance.lots.iter();
         Self {
             available: points(balance.available),
             held: points(balance.held),
@@ -187,7 +187,7 @@ impl Wallets {
         let member = members::get(&mut tx, &caller.grant, member_id.0).await?;
         let balance = ledger::balance(&mut tx, member.id).await?;
         let balance = balance.ok_or_else(|| Problem::of(&codes::UNKNOWN_MEMBER))?;
-        Ok(Reply::new(&BalanceOut::of(caller.grant.reach(), balance)))
+        Ok(Reply::new(&BalanceOut::of(caller.grant.reach(), &balance)))
     }
 
     /// List a member's history

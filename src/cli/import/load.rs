@@ -16,6 +16,7 @@ use crate::{
     kernel::{
         ids::{MemberId, StoreId},
         text::{CardNumber, Code},
+        time::Instant,
     },
     members, merchants,
     redemption::{self, Limits, SpendItem, Wanted},
@@ -38,6 +39,8 @@ pub struct Rights {
     pub enrol: Option<Grant<EnrolMember>>,
     /// To create unknown stores, where that was asked for.
     pub create: Option<Grant<CreateMerchant>>,
+    /// When the import began: what was recorded before was dealt with by an earlier one.
+    pub began: Instant,
 }
 
 /// What a window, or a whole import, came to.
@@ -121,6 +124,7 @@ pub async fn load(
                 },
             }
         }
+        let spends = not_dealt_with(tx, rights, spends, &mut tally).await?;
         spend_all(tx, mall, &spends, &mut tally).await?;
         record_all(tx, mall, &purchases, &mut tally).await?;
     }
@@ -220,6 +224,30 @@ fn spend(
         limits: Limits::Waived,
         occurred_at: row.occurred_at,
     }
+}
+
+/// Leaves out redemptions of baskets that an earlier import recorded without any: there were no
+/// points then, and points that were earned since are not for them.
+async fn not_dealt_with<'a>(
+    tx: &mut Tx,
+    rights: &Rights,
+    spends: Vec<(&'a RedemptionRow, SpendItem)>,
+    tally: &mut Tally,
+) -> Result<Vec<(&'a RedemptionRow, SpendItem)>, db::Error> {
+    if spends.is_empty() {
+        return Ok(spends);
+    }
+    let key = |item: &SpendItem| (item.store, item.receipt_number.clone());
+    let keys: Vec<_> = spends.iter().map(|(_, item)| key(item)).collect();
+    let recorded = earning::recorded_before(tx, &keys, rights.began).await?;
+    let paid = redemption::paid_by_points(tx, &keys).await?;
+    let (done, open): (Vec<_>, Vec<_>) = spends
+        .into_iter()
+        .partition(|(_, item)| recorded.contains(&key(item)) && !paid.contains_key(&key(item)));
+    tally.replayed = tally
+        .replayed
+        .saturating_add(u64::try_from(done.len()).unwrap_or(0));
+    Ok(open)
 }
 
 async fn record_all(

@@ -344,6 +344,7 @@ fn rights(app: &App, mall: &Mall, order: &Order) -> anyhow::Result<Rights> {
     let principal = Principal::platform(Some(mall.tenant.id));
     let policy = &app.policy;
     Ok(Rights {
+        began: app.clock.now(),
         record: policy.allow(&principal)?,
         spend: policy.allow(&principal)?,
         enrol: order
