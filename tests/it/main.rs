@@ -17,6 +17,7 @@ mod authz;
 mod by_itself;
 mod compile;
 mod expiry;
+mod flows;
 mod house;
 mod ledger;
 mod manifests;
