@@ -1,6 +1,6 @@
 //! Earning: purchases and what they earn, refunds and what they take back, and expiry.
 //!
-//! [`record`] and [`refund`] take a slice and answer each item for itself; one transaction serves
+//! [`record()`] and [`refund()`] take a slice and answer each item for itself; one transaction serves
 //! them all. A receipt is known by its store and number for ever: the same receipt again gives the
 //! first answer, a different one under the same number is refused.
 //!

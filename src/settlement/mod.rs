@@ -376,7 +376,7 @@ pub async fn statements(
     Ok(Page::from_rows(rows, limit, |row| row.merchant.to_string()))
 }
 
-/// The statements of a month within reach as one [`csv`], and the month.
+/// The statements of a month within reach as one [`csv()`], and the month.
 ///
 /// # Errors
 /// [`SettlementError::NotFound`].
