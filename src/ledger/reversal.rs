@@ -26,8 +26,6 @@ impl Books {
         held: &[Draw],
         grace: Instant,
     ) -> Result<Posted, LedgerError> {
-        // What lapsed already must not live on with what comes back to its lot.
-        self.lapse(event.member, event.occurred_at)?;
         let mut draft = self.start(event)?;
         for draw in held {
             self.restore(event, draw.lot, draw.points, draw.value, grace)?;
@@ -55,7 +53,6 @@ impl Books {
     ) -> Result<(Posted, i64), LedgerError> {
         let (by, _) = event.place.ok_or(LedgerError::Missing("place"))?;
         check_some(points)?;
-        self.lapse(event.member, event.occurred_at)?;
         let mut draft = self.start(event)?;
         let mut left = points;
         for past in drawn.iter_mut().rev() {
