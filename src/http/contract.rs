@@ -71,17 +71,26 @@ impl Contract {
             Method::HEAD => &Method::GET,
             _ => method,
         };
+        let template = self.template(path)?;
         self.routes
             .iter()
-            .find(|route| route.method == *method && matches(&route.template, path))
+            .find(|route| route.method == *method && route.template == template)
+    }
+
+    /// The address that a path means. Where two have its form, the one without a parameter at the
+    /// first place in which they differ: the document lists it first, as `{` comes after letters.
+    fn template(&self, path: &str) -> Option<&str> {
+        let mut templates = self.routes.iter().map(|route| route.template.as_str());
+        templates.find(|template| matches(template, path))
     }
 
     /// The methods that an address takes, for the header Allow.
     pub fn allow(&self, path: &str) -> HeaderValue {
+        let template = self.template(path);
         let mut methods: BTreeSet<&str> = self
             .routes
             .iter()
-            .filter(|route| matches(&route.template, path))
+            .filter(|route| Some(route.template.as_str()) == template)
             .map(|route| route.method.as_str())
             .collect();
         // What is not in the document (health, descriptions) is for reading only.
@@ -188,6 +197,8 @@ mod tests {
                            "schema": {"type": "integer", "minimum": 1, "maximum": 100}});
         Contract::new(&json!({"paths": {
             "/v1/keys": {"get": {"parameters": [limit]}, "post": {}},
+            "/v1/keys/search": {"post": {}},
+            "/v1/keys/{key_id}": {"get": {}},
             "/v1/keys/{key_id}/revocation": {"post": {}},
         }}))
     }
@@ -198,6 +209,9 @@ mod tests {
         assert_eq!(contract.allow("/v1/keys"), "GET, HEAD, POST");
         assert_eq!(contract.allow("/v1/keys/x/revocation"), "POST");
         assert_eq!(contract.allow("/healthz"), "GET, HEAD");
+        assert_eq!(contract.allow("/v1/keys/x"), "GET, HEAD");
+        assert_eq!(contract.allow("/v1/keys/search"), "POST");
+        assert!(contract.find(&Method::GET, "/v1/keys/search").is_none());
         let route = contract
             .find(&Method::POST, "/v1/keys/x/revocation")
             .unwrap();
