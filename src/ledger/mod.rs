@@ -33,6 +33,8 @@ mod store;
 pub mod transfer;
 mod views;
 
+use std::collections::HashMap;
+
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -143,6 +145,17 @@ pub async fn history(
     slice: &Slice,
 ) -> Result<Page<HistoryLine>, db::Error> {
     views::history(tx, member, slice).await
+}
+
+/// The members' balances just after these events.
+///
+/// # Errors
+/// [`db::Error::Unavailable`].
+pub async fn balances_after(
+    tx: &mut ReadTx,
+    events: &[JournalId],
+) -> Result<HashMap<JournalId, i64>, db::Error> {
+    views::balances_after(tx, events).await
 }
 
 /// What these events took from lots, each event's draws in the order of use.

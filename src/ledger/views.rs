@@ -1,5 +1,7 @@
 //! What the ledger shows: balances, histories, and what a settlement counts.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
 use super::{
@@ -94,6 +96,26 @@ pub(super) async fn history(
     Ok(Page::from_rows(lines, slice.limit, |line| {
         line.seq.to_string()
     }))
+}
+
+pub(super) async fn balances_after(
+    tx: &mut ReadTx,
+    events: &[JournalId],
+) -> Result<HashMap<JournalId, i64>, Error> {
+    // At most one row an event, by journal_pkey.
+    let rows = sqlx::query!(
+        r#"
+        select journal_id as "event: JournalId", balance_after
+        from journal
+        where journal_id = any ($1)"#,
+        &uuids(events),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.event, row.balance_after))
+        .collect())
 }
 
 pub(super) async fn drawn(

@@ -180,7 +180,7 @@ pub struct SpendReceipt {
     pub pays: i64,
     /// What is left to pay, in minor units.
     pub to_pay: i64,
-    /// The member's balance now: what is there less what is owed.
+    /// The member's balance just after it: what was there less what was owed.
     pub balance: i64,
     /// When it happened.
     pub occurred_at: Instant,
@@ -279,11 +279,13 @@ pub async fn spend(
     // receipt a moment ago is seen.
     let receipts: Vec<Receipt> = items.iter().map(SpendItem::receipt).collect();
     let known = store::spends_by_receipt(tx, &receipts).await?;
+    let balances = first_balances(tx, &known).await?;
     let mut till = Till {
         setting,
         stores,
         books,
         known,
+        balances,
         fresh: Vec::new(),
     };
     let mut answers = Vec::with_capacity(items.len());
@@ -302,12 +304,26 @@ pub async fn spend(
     Ok(answers)
 }
 
+/// The members' balances just after these receipts were recorded; none is asked for mostly.
+async fn first_balances(
+    tx: &mut Tx,
+    known: &HashMap<Receipt, Record>,
+) -> Result<HashMap<JournalId, i64>, db::Error> {
+    if known.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let events: Vec<JournalId> = known.values().map(|record| record.journal).collect();
+    ledger::balances_after(tx, &events).await
+}
+
 /// What a slice of receipts is decided with.
 struct Till<'a> {
     setting: &'a Setting,
     stores: HashMap<StoreId, TillStore>,
     books: Books,
     known: HashMap<Receipt, Record>,
+    /// The members' balances just after what is known.
+    balances: HashMap<JournalId, i64>,
     fresh: Vec<Record>,
 }
 
@@ -337,6 +353,7 @@ impl Till<'_> {
         }
         let spend: SpendId = tx.new_id();
         let posted = self.post(item, &place, taken, spend)?;
+        self.balances.insert(posted.journal, posted.balance);
         let record = Record {
             spend,
             store: item.store,
@@ -384,7 +401,9 @@ impl Till<'_> {
             points: record.points,
             pays: record.pays,
         };
+        let balance = self.balances.get(&record.journal).copied();
         Ok(SpendReceipt {
+            balance: balance.ok_or(db::Error::Corrupt("spend"))?,
             occurred_at: record.occurred_at,
             replayed: true,
             ..self.receipt(item, taken, Some(record.spend))
