@@ -1,6 +1,9 @@
 //! What poem-openapi cannot say about the API: which problems an operation may answer, and that
 //! unknown members are refused.
 
+use std::borrow::Cow;
+
+use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use crate::http::codes::{self, Kind};
@@ -18,7 +21,7 @@ with a stable `code`; its `type` leads to a page that says what to do.";
 
 /// The published document, from poem-openapi's.
 pub fn finished(spec: &str) -> Value {
-    let mut document: Value = serde_json::from_str(spec).unwrap_or_default();
+    let mut document: Value = serde_json::from_str(&whole_limits(spec)).unwrap_or_default();
     let mut inputs = Vec::new();
     let operations = document.get_mut("paths").and_then(Value::as_object_mut);
     for item in operations.into_iter().flat_map(Map::values_mut) {
@@ -38,6 +41,15 @@ pub fn finished(spec: &str) -> Value {
         license.remove("identifier");
     }
     document
+}
+
+/// The limits of whole numbers as whole numbers. poem-openapi writes fractions, and 2^53 − 1 does
+/// not survive the way through one: the document would refuse the largest amount.
+fn whole_limits(spec: &str) -> Cow<'_, str> {
+    match Regex::new(r#"("(?:minimum|maximum)":\s*-?[0-9]+)\.0\b"#) {
+        Ok(limits) => limits.replace_all(spec, "$1"),
+        Err(_) => Cow::Borrowed(spec),
+    }
 }
 
 /// The names of the schemas that a part of the document refers to.

@@ -116,6 +116,16 @@ mod tests {
     }
 
     #[test]
+    fn the_document_takes_the_largest_amount() {
+        let document: serde_json::Value = serde_json::from_str(&document()).unwrap();
+        let schema = &document["components"]["schemas"]["LineIn"]["properties"]["amount"];
+        assert_eq!(
+            schema["maximum"].as_i64(),
+            Some(crate::kernel::points::LARGEST)
+        );
+    }
+
+    #[test]
     fn everything_in_the_document_is_explained() {
         let document: serde_json::Value = serde_json::from_str(&document()).unwrap();
         let mut silent = Vec::new();
