@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Gives the contract test's mall a little history and writes its ids down.
+
+    seed.py <base url> <folder>
+
+The keys come in OWNER_KEY and TILL_KEY. For each kind of id a file <folder>/<kind>.dict is written,
+one quoted value a line, and <folder>/env names what the run may revoke and suspend. Everything is
+done through the API itself, and can be done again in the same mall.
+"""
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+import uuid
+
+BASE, FOLDER = sys.argv[1], sys.argv[2]
+OWNER, TILL = os.environ["OWNER_KEY"], os.environ["TILL_KEY"]
+
+
+def ask(key, method, path, body=None):
+    """One request, which must succeed; its answer."""
+    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": str(uuid.uuid4())}
+    data = None
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+        data = json.dumps(body).encode()
+    request = urllib.request.Request(BASE + path, data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        sys.exit(f"{method} {path}: {error.code} {error.read().decode()}")
+
+
+def write(kind, values):
+    with open(os.path.join(FOLDER, f"{kind}.dict"), "w", encoding="utf-8") as file:
+        file.writelines(f'"{value}"\n' for value in values)
+
+
+def listed(path):
+    return ask(OWNER, "GET", f"{path}?limit=100")["data"]
+
+
+def main():
+    merchants = {one["code"]: one["merchant_id"] for one in listed("/v1/merchants")}
+    stores = {one["code"]: one["store_id"] for one in listed("/v1/stores")}
+    goods = [one["good_id"] for one in listed("/v1/goods")]
+    run = uuid.uuid4().hex[:12]
+    members, purchases, redemptions, codes = [], [], [], []
+    for number in range(5):
+        card = {"card_number": f"C-{run}-{number}"}
+        member = ask(TILL, "POST", "/v1/members", card)["member_id"]
+        members.append(member)
+        for month in (6, 7):
+            purchase = {
+                "store_id": stores["tea-1f"],
+                "receipt_number": f"{run}-{number}-{month}",
+                "member_id": member,
+                "occurred_at": f"2017-{month:02}-15T04:00:00Z",
+                "lines": [{"category": "tea", "quantity": 1, "amount": 1_000_00}],
+            }
+            purchases.append(ask(TILL, "POST", "/v1/purchases", purchase)["purchase_id"])
+        purchase["receipt_number"] = f"{run}-{number}-now"
+        del purchase["occurred_at"]
+        purchase["lines"][0]["amount"] = 20_000_00
+        purchases.append(ask(TILL, "POST", "/v1/purchases", purchase)["purchase_id"])
+        spend = {
+            "store_id": stores["cinema-4f"],
+            "receipt_number": f"{run}-{number}",
+            "member_id": member,
+            "total": 100_00,
+            "points": 1000,
+        }
+        ask(TILL, "POST", "/v1/spends", spend)
+        for _ in range(2):
+            wanted = {"good_id": goods[0], "member_id": member}
+            made = ask(TILL, "POST", "/v1/redemptions", wanted)
+            redemptions.append(made["redemption_id"])
+            codes.append(made["code"])
+    known = [one["period"] for one in listed("/v1/settlements")]
+    if "2017-06" not in known:
+        ask(OWNER, "POST", "/v1/settlements", {"period": "2017-06"})
+    settlements = [one["settlement_id"] for one in listed("/v1/settlements")]
+    statements = [
+        one["statement_id"]
+        for settlement in settlements
+        for one in listed(f"/v1/settlements/{settlement}/statements")
+    ]
+    label = {"label": "decoy", "role": "machine.app"}
+    key = ask(OWNER, "POST", "/v1/keys", label)["key_id"]
+    write("member", members)
+    write("merchant", [merchants["tea"], merchants["cinema"]])
+    write("store", [stores["tea-1f"], stores["cinema-4f"], stores["cinema-kiosk"]])
+    write("good", goods)
+    write("purchase", purchases)
+    write("redemption", redemptions)
+    write("code", codes)
+    write("settlement", settlements)
+    write("statement", statements)
+    write("key", [key])
+    with open(os.path.join(FOLDER, "env"), "w", encoding="utf-8") as file:
+        file.write(f"export DECOY_KEY={key}\n")
+        file.write(f"export DECOY_MERCHANT={merchants['decoy']}\n")
+        file.write(f"export DECOY_STORE={stores['decoy-1f']}\n")
+        file.write(f"MERCHANT={merchants['tea']}\n")
+
+
+if __name__ == "__main__":
+    main()
