@@ -84,7 +84,7 @@ pub fn document() -> String {
 }
 
 /// Everything that a server answers, with the porch around it.
-pub fn endpoint(app: &App) -> impl Endpoint<Output = Response> + 'static {
+pub fn endpoint(app: &App) -> impl Endpoint<Output = Response> + use<> {
     let service = service();
     let (raw, text) = (service.spec(), document());
     let contract = Contract::new(&document::finished(&raw));
