@@ -137,32 +137,7 @@ fn recount(purchases: &str, redemptions: &str) -> Count {
     count
 }
 
-const PROGRAMME: &str = r#"
-names = { en = "A year" }
-languages = ["en"]
-time_zone = "UTC"
-currency = "USD"
-calling_code = "1"
-hosts = []
-[earning]
-counts = "full"
-[[earning.rules]]
-code = "base"
-points = 3
-per = "1.00"
-count = "exact"
-[expiry]
-policy = "fixed"
-months = 12
-[spending]
-points = 100
-worth = "1.00"
-most_share = "1"
-[settlement]
-model = "bilateral"
-points = 100
-worth = "1.00"
-"#;
+const MANIFEST: &str = include_str!("real.toml");
 
 async fn open() -> (App, Mall) {
     let app = app().await;
@@ -170,7 +145,8 @@ async fn open() -> (App, Mall) {
     app.clock.set(instant("2100-01-01T00:00:00Z"));
     let slug = fresh_slug();
     let file = std::env::temp_dir().join(format!("{slug}.toml"));
-    std::fs::write(&file, format!("slug = \"{slug}\"{PROGRAMME}")).unwrap();
+    let slugged = format!("slug = \"{slug}\"");
+    std::fs::write(&file, MANIFEST.replace("slug = \"real\"", &slugged)).unwrap();
     apply(&app, &file).await.unwrap();
     std::fs::remove_file(&file).unwrap();
     let mall = app.mall_of(&slug).await.unwrap();
