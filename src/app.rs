@@ -274,7 +274,7 @@ impl Inner {
             .map_err(|_| "The database does not answer.")?;
         if !self.migrated.load(Ordering::Acquire) {
             // Once true it stays true: no other program takes tables back.
-            match self.db.platform_is_current().await {
+            match self.db.is_current().await {
                 Ok(true) => self.migrated.store(true, Ordering::Release),
                 Ok(false) => return Err("The tables are not those of this program."),
                 Err(_) => return Err("The database does not answer."),

@@ -274,7 +274,7 @@ async fn migrate(app: &App, output: Output) -> Result<(), Failure> {
     let malls = migrated.tenants;
     output.data(
         &serde_json::json!({"object": "migration", "tenants": malls}),
-        || format!("The registry and {malls} malls are on this program's version."),
+        || format!("The registry and every mall are on this program's version; {malls} malls were behind."),
     )
 }
 

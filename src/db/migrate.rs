@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use graphile_worker::WorkerUtils;
 use sqlx::{
     AssertSqlSafe,
@@ -9,11 +10,7 @@ use sqlx::{
     postgres::PgPoolOptions,
 };
 
-use super::{
-    Db,
-    error::Error,
-    tenants::{Schema, Tenant},
-};
+use super::{Db, error::Error, tenants::Schema};
 use crate::kernel::ids::TenantId;
 
 static PLATFORM: Migrator = sqlx::migrate!("migrations/platform");
@@ -46,13 +43,16 @@ const JOBS_GRANTS: &str = "\
       end loop; \
     end $$; ";
 
+/// How many malls are migrated at the same time.
+const AT_ONCE: usize = 4;
+
 /// How often a set-up that another process is doing too is tried again.
 const TRIES: u32 = 20;
 
 /// What migrating found and did.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Migrated {
-    /// Malls that are on the newest version now.
+    /// Malls that were behind and are on the newest version now.
     pub tenants: usize,
 }
 
@@ -77,25 +77,31 @@ impl Db {
         }
     }
 
-    /// Registry and every mall to the newest version.
+    /// Registry and every mall to the newest version, several malls at a time. A mall that is there
+    /// already costs nothing, so that a run which was interrupted goes on where it stopped.
     ///
     /// # Errors
-    /// As [`Db::prepare`]; a mall's failure names the mall in the log and ends the run.
+    /// As [`Db::prepare`]. A mall that fails does not hold up the others; the first failure is
+    /// what the run ends with.
     pub async fn migrate_all(&self) -> Result<Migrated, Error> {
         self.prepare().await?;
-        let mut done = Migrated::default();
-        let mut after = String::new();
-        loop {
-            let page: Vec<Tenant> = self.tenants(&after, 100).await?;
-            let Some(last) = page.last() else {
-                return Ok(done);
-            };
-            after = last.slug.as_str().to_owned();
-            for tenant in &page {
-                self.migrate_tenant(tenant.id).await?;
-                done.tenants += 1;
-            }
-        }
+        let mut admin = self.admin_connection(None).await?;
+        let behind: Vec<TenantId> = sqlx::query_scalar(
+            "select tenant_id from platform.tenant \
+             where status <> 'opening' and schema_version <> $1 order by slug",
+        )
+        .bind(newest_of_a_mall())
+        .fetch_all(&mut admin)
+        .await?;
+        let outcomes: Vec<Result<(), Error>> = stream::iter(&behind)
+            .map(|tenant| self.migrate_tenant(*tenant))
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        outcomes.into_iter().collect::<Result<(), Error>>()?;
+        Ok(Migrated {
+            tenants: behind.len(),
+        })
     }
 
     /// One mall to the newest version.
@@ -106,7 +112,36 @@ impl Db {
         let mut admin = self
             .admin_connection(Some(&Schema::of(tenant).to_string()))
             .await?;
-        run(&TENANT, &mut admin).await
+        let moved = run(&TENANT, &mut admin).await;
+        if let Err(error) = moved {
+            tracing::error!(%tenant, %error, "a mall's tables were not brought up to date");
+            return Err(error);
+        }
+        sqlx::query("update platform.tenant set schema_version = $2 where tenant_id = $1")
+            .bind(tenant)
+            .bind(newest_of_a_mall())
+            .execute(&mut admin)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether registry, queue and every mall's tables are those of this program.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn is_current(&self) -> Result<bool, Error> {
+        if !self.platform_is_current().await? {
+            return Ok(false);
+        }
+        let mut admin = self.admin_connection(None).await?;
+        let behind: bool = sqlx::query_scalar(
+            "select exists (select from platform.tenant \
+                            where status <> 'opening' and schema_version <> $1)",
+        )
+        .bind(newest_of_a_mall())
+        .fetch_one(&mut admin)
+        .await?;
+        Ok(!behind)
     }
 
     /// Whether login role, registry and queue are there, on this program's version.

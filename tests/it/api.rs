@@ -20,7 +20,7 @@ use rotunda::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::support::{books::url, fresh_slug};
+use crate::support::{fresh_slug, url};
 
 /// One mall behind its API, with the keys of its office and of its tills.
 struct Desk<E> {

@@ -2,7 +2,6 @@
 
 use std::{
     path::PathBuf,
-    str::FromStr,
     time::{Duration, Instant as Stopwatch},
 };
 
@@ -17,11 +16,10 @@ use rotunda::{
         grant::Grant,
     },
     cli::tenant::apply,
-    config::{Config, Given},
     earning::{self, Item, line::Line},
     jobs::{self, Tools},
     kernel::{
-        ids::{Entropy, RedemptionId},
+        ids::RedemptionId,
         page::Slice,
         time::{Clock, Instant},
     },
@@ -31,10 +29,9 @@ use rotunda::{
     redemption::{self, Redemption, State},
     reports::totals::{Totals, totals},
 };
-use sqlx::{AssertSqlSafe, ConnectOptions, postgres::PgConnectOptions};
 use tokio::sync::oneshot;
 
-use crate::support::{code, fresh_slug, instant, name};
+use crate::support::{OwnDatabase, app_on, code, fresh_slug, instant, name};
 
 const MANIFEST: &str = r#"
 slug = "dusk"
@@ -80,34 +77,15 @@ struct Dusk {
     app: App,
     mall: Mall,
     clock: Clock,
-    server: PgConnectOptions,
-    database: String,
+    database: OwnDatabase,
 }
 
 impl Dusk {
     async fn open(now: &str) -> Self {
-        let url = std::env::var("DATABASE_URL").expect("start the tests with tests/run");
-        let server = PgConnectOptions::from_str(&url).unwrap();
-        let database = fresh_slug();
-        let mut admin = server.connect().await.unwrap();
-        let create = format!("create database {database}");
-        sqlx::query(AssertSqlSafe(create))
-            .execute(&mut admin)
-            .await
-            .unwrap();
-        let own = server
-            .clone()
-            .database(&database)
-            .to_url_lossy()
-            .to_string();
-        let env = |name: &str| (name == "DATABASE_URL").then(|| own.clone());
-        let config = Config::load(Given::default(), None, env).unwrap();
+        let database = OwnDatabase::create().await;
         let clock = Clock::fixed(instant(now));
-        let app = App::open_with(config, clock.clone(), Entropy::System)
-            .await
-            .unwrap();
-        app.db.prepare().await.unwrap();
-        let file: PathBuf = std::env::temp_dir().join(format!("{database}.toml"));
+        let app = app_on(&database.url, clock.clone()).await;
+        let file: PathBuf = std::env::temp_dir().join(format!("{}.toml", fresh_slug()));
         std::fs::write(&file, MANIFEST).unwrap();
         apply(&app, &file).await.unwrap();
         std::fs::remove_file(&file).unwrap();
@@ -116,7 +94,6 @@ impl Dusk {
             app,
             mall,
             clock,
-            server,
             database,
         }
     }
@@ -195,12 +172,7 @@ impl Dusk {
 
     async fn close(self) {
         self.app.close().await.unwrap();
-        let mut admin = self.server.connect().await.unwrap();
-        let drop = format!("drop database {} with (force)", self.database);
-        sqlx::query(AssertSqlSafe(drop))
-            .execute(&mut admin)
-            .await
-            .unwrap();
+        self.database.remove().await;
     }
 }
 

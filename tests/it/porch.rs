@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use crate::support::{fresh_slug, registration};
+use crate::support::{fresh_slug, registration, url};
 
 /// One server with two malls.
 struct House {
@@ -52,10 +52,6 @@ fn config(url: &str) -> Config {
         connections: 5,
         drain_seconds: 0,
     }
-}
-
-fn url() -> String {
-    std::env::var("DATABASE_URL").expect("DATABASE_URL is missing: start the tests with tests/run")
 }
 
 async fn serve<E>(app: &App, endpoint: E) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>)

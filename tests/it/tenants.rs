@@ -11,13 +11,14 @@ use rotunda::{
     },
     cli::tenant::{Applied, apply},
     db::tenants::Status,
-    kernel::{money::Currency, text::Slug},
+    kernel::{money::Currency, text::Slug, time::Clock},
     merchants::Upserted,
     tenancy::{self, TenancyError},
 };
 use serde_json::json;
+use sqlx::{Connection, PgConnection};
 
-use crate::support::{Mall, NOON, app, fresh_slug, instant, registration};
+use crate::support::{Mall, NOON, OwnDatabase, app, app_on, fresh_slug, instant, registration};
 
 /// One file with a merchant, for a mall of that short name.
 struct File(PathBuf, String);
@@ -205,6 +206,31 @@ async fn two_who_apply_at_once_make_one_version() {
     });
     assert_eq!(outcomes, [true, true]);
     assert_eq!(mall.count("programme").await, 1);
+}
+
+#[tokio::test]
+async fn a_server_is_ready_when_every_mall_has_its_tables() {
+    let database = OwnDatabase::create().await;
+    let app = app_on(&database.url, Clock::fixed(instant(NOON))).await;
+    let grant = manages(&app);
+    for _ in 0..3 {
+        let wanted = registration(&fresh_slug());
+        tenancy::open(&app.db, &grant, &wanted).await.unwrap();
+    }
+    assert!(app.db.is_current().await.unwrap());
+    assert_eq!(app.db.migrate_all().await.unwrap().tenants, 0);
+
+    // Two malls are as a program before this one left them.
+    let mut admin = PgConnection::connect(&database.url).await.unwrap();
+    let older = "update platform.tenant set schema_version = 0 \
+                 where tenant_id in (select tenant_id from platform.tenant limit 2)";
+    sqlx::query(older).execute(&mut admin).await.unwrap();
+    assert!(!app.db.is_current().await.unwrap());
+    assert!(app.ready().await.is_err());
+    assert_eq!(app.db.migrate_all().await.unwrap().tenants, 2);
+    assert!(app.ready().await.is_ok());
+    app.close().await.unwrap();
+    database.remove().await;
 }
 
 /// `tests/run -- --ignored --nocapture one_more_mall`

@@ -32,9 +32,6 @@ use tokio::sync::OnceCell;
 /// When the tests' malls open: noon in Shanghai.
 pub const NOON: &str = "2026-03-02T04:00:00Z";
 
-/// A server for whoever does not start the tests with `tests/run`.
-const DEFAULT_URL: &str = "postgres://postgres@127.0.0.1:5499/it_tests";
-
 /// The house without a mall; its clock stands at [`NOON`] until it is moved.
 #[derive(Clone)]
 pub struct House {
@@ -57,14 +54,9 @@ pub struct Shop {
     pub store: StoreId,
 }
 
-/// The superuser's URL of the tests' server.
-pub fn url() -> String {
-    std::env::var("DATABASE_URL").unwrap_or_else(|_| DEFAULT_URL.to_owned())
-}
-
 /// A connection as the owner of everything, in that search path.
 pub async fn owner(path: &str) -> PgConnection {
-    let options = PgConnectOptions::from_str(&url()).unwrap();
+    let options = PgConnectOptions::from_str(&super::url()).unwrap();
     let options = options.options([("search_path", path)]);
     options.connect().await.unwrap()
 }
@@ -84,7 +76,7 @@ impl House {
     /// A house with that many connections.
     pub async fn new(connections: u32) -> Self {
         let clock = Clock::fixed(instant(NOON));
-        let secret = SecretString::from(url());
+        let secret = SecretString::from(super::url());
         let db = Db::new(&secret, connections, clock.clone(), Entropy::System).unwrap();
         if let Err(error) = db.prepare().await {
             panic!("start the tests with tests/run: {error:?}");

@@ -3,6 +3,8 @@
 pub mod books;
 pub mod settling;
 
+use std::str::FromStr;
+
 use rotunda::{
     app::App,
     authz::{
@@ -20,7 +22,7 @@ use rotunda::{
         time::{Clock, Instant, Zone},
     },
 };
-use sqlx::Connection;
+use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 
 /// When the tests' malls open.
 pub const NOON: &str = "2026-03-02T04:00:00Z";
@@ -33,14 +35,49 @@ pub struct Mall {
 }
 
 /// The superuser's URL of the tests' server.
-fn url() -> String {
+pub fn url() -> String {
     std::env::var("DATABASE_URL").expect("DATABASE_URL is missing: start the tests with tests/run")
+}
+
+/// A database of a test's own on the tests' server: for what looks after every mall that it finds.
+pub struct OwnDatabase {
+    /// Its superuser's URL.
+    pub url: String,
+    name: String,
+}
+
+impl OwnDatabase {
+    pub async fn create() -> Self {
+        let name = fresh_slug();
+        let own = PgConnectOptions::from_str(&url()).unwrap().database(&name);
+        let created = Self {
+            url: own.to_url_lossy().to_string(),
+            name,
+        };
+        created.tell("create database", "").await;
+        created
+    }
+
+    pub async fn remove(self) {
+        self.tell("drop database", "with (force)").await;
+    }
+
+    async fn tell(&self, what: &str, how: &str) {
+        let mut admin = sqlx::PgConnection::connect(&url()).await.unwrap();
+        let sql = format!("{what} {} {how}", self.name);
+        let told = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+        told.execute(&mut admin).await.unwrap();
+    }
 }
 
 /// The house without a mall; its clock stands at [`NOON`].
 pub async fn app() -> App {
-    let clock = Clock::fixed(instant(NOON));
-    let env = |name: &str| (name == "DATABASE_URL").then(url);
+    app_on(&url(), Clock::fixed(instant(NOON))).await
+}
+
+/// The house on a database of that URL.
+pub async fn app_on(url: &str, clock: Clock) -> App {
+    let env = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
     let config = Config::load(Given::default(), None, env).unwrap();
     let app = App::open_with(config, clock, Entropy::System)
         .await

@@ -4,11 +4,7 @@
 //! test. Points move through the ledger; the rows of receipts, spends and reservations are written
 //! beside it as the rooms would write them.
 
-use std::{
-    collections::BTreeMap,
-    str::FromStr,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::{collections::BTreeMap, str::FromStr};
 
 use rotunda::{
     authz::{
@@ -44,11 +40,7 @@ use rotunda::{
 };
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
-use tokio::sync::OnceCell;
 use uuid::Uuid;
-
-static DATABASE: OnceCell<String> = OnceCell::const_new();
-static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A moment, as RFC 3339 in UTC.
 pub fn at(text: &str) -> Instant {
@@ -94,27 +86,22 @@ impl Mall {
     /// A new mall in Shanghai, CNY, 100 points = 1.00, without a fee; it is `now` there.
     pub async fn open(now: &str) -> Self {
         let clock = Clock::fixed(at(now));
-        let url = DATABASE.get_or_init(make_database).await;
-        let db = Db::new(
-            &SecretString::from(url.clone()),
-            16,
-            clock.clone(),
-            Entropy::System,
-        )
-        .unwrap();
+        let secret = SecretString::from(super::url());
+        let db = Db::new(&secret, 16, clock.clone(), Entropy::System).unwrap();
+        db.prepare().await.unwrap();
         let policy = Policy::embedded().await.unwrap();
         let grant = policy
             .allow::<ManageTenants>(&Principal::platform(None))
             .unwrap();
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let slug = super::fresh_slug();
         let registration = Registration {
-            slug: format!("mall-{number}").parse().unwrap(),
+            slug: slug.parse().unwrap(),
             names: Names::only(Language::En, "Test Mall".parse().unwrap()),
             zone: "Asia/Shanghai".parse().unwrap(),
             currency: Currency::from_code("CNY").unwrap(),
             calling_code: "86".to_owned(),
             languages: vec![Language::En],
-            hosts: vec![format!("mall-{number}.localhost")],
+            hosts: vec![format!("{slug}.localhost")],
         };
         let tenant = db.register(&grant, &registration).await.unwrap();
         Self {
@@ -158,9 +145,8 @@ impl Mall {
 
     /// The owner of everything, in this mall's schema: past every wall of the product.
     pub async fn admin(&self) -> PgConnection {
-        let url = DATABASE.get_or_init(make_database).await;
         let schema = Schema::of(self.tenant.id).to_string();
-        PgConnectOptions::from_str(url)
+        PgConnectOptions::from_str(&super::url())
             .unwrap()
             .options([("search_path", schema)])
             .connect()
@@ -489,38 +475,4 @@ impl Mall {
             reverses: None,
         }
     }
-}
-
-/// A database that no other process uses; those of processes that are gone go away.
-async fn make_database() -> String {
-    let given = std::env::var("DATABASE_URL");
-    let given = given.unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5499/postgres".to_owned());
-    let server = given.split('?').next().unwrap().rsplit_once('/').unwrap().0;
-    let mut admin = PgConnectOptions::from_str(&format!("{server}/postgres"))
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
-    let old: Vec<String> =
-        sqlx::query_scalar("select datname from pg_database where datname like 'it_settle_%'")
-            .fetch_all(&mut admin)
-            .await
-            .unwrap();
-    for name in old {
-        let process = name.trim_start_matches("it_settle_");
-        if !std::path::Path::new(&format!("/proc/{process}")).exists() {
-            let sql = format!("drop database if exists {name} with (force)");
-            let _ = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await;
-        }
-    }
-    let name = format!("it_settle_{}", std::process::id());
-    sqlx::raw_sql(AssertSqlSafe(format!("create database {name}")))
-        .execute(&mut admin)
-        .await
-        .unwrap();
-    let url = format!("{server}/{name}");
-    let secret = SecretString::from(url.clone());
-    let db = Db::new(&secret, 1, Clock::System, Entropy::System).unwrap();
-    db.prepare().await.unwrap();
-    url
 }
