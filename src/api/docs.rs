@@ -15,6 +15,16 @@ const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 
                       img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; \
                       base-uri 'none'; form-action 'none'";
 
+/// What the reader's page lacks: the width of a phone, and the dark that a reader may prefer. Turned
+/// light and back in hue, its colours keep their meaning.
+const HEAD: &str = "\
+<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+<meta name=\"color-scheme\" content=\"light dark\">\n\
+<style>@media (prefers-color-scheme: dark) {
+  html { background: #16181d }
+  #ui { filter: invert(0.9) hue-rotate(180deg) }
+}</style>\n";
+
 static VARY: HeaderName = header::VARY;
 
 /// The reader's page, plain and compressed.
@@ -31,7 +41,8 @@ pub fn page(html: &str, raw: &str, published: &str) -> Page {
         .replace(
             "<html charset=\"UTF-8\">",
             "<!doctype html>\n<html lang=\"en\">",
-        );
+        )
+        .replacen("</head>", &format!("{HEAD}</head>"), 1);
     let mut small = GzEncoder::new(Vec::new(), Compression::best());
     // Writing to memory does not fail; where it did, the page would go out plain.
     let written = small
