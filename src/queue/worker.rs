@@ -1,9 +1,11 @@
 //! Runs jobs, tries failed ones again, and shows what was given up.
 //!
-//! The machinery is `graphile_worker`'s, and no other file knows it. Three settings of it are not
-//! to be lost: the *local queue* (without it a worker takes one job per slot and poll, so that
-//! hundreds of jobs wait for minutes), *recovery* (without it the jobs of a worker that died stay
-//! locked for four hours) and *no signal handlers* (stopping is the server's decision).
+//! The machinery is `graphile_worker`'s, and no other file knows it. Four settings of it are not to
+//! be lost: the *local queue* (without it a worker takes one job per slot and poll, so that hundreds
+//! of jobs wait for minutes), its *refetch delay* (without it version 0.14.1 asks for jobs again as
+//! soon as there were none, some thousand times a second), *recovery* (without it the jobs of a
+//! worker that died stay locked for four hours) and *no signal handlers* (stopping is the server's
+//! decision).
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -19,8 +21,8 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 use graphile_worker::{
-    IntoTaskHandlerResult, JobDefinition, JobFail, LocalQueueConfig, TaskHandler, WorkerContext,
-    WorkerOptions, WorkerRecoveryConfig, WorkerUtils,
+    IntoTaskHandlerResult, JobDefinition, JobFail, LocalQueueConfig, RefetchDelayConfig,
+    TaskHandler, WorkerContext, WorkerOptions, WorkerRecoveryConfig, WorkerUtils,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -227,7 +229,16 @@ async fn work(
         .schema(JOBS)
         .concurrency(settings.concurrency.max(1))
         .poll_interval(settings.poll)
-        .local_queue(LocalQueueConfig::default().with_size(LOCAL_QUEUE))
+        .local_queue(
+            LocalQueueConfig::default()
+                .with_size(LOCAL_QUEUE)
+                .with_refetch_delay(
+                    // One notice is enough to look at once.
+                    RefetchDelayConfig::default()
+                        .with_duration(settings.poll)
+                        .with_max_abort_threshold(1),
+                ),
+        )
         .worker_recovery(
             WorkerRecoveryConfig::default()
                 .heartbeat_interval(settings.patience / 5)

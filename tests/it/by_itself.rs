@@ -228,3 +228,27 @@ async fn a_reservation_lapses_after_its_hour_and_points_expire_after_local_midni
     work.await.unwrap();
     dusk.close().await;
 }
+
+#[tokio::test]
+async fn a_worker_without_work_leaves_the_database_alone() {
+    let dusk = Dusk::open("2026-03-02T04:00:00Z").await;
+    let tools = Tools {
+        db: dusk.app.db.clone(),
+        policy: dusk.app.policy.clone(),
+        bell: dusk.app.bell.clone(),
+    };
+    let before = dusk.database.transactions().await;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async {
+        let _ = stopped.await;
+    };
+    let handlers = jobs::handlers(&tools);
+    let work = tokio::spawn(jobs::run(tools, handlers, Settings::default(), stopped));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    stop.send(()).unwrap();
+    work.await.unwrap();
+    dusk.app.close().await.unwrap();
+    let made = dusk.database.transactions().await - before;
+    assert!(made < 300, "{made} transactions in five idle seconds");
+    dusk.database.remove().await;
+}

@@ -58,6 +58,14 @@ impl OwnDatabase {
         created
     }
 
+    /// How many transactions there were so far, as far as the server has counted.
+    pub async fn transactions(&self) -> i64 {
+        let mut admin = sqlx::PgConnection::connect(&url()).await.unwrap();
+        let count = "select xact_commit + xact_rollback from pg_stat_database where datname = $1";
+        let count = sqlx::query_scalar(count).bind(&self.name);
+        count.fetch_one(&mut admin).await.unwrap()
+    }
+
     pub async fn remove(self) {
         self.tell("drop database", "with (force)").await;
     }
