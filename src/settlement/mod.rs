@@ -376,7 +376,8 @@ pub async fn statements(
     Ok(Page::from_rows(rows, limit, |row| row.merchant.to_string()))
 }
 
-/// The statements of a month within reach as one [`csv()`], and the month.
+/// The statements of a month within reach as one [`csv()`] in the order of the merchants' codes,
+/// and the month: the same bytes that a preview of the whole month gave.
 ///
 /// # Errors
 /// [`SettlementError::NotFound`].
@@ -401,6 +402,7 @@ pub async fn sheet(
             None => break,
         }
     }
+    all.sort_by(|one, other| one.code.cmp(&other.code));
     let rows = all.iter().map(|one| (&one.code, &one.position));
     Ok((month, csv(month, currency, rows)))
 }
