@@ -1,21 +1,15 @@
 //! The till's day over real sockets: many at once, the same thing twice, answers that get lost.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, ops::Deref, sync::Arc};
 
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use rotunda::{
     api,
     app::App,
-    authz::{
-        action::{CreateKey, VerifyBooks},
-        actor::{Principal, Role},
-    },
-    cli::tenant::apply,
+    authz::{action::VerifyBooks, actor::Principal},
     http::listen,
-    identity::{self, NewKey},
     reports::proof::prove,
 };
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::{
     io::AsyncWriteExt,
@@ -24,75 +18,33 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use crate::support::{app, fresh_slug};
-
-const MALL: &str = r#"
-names = { en = "Flows" }
-languages = ["en"]
-time_zone = "UTC"
-currency = "USD"
-calling_code = "1"
-[earning]
-[[earning.rules]]
-code = "base"
-points = 1
-per = "1.00"
-[expiry]
-policy = "never"
-[spending]
-points = 100
-worth = "1.00"
-most_share = "1"
-[settlement]
-model = "bilateral"
-points = 100
-worth = "1.00"
-[[merchants]]
-code = "tea"
-names = { en = "Tea" }
-trade = "tea"
-alliance = "both"
-[[merchants.stores]]
-code = "tea-1"
-names = { en = "Tea 1" }
-"#;
+use crate::support::{
+    app,
+    till::{Opened, Till},
+};
 
 /// A server with one mall, one store and a till's key.
 struct Day {
     app: App,
-    host: String,
-    key: String,
-    other_key: String,
-    store: String,
+    opened: Opened,
+    till: Till,
+    other_till: Till,
     address: SocketAddr,
-    client: Client,
-    mall: rotunda::app::Mall,
     _stop: oneshot::Sender<()>,
     _served: JoinHandle<()>,
+}
+
+impl Deref for Day {
+    type Target = Till;
+    fn deref(&self) -> &Till {
+        &self.till
+    }
 }
 
 impl Day {
     async fn begin() -> Arc<Self> {
         let app = app().await;
-        let slug = fresh_slug();
-        let host = format!("{slug}.localhost");
-        let file = std::env::temp_dir().join(format!("{slug}.toml"));
-        let text = MALL.replace("[earning]\n", &format!("hosts = [\"{host}\"]\n[earning]\n"));
-        std::fs::write(&file, format!("slug = \"{slug}\"{text}")).unwrap();
-        apply(&app, &file).await.unwrap();
-        std::fs::remove_file(&file).unwrap();
-        let mall = app.mall_of(&slug).await.unwrap();
-        let who = Principal::platform(Some(mall.tenant.id));
-        let grant = app.policy.allow::<CreateKey>(&who).unwrap();
-        let mut keys = Vec::new();
-        for label in ["till 1", "till 2"] {
-            let role = Role::new("machine.erp");
-            let new = NewKey::new(&app.policy, label.parse().unwrap(), role, None).unwrap();
-            let mut tx = app.db.write(&grant).await.unwrap();
-            let (_, secret) = identity::create(&mut tx, &grant, new).await.unwrap();
-            tx.commit().await.unwrap();
-            keys.push(secret.expose_secret().to_owned());
-        }
+        let opened = Opened::by(&app).await;
         let listener = listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -103,94 +55,25 @@ impl Day {
                 listen::serve(&app, listener, api::endpoint(&app), until).await;
             }
         });
-        let mut day = Self {
+        let key = opened.key(&app, "machine.erp").await;
+        let till = Till::new(address, &opened.host, key).enters().await;
+        let other_till = Till {
+            key: opened.key(&app, "machine.erp").await,
+            ..till.clone()
+        };
+        Arc::new(Self {
             app,
-            host,
-            other_key: keys.pop().unwrap(),
-            key: keys.pop().unwrap(),
-            store: String::new(),
+            opened,
+            till,
+            other_till,
             address,
-            client: Client::new(),
-            mall,
             _stop: stop,
             _served: served,
-        };
-        let (_, stores) = day.ask(Method::GET, "/v1/stores", None, None).await;
-        stores["data"][0]["store_id"]
-            .as_str()
-            .unwrap()
-            .clone_into(&mut day.store);
-        Arc::new(day)
-    }
-
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        key: Option<&str>,
-        body: Option<&Value>,
-    ) -> (StatusCode, Value) {
-        self.ask_as(&self.key, method, path, key, body).await
-    }
-
-    async fn ask_as(
-        &self,
-        secret: &str,
-        method: Method,
-        path: &str,
-        key: Option<&str>,
-        body: Option<&Value>,
-    ) -> (StatusCode, Value) {
-        let url = format!("http://{}{path}", self.address);
-        let mut request = self.client.request(method, url).header("Host", &self.host);
-        request = request.bearer_auth(secret);
-        if let Some(key) = key {
-            request = request.header("Idempotency-Key", key);
-        }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let answer = request.send().await.unwrap();
-        (answer.status(), answer.json().await.unwrap_or(Value::Null))
-    }
-
-    /// A new member with so many points.
-    async fn member(&self, card: &str, points: i64) -> String {
-        let new = json!({ "card_number": card });
-        let made = self
-            .ask(Method::POST, "/v1/members", Some(card), Some(&new))
-            .await;
-        assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
-        let id = made.1["member_id"].as_str().unwrap().to_owned();
-        if points > 0 {
-            let bought = self.purchase(&id, &format!("first-{card}"), points * 100);
-            let done = self
-                .ask(Method::POST, "/v1/purchases", Some(&id), Some(&bought))
-                .await;
-            assert_eq!(done.0, StatusCode::CREATED, "{}", done.1);
-        }
-        id
-    }
-
-    fn purchase(&self, member: &str, receipt: &str, amount: i64) -> Value {
-        json!({ "store_id": self.store, "receipt_number": receipt, "member_id": member,
-                "lines": [{ "category": "tea", "quantity": 1, "amount": amount }] })
-    }
-
-    fn spend(&self, member: &str, receipt: &str, points: i64) -> Value {
-        json!({ "store_id": self.store, "receipt_number": receipt, "member_id": member,
-                "total": 100_000, "points": points })
-    }
-
-    async fn available(&self, member: &str) -> i64 {
-        let path = format!("/v1/members/{member}/balance");
-        self.ask(Method::GET, &path, None, None).await.1["available"]
-            .as_i64()
-            .unwrap()
+        })
     }
 
     async fn prove(&self) {
-        let who = Principal::platform(Some(self.mall.tenant.id));
+        let who = Principal::platform(Some(self.opened.mall.tenant.id));
         let grant = self.app.policy.allow::<VerifyBooks>(&who).unwrap();
         let mut tx = self.app.db.read(&grant).await.unwrap();
         for check in prove(&mut tx, &grant).await.unwrap() {
@@ -296,15 +179,9 @@ async fn idm_1_and_2_a_key_acts_once_and_only_for_what_it_was_given() {
         "{}",
         elsewhere.1
     );
-    let second = &day.other_key;
     let theirs = day
-        .ask_as(
-            second,
-            Method::POST,
-            "/v1/purchases",
-            Some("k"),
-            Some(&other),
-        )
+        .other_till
+        .ask(Method::POST, "/v1/purchases", Some("k"), Some(&other))
         .await;
     assert_eq!(
         theirs.0,

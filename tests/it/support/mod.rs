@@ -2,6 +2,7 @@
 
 pub mod books;
 pub mod settling;
+pub mod till;
 
 use std::str::FromStr;
 
