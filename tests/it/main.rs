@@ -18,6 +18,7 @@ mod authz;
 mod by_itself;
 mod compile;
 mod expiry;
+mod faults;
 mod flows;
 mod house;
 mod ledger;
