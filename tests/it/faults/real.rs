@@ -165,10 +165,14 @@ impl Drop for Postgres {
     }
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, and that the system gives to no client while PostgreSQL is down:
+/// those are above 32768.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    let first = u16::from_ne_bytes(Entropy::System.bytes()) % 12_000;
+    (0..1000)
+        .map(|next| 20_000 + (first + next) % 12_000)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("no free port from 20000 to 32000")
 }
 
 /// Sends a signal by the shell's own `kill`; who is gone already is no mistake.
