@@ -6,12 +6,13 @@ use reqwest::{Method, StatusCode};
 
 use super::{
     acts::{Crowd, Progress, come_back, members, patient},
+    figure,
     real::Place,
     until,
 };
 
 /// How often in every run of the tests.
-const KILLS: usize = 3;
+const KILLS: u32 = 3;
 
 /// How much must have been acknowledged before each kill, and after the last.
 const BETWEEN: u64 = 150;
@@ -24,7 +25,7 @@ async fn cra_1_what_was_acknowledged_outlives_the_database_being_killed_under_lo
     let mut crowd = Crowd::gather(&till, &people, 16);
     let progress = Arc::clone(&crowd.progress);
     let mut enough = 0;
-    for kill in 0..KILLS {
+    for kill in 0..figure("ROTUNDA_TEST_KILLS", KILLS) {
         enough = Progress::count(&progress.acknowledged).max(enough) + BETWEEN;
         let at_work = |progress: &Progress| Progress::count(&progress.acknowledged) >= enough;
         crowd.until("there is load", at_work).await;

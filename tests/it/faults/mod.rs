@@ -2,7 +2,9 @@
 //!
 //! The other tests share a server that was made fast; these have one each, with everything on
 //! that keeps a commit. They are long, so `.config/nextest.toml` runs them one at a time. What
-//! stands here in numbers are counts: how fast it goes is printed and never asserted.
+//! stands here in numbers are counts: how fast it goes is printed and never asserted. Some counts
+//! are smaller than trust.md's where these tests run on every change; before a release it is
+//! `ROTUNDA_TEST_KILLS=20 ROTUNDA_TEST_ROUNDS=50 ROTUNDA_TEST_SECONDS=60`.
 
 mod acts;
 mod bank;
@@ -14,6 +16,12 @@ mod proxy;
 mod real;
 
 use std::time::{Duration, Instant};
+
+/// A count that the environment may set.
+fn figure(name: &str, usually: u32) -> u32 {
+    let said = std::env::var(name).ok();
+    said.map_or(usually, |text| text.parse().expect(name))
+}
 
 /// Waits until something is so; a test that waits longer than this has failed.
 async fn until(what: &str, so: impl AsyncFn() -> bool) -> Duration {
