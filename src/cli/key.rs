@@ -18,6 +18,7 @@ use crate::{
         page::{MOST, Slice},
         text::Name,
     },
+    merchants,
 };
 
 /// What can be done with keys.
@@ -88,6 +89,15 @@ async fn make(app: &App, create: Create, output: Output) -> Result<(), Failure> 
     let new = NewKey::new(&app.policy, create.label, role, create.merchant)?;
     let grant = grant(app, &create.tenant).await?;
     let mut tx = app.db.write(&grant).await?;
+    if let Some(merchant) = new.merchant()
+        && merchants::codes(&mut tx, &[merchant]).await?.is_empty()
+    {
+        let message = format!(
+            "there is no merchant {merchant} in the mall {}",
+            create.tenant
+        );
+        return Err(Failure::new(Exit::NotFound, message));
+    }
     let (key, secret) = identity::create(&mut tx, &grant, new).await?;
     tx.commit().await?;
     let secret = secret.expose_secret();

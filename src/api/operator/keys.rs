@@ -4,14 +4,16 @@ use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     api::Group,
     authz::{
         action::{CreateKey, ReadKeys, RevokeKey},
         actor::Role,
+        grant::Grant,
     },
+    db::tx::Tx,
     http::{
         admit::Caller,
         body::Body,
@@ -27,6 +29,7 @@ use crate::{
         ids::{ApiKeyId, MerchantId},
         text::Name,
     },
+    merchants::{self, MerchantError},
 };
 
 /// The address of the list of keys.
@@ -103,12 +106,27 @@ impl From<Key> for KeyOut {
     }
 }
 
+/// Makes a key, for a merchant of this mall where it is a merchant's.
+async fn create(
+    tx: &mut Tx,
+    grant: &Grant<CreateKey>,
+    new: NewKey,
+) -> Result<(Key, SecretString), Problem> {
+    if let Some(merchant) = new.merchant()
+        && merchants::codes(tx, &[merchant]).await?.is_empty()
+    {
+        return Err(MerchantError::UnknownMerchant.into());
+    }
+    Ok(identity::create(tx, grant, new).await?)
+}
+
 #[OpenApi(tag = "Group::Operator")]
 impl Keys {
     /// Make a key
     ///
     /// Answers the key's secret this once. A repetition under the same Idempotency-Key makes no
-    /// second key and is answered 409 `key-already-created`, because the secret is not kept.
+    /// second key and is answered 409 `key-already-created`, because the secret is not kept. 404
+    /// `unknown-merchant` where the mall has no such merchant.
     #[oai(path = "/v1/keys", method = "post", operation_id = "create_key")]
     async fn create_key(
         &self,
@@ -127,7 +145,7 @@ impl Keys {
             Ok(once) => once,
             Err(before) => return Ok(before),
         };
-        match identity::create(once.tx(), &caller.grant, new).await {
+        match create(once.tx(), &caller.grant, new).await {
             Ok((key, secret)) => {
                 let detail = format!("An earlier request made the key {}.", key.id);
                 let instead = Problem::new(&codes::KEY_ALREADY_CREATED, detail);
