@@ -23,6 +23,7 @@ mod flows;
 mod house;
 mod ledger;
 mod manifests;
+mod matrix;
 mod members;
 mod merchants;
 mod porch;

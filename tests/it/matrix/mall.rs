@@ -1,0 +1,428 @@
+//! Two malls that have the same of everything, and everybody who may knock.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use poem::http::Method;
+use rotunda::{
+    authz::{actor::Role, policy::Policy},
+    db::tenants::Tenant,
+    identity::NewKey,
+    kernel::{
+        ids::{Entropy, MerchantId},
+        time::Clock,
+    },
+};
+use serde_json::{Value, json};
+
+use super::operations::Operation;
+use crate::support::{
+    NOON, instant,
+    outside::{Answer, Caller, Server},
+};
+
+const MANIFEST: &str = include_str!("mall.toml");
+
+/// What a request is about, seen from the merchant `own` of the first mall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// Its own, or the mall's.
+    Own,
+    /// Another merchant's of the same mall.
+    Other,
+    /// Another mall's.
+    Foreign,
+    /// What never was.
+    Nobodys,
+}
+
+/// For which names in a request something else than one's own stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Found(Option<(&'static str, Whose)>);
+
+impl Found {
+    /// One's own everywhere.
+    pub fn own() -> Self {
+        Self(None)
+    }
+
+    /// With that for one name.
+    pub fn with(self, slot: &'static str, whose: Whose) -> Self {
+        Self(Some((slot, whose)))
+    }
+
+    fn whose(&self, slot: &str) -> Whose {
+        match self.0 {
+            Some((other, whose)) if other == slot => whose,
+            _ => Whose::Own,
+        }
+    }
+}
+
+/// What the golden file calls the object of a cell.
+pub fn said(object: (Option<&'static str>, Whose), operation: &Operation) -> String {
+    let query = if operation.recipe.query.is_empty() {
+        ""
+    } else {
+        "filtered "
+    };
+    let whose = match object.1 {
+        Whose::Own if operation.slots().is_empty() => "-",
+        Whose::Own => "own",
+        Whose::Other => "other",
+        Whose::Foreign => "foreign",
+        Whose::Nobodys => "unknown",
+    };
+    let slot = object.0.map(|slot| format!(" {slot}"));
+    format!("{query}{whose}{}", slot.unwrap_or_default())
+}
+
+/// Somebody who asks.
+pub struct Who {
+    /// What the golden file calls them.
+    pub name: &'static str,
+    /// The role; none for whoever must not get in.
+    pub role: Option<&'static str>,
+    /// Whether the key is for the merchant `own` alone.
+    pub merchant: bool,
+    key: Option<String>,
+}
+
+/// The ids of one mall, by name and by merchant.
+type Things = BTreeMap<(&'static str, Whose), String>;
+
+/// A mall with its keys.
+struct House {
+    tenant: Tenant,
+    owner: String,
+    till: String,
+}
+
+/// The first mall as everybody meets it; the second only lends its ids and a key.
+pub struct Plaza {
+    pub server: Server,
+    house: House,
+    stranger: String,
+    things: Things,
+    fresh: AtomicU32,
+    months: AtomicU32,
+}
+
+impl House {
+    async fn open(server: &Server) -> Self {
+        let tenant = server.mall(MANIFEST).await;
+        let owner = server.key(&tenant, "operator.owner", None).await;
+        let till = server.key(&tenant, "machine.erp", None).await;
+        Self {
+            tenant,
+            owner,
+            till,
+        }
+    }
+
+    fn caller<'a>(&'a self, key: &'a str) -> Caller<'a> {
+        Caller {
+            host: &self.tenant.hosts[0],
+            key: Some(key),
+        }
+    }
+
+    fn owner(&self) -> Caller<'_> {
+        self.caller(&self.owner)
+    }
+
+    fn till(&self) -> Caller<'_> {
+        self.caller(&self.till)
+    }
+
+    /// The id of what has that code in a list.
+    async fn id(&self, server: &Server, list: &str, code: &str, name: &str) -> String {
+        let body = server.get(self.owner(), list).await;
+        let all = body["data"].as_array().unwrap();
+        let found = all.iter().find(|one| one["code"] == code).unwrap();
+        text(found, name)
+    }
+
+    /// Everything that the two merchants have, and what the mall has.
+    async fn furnish(&self, server: &Server, card: &str) -> Things {
+        let mut things = Things::new();
+        let enrolled = json!({"card_number": card});
+        let member = server.post(self.till(), "/v1/members", &enrolled).await;
+        let member = text(&member, "member_id");
+        for (whose, code) in [(Whose::Own, "own"), (Whose::Other, "other")] {
+            let (merchant, store) = (format!("{code}-shop"), format!("{code}-shop-1"));
+            let good = format!("{code}-cup");
+            let merchant = self
+                .id(server, "/v1/merchants", &merchant, "merchant_id")
+                .await;
+            let store = self.id(server, "/v1/stores", &store, "store_id").await;
+            let good = self.id(server, "/v1/goods", &good, "good_id").await;
+            let june = self
+                .buys(server, &store, &member, "2017-06-15T04:00:00Z")
+                .await;
+            let now = self.buys(server, &store, &member, NOON).await;
+            assert_ne!(june, now);
+            things.insert(("merchant_id", whose), merchant);
+            things.insert(("store_id", whose), store);
+            things.insert(("good_id", whose), good);
+            things.insert(("purchase_id", whose), now);
+        }
+        // Both issued points in June, so that both have a statement with lines.
+        let june = json!({"period": "2017-06"});
+        let closed = server.post(self.owner(), "/v1/settlements", &june).await;
+        let settlement = text(&closed, "settlement_id");
+        let path = format!("/v1/settlements/{settlement}/statements");
+        let statements = server.get(self.owner(), &path).await;
+        for one in statements["data"].as_array().unwrap() {
+            let merchant = text(one, "merchant_id");
+            let own = things[&("merchant_id", Whose::Own)] == merchant;
+            let whose = if own { Whose::Own } else { Whose::Other };
+            things.insert(("statement_id", whose), text(one, "statement_id"));
+        }
+        things.insert(("settlement_id", Whose::Own), settlement);
+        things.insert(("member_id", Whose::Own), member);
+        things.insert(("card_number", Whose::Own), card.to_owned());
+        for whose in [Whose::Own, Whose::Other] {
+            for slot in ["redemption_id", "code", "key_id"] {
+                let made = self.make(server, &things, slot, whose).await;
+                things.insert((slot, whose), made);
+            }
+        }
+        things
+    }
+
+    /// A purchase of 100,000.00 that earned 100,000 points.
+    async fn buys(&self, server: &Server, store: &str, member: &str, at: &str) -> String {
+        let body = json!({
+            "store_id": store, "receipt_number": at, "member_id": member, "occurred_at": at,
+            "lines": [{"category": "tea", "quantity": 1, "amount": 100_000_00}],
+        });
+        let made = server.post(self.till(), "/v1/purchases", &body).await;
+        text(&made, "purchase_id")
+    }
+
+    /// Something that can be used up once, made anew.
+    async fn make(&self, server: &Server, things: &Things, slot: &str, whose: Whose) -> String {
+        if slot == "key_id" {
+            let merchant = &things[&("merchant_id", whose)];
+            let key = json!({"label": "New", "role": "merchant.cashier", "merchant_id": merchant});
+            let made = server.post(self.owner(), "/v1/keys", &key).await;
+            return text(&made, slot);
+        }
+        let member = &things[&("member_id", Whose::Own)];
+        let wanted = json!({"good_id": things[&("good_id", whose)], "member_id": member});
+        let made = server.post(self.till(), "/v1/redemptions", &wanted).await;
+        text(&made, slot)
+    }
+}
+
+impl Plaza {
+    pub async fn open() -> Self {
+        let clock = Clock::fixed(instant(NOON));
+        let server = Server::open(8, clock, Entropy::System).await;
+        let (house, far) = (House::open(&server).await, House::open(&server).await);
+        let mut things = house.furnish(&server, "card-here").await;
+        for ((slot, whose), id) in far.furnish(&server, "card-there").await {
+            if whose == Whose::Own {
+                things.insert((slot, Whose::Foreign), id);
+            }
+        }
+        let own = things
+            .clone()
+            .into_iter()
+            .filter(|(key, _)| key.1 == Whose::Own);
+        for ((slot, _), id) in own {
+            let unknown = match slot {
+                "code" => "222-2222".to_owned(),
+                "card_number" => "nobody".to_owned(),
+                _ => format!("{}_{}", id.split_once('_').unwrap().0, "0".repeat(26)),
+            };
+            things.insert((slot, Whose::Nobodys), unknown);
+        }
+        let stranger = far.owner;
+        let (fresh, months) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self {
+            server,
+            house,
+            stranger,
+            things,
+            fresh,
+            months,
+        }
+    }
+
+    /// Whoever may hold a key, and whoever must not get in.
+    pub async fn everybody(&self) -> Vec<Who> {
+        let (server, tenant) = (&self.server, &self.house.tenant);
+        let own: MerchantId = self.things[&("merchant_id", Whose::Own)].parse().unwrap();
+        let outside = |name, key| Who {
+            name,
+            role: None,
+            merchant: false,
+            key,
+        };
+        let ended = server.ended_key(tenant, "operator.owner").await;
+        let mut everybody = vec![
+            outside("no key", None),
+            outside("a revoked key", Some(ended)),
+            outside("another mall's key", Some(self.stranger.clone())),
+        ];
+        for (role, merchant) in roles(&server.app.policy, own) {
+            let key = server.key(tenant, role, merchant).await;
+            everybody.push(Who {
+                name: role,
+                role: Some(role),
+                merchant: merchant.is_some(),
+                key: Some(key),
+            });
+        }
+        everybody
+    }
+
+    /// Whether it makes a difference whose of two merchants it is.
+    pub fn belongs_to_a_merchant(&self, slot: &'static str) -> bool {
+        self.things.contains_key(&(slot, Whose::Other))
+    }
+
+    /// What an answer to that caller must not hold: whatever belongs to another mall, and to a
+    /// merchant what belongs to another merchant. Who offers a good is told to everybody.
+    pub fn hidden_from(&self, who: &Who, operation: &Operation) -> Vec<&str> {
+        let offers = operation.recipe.right == ("good", "read");
+        let hides_others = who.merchant && !offers;
+        let things = self.things.iter().filter(|((_, whose), _)| match whose {
+            Whose::Foreign => true,
+            Whose::Other => hides_others,
+            Whose::Own | Whose::Nobodys => false,
+        });
+        let mut hidden: Vec<&str> = things.map(|(_, id)| id.as_str()).collect();
+        if hides_others {
+            hidden.push("other-shop");
+        }
+        hidden
+    }
+
+    pub fn tenant(&self) -> &Tenant {
+        &self.house.tenant
+    }
+
+    /// The owner of the first mall.
+    pub fn owner(&self) -> Caller<'_> {
+        self.house.owner()
+    }
+
+    /// A till of the first mall.
+    pub fn till(&self) -> Caller<'_> {
+        self.house.till()
+    }
+
+    /// One request, as valid as it can be.
+    pub async fn ask(&self, who: &Who, operation: &Operation, found: &Found) -> Answer {
+        let mut ids = BTreeMap::new();
+        for slot in operation.slots() {
+            let id = self.id(who, operation, slot, found.whose(slot)).await;
+            ids.insert(slot, id);
+        }
+        let address = self.filled(&operation.address, &ids);
+        let body = self.filled(operation.recipe.body, &ids);
+        let caller = Caller {
+            host: &self.house.tenant.hosts[0],
+            key: who.key.as_deref(),
+        };
+        let body = (!body.is_empty()).then_some(body.as_str());
+        let answer = self
+            .server
+            .ask(caller, &operation.method, &address, body)
+            .await;
+        // What rests works again before the next one asks.
+        if let Some(thing) = address.strip_suffix("/suspension") {
+            let path = format!("{thing}/activation");
+            self.server
+                .ask(self.owner(), &Method::POST, &path, None)
+                .await;
+        }
+        answer
+    }
+
+    /// A body with one's own everywhere.
+    pub fn body(&self, operation: &Operation) -> Value {
+        serde_json::from_str(&self.filled(operation.recipe.body, &self.own(operation))).unwrap()
+    }
+
+    /// An address with one's own everywhere.
+    pub fn address(&self, operation: &Operation) -> String {
+        self.filled(&operation.address, &self.own(operation))
+    }
+
+    fn own(&self, operation: &Operation) -> BTreeMap<&'static str, String> {
+        let own = |slot| (slot, self.things[&(slot, Whose::Own)].clone());
+        operation.slots().into_iter().map(own).collect()
+    }
+
+    /// What stands for a name; something new where the operation uses it up.
+    async fn id(
+        &self,
+        who: &Who,
+        operation: &Operation,
+        slot: &'static str,
+        whose: Whose,
+    ) -> String {
+        let used_up = [
+            ("claim_good", "code"),
+            ("cancel_redemption", "redemption_id"),
+            ("revoke_key", "key_id"),
+        ];
+        let used_up = used_up.contains(&(operation.recipe.name, slot)) && who.role.is_some();
+        if used_up && matches!(whose, Whose::Own | Whose::Other) {
+            return self
+                .house
+                .make(&self.server, &self.things, slot, whose)
+                .await;
+        }
+        self.things[&(slot, whose)].clone()
+    }
+
+    fn filled(&self, text: &str, ids: &BTreeMap<&'static str, String>) -> String {
+        let mut filled = text.to_owned();
+        for (slot, id) in ids {
+            filled = filled.replace(&format!("<{slot}>"), id);
+        }
+        if filled.contains("<new>") {
+            let number = self.fresh.fetch_add(1, Ordering::Relaxed);
+            filled = filled.replace("<new>", &format!("new-{number}"));
+        }
+        if filled.contains("<month>") {
+            let number = self.months.fetch_add(1, Ordering::Relaxed);
+            let (year, month) = (2018 + number / 12, 1 + number % 12);
+            filled = filled.replace("<month>", &format!("{year}-{month:02}"));
+        }
+        filled
+    }
+}
+
+/// Every role of the policy that a key may have, with the merchant where it needs one.
+fn roles(policy: &Policy, own: MerchantId) -> Vec<(&'static str, Option<MerchantId>)> {
+    let mut roles = Vec::new();
+    for role in policy.roles() {
+        let role: &'static str = role.to_owned().leak();
+        let key = |merchant| NewKey::new(policy, role.parse().unwrap(), Role::new(role), merchant);
+        let may: Vec<_> = [None, Some(own)]
+            .into_iter()
+            .filter(|merchant| key(*merchant).is_ok())
+            .collect();
+        let family = role.split('.').next().unwrap();
+        let expected: &[_] = match family {
+            "operator" | "machine" => &[None],
+            "merchant" => &[Some(own)],
+            _ => &[],
+        };
+        assert_eq!(may, expected, "{role}");
+        roles.extend(may.into_iter().map(|merchant| (role, merchant)));
+    }
+    roles
+}
+
+fn text(body: &Value, name: &str) -> String {
+    body[name].as_str().unwrap().to_owned()
+}

@@ -1,0 +1,233 @@
+//! Every operation of the API: what it asks the policy for, and a request that it does. Address and
+//! method come from the API's own description.
+
+use poem::http::Method;
+use rotunda::api;
+use serde_json::Value;
+
+/// One operation as the matrix asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Recipe {
+    /// Its name in the API's description.
+    pub name: &'static str,
+    /// The policy's object and act.
+    pub right: (&'static str, &'static str),
+    /// The query after the address.
+    pub query: &'static str,
+    /// The body; none for none. A name in angle brackets stands for something of the mall, `<new>`
+    /// for what nobody used before, `<month>` for a month that is over and not closed.
+    pub body: &'static str,
+}
+
+/// Names in addresses and bodies that stand for something of a mall, or of one merchant in it.
+pub const SLOTS: [&str; 11] = [
+    "card_number",
+    "code",
+    "good_id",
+    "key_id",
+    "member_id",
+    "merchant_id",
+    "purchase_id",
+    "redemption_id",
+    "settlement_id",
+    "statement_id",
+    "store_id",
+];
+
+const fn read(name: &'static str, right: (&'static str, &'static str)) -> Recipe {
+    with(name, right, "", "")
+}
+
+const fn done(
+    name: &'static str,
+    right: (&'static str, &'static str),
+    body: &'static str,
+) -> Recipe {
+    with(name, right, "", body)
+}
+
+const fn with(
+    name: &'static str,
+    right: (&'static str, &'static str),
+    query: &'static str,
+    body: &'static str,
+) -> Recipe {
+    Recipe {
+        name,
+        right,
+        query,
+        body,
+    }
+}
+
+const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
+    "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
+
+/// All of them.
+pub const RECIPES: [Recipe; 42] = [
+    read("prove_books", ("books", "verify")),
+    read("list_goods", ("good", "read")),
+    done(
+        "create_good",
+        ("good", "create"),
+        r#"{"code": "<new>", "names": {"en": "New"}, "kind": "voucher", "points": 1, "stock": 1,
+            "offered_by": ["<merchant_id>"]}"#,
+    ),
+    read("get_good", ("good", "read")),
+    read("list_keys", ("key", "read")),
+    done(
+        "create_key",
+        ("key", "create"),
+        r#"{"label": "New", "role": "merchant.cashier", "merchant_id": "<merchant_id>"}"#,
+    ),
+    read("revoke_key", ("key", "revoke")),
+    done(
+        "enrol_member",
+        ("member", "enrol"),
+        r#"{"card_number": "<new>"}"#,
+    ),
+    done(
+        "find_member",
+        ("member", "read"),
+        r#"{"card_number": "<card_number>"}"#,
+    ),
+    read("get_member", ("member", "read")),
+    read("get_balance", ("member", "read")),
+    read("list_history", ("member", "read")),
+    read("list_merchants", ("merchant", "read")),
+    done(
+        "create_merchant",
+        ("merchant", "create"),
+        r#"{"code": "<new>", "names": {"en": "New"}, "trade": "tea", "alliance": "both"}"#,
+    ),
+    read("get_merchant", ("merchant", "read")),
+    read("activate_merchant", ("merchant", "activate")),
+    read("suspend_merchant", ("merchant", "suspend")),
+    read("get_programme", ("tenant", "read")),
+    done("record_purchase", ("purchase", "record"), PURCHASE),
+    done("preview_purchase", ("purchase", "record"), PURCHASE),
+    read("get_purchase", ("purchase", "read")),
+    done(
+        "refund_purchase",
+        ("purchase", "refund"),
+        r#"{"reference": "<new>", "amount": 1}"#,
+    ),
+    done(
+        "reserve_good",
+        ("redemption", "reserve"),
+        r#"{"good_id": "<good_id>", "member_id": "<member_id>"}"#,
+    ),
+    done(
+        "claim_good",
+        ("redemption", "claim"),
+        r#"{"store_id": "<store_id>"}"#,
+    ),
+    read("get_redemption", ("redemption", "read")),
+    read("cancel_redemption", ("redemption", "cancel")),
+    read("list_settlements", ("settlement", "read")),
+    done(
+        "close_settlement",
+        ("settlement", "close"),
+        r#"{"period": "<month>"}"#,
+    ),
+    with(
+        "preview_settlement",
+        ("settlement", "preview"),
+        "?period=2017-06",
+        "",
+    ),
+    read("get_settlement", ("settlement", "read")),
+    read("list_statements", ("statement", "read")),
+    read("download_statements", ("statement", "read")),
+    done(
+        "spend_points",
+        ("points", "spend"),
+        r#"{"store_id": "<store_id>", "receipt_number": "<new>", "member_id": "<member_id>",
+            "total": 100000, "points": 1}"#,
+    ),
+    done(
+        "preview_spend",
+        ("points", "spend"),
+        r#"{"store_id": "<store_id>", "member_id": "<member_id>", "total": 100000}"#,
+    ),
+    read("get_statement", ("statement", "read")),
+    read("list_statement_lines", ("statement", "read")),
+    with("list_stores", ("store", "read"), "", ""),
+    with(
+        "list_stores",
+        ("store", "read"),
+        "?merchant_id=<merchant_id>",
+        "",
+    ),
+    done(
+        "create_store",
+        ("store", "create"),
+        r#"{"merchant_id": "<merchant_id>", "code": "<new>", "names": {"en": "New"}}"#,
+    ),
+    read("get_store", ("store", "read")),
+    read("activate_store", ("store", "activate")),
+    read("suspend_store", ("store", "suspend")),
+];
+
+/// An operation with its address.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// How it is asked for.
+    pub recipe: Recipe,
+    /// Its method.
+    pub method: Method,
+    /// Its address with the query, names in angle brackets.
+    pub address: String,
+    /// The schema of its body, where it takes one.
+    pub schema: Option<Value>,
+}
+
+impl Operation {
+    /// The names that stand for something in its address and body.
+    pub fn slots(&self) -> Vec<&'static str> {
+        let text = format!("{}{}", self.address, self.recipe.body);
+        let named = |slot: &&str| text.contains(&format!("<{slot}>"));
+        SLOTS.into_iter().filter(named).collect()
+    }
+}
+
+/// Every operation of the API's description, as the table above asks for it.
+///
+/// Fails where one is in the description and not in the table, or the other way round.
+pub fn operations() -> Vec<Operation> {
+    let document: Value = serde_json::from_str(&api::document()).unwrap();
+    let mut operations = Vec::new();
+    let mut known = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, described) in item.as_object().unwrap() {
+            let name = described["operationId"].as_str().unwrap();
+            let recipes: Vec<&Recipe> = RECIPES.iter().filter(|one| one.name == name).collect();
+            assert!(!recipes.is_empty(), "{name} is not in the matrix");
+            known.push(name.to_owned());
+            for recipe in recipes {
+                let address = path.replace('{', "<").replace('}', ">");
+                let schema = &described["requestBody"]["content"]["application/json"]["schema"];
+                assert_eq!(schema.is_null(), recipe.body.is_empty(), "{name}: its body");
+                operations.push(Operation {
+                    recipe: *recipe,
+                    method: method.to_ascii_uppercase().parse().unwrap(),
+                    address: address + recipe.query,
+                    schema: resolved(&document, schema),
+                });
+            }
+        }
+    }
+    for recipe in RECIPES {
+        let found = known.iter().any(|name| name == recipe.name);
+        assert!(found, "{} is not in the API any more", recipe.name);
+    }
+    operations
+}
+
+/// A schema itself where another one names it.
+fn resolved(document: &Value, schema: &Value) -> Option<Value> {
+    let Some(name) = schema["$ref"].as_str() else {
+        return (!schema.is_null()).then(|| schema.clone());
+    };
+    Some(document.pointer(name.strip_prefix('#')?)?.clone())
+}

@@ -1,0 +1,230 @@
+//! Malls as their clients meet them: over HTTP, by host and key.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use poem::{
+    Endpoint, EndpointExt, Request, Response,
+    endpoint::BoxEndpoint,
+    http::{HeaderMap, Method},
+};
+use rotunda::{
+    api,
+    app::App,
+    authz::{
+        action::{CreateKey, RevokeKey},
+        actor::{Principal, Role},
+    },
+    cli::tenant::apply,
+    config::{Config, LogFormat},
+    db::tenants::{Schema, Tenant},
+    identity::{self, NewKey},
+    kernel::{
+        ids::{Entropy, MerchantId},
+        time::Clock,
+    },
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use sqlx::AssertSqlSafe;
+
+use super::{
+    books::{owner, url},
+    fresh_slug,
+};
+
+/// A server without its sockets.
+pub struct Server {
+    pub app: App,
+    door: BoxEndpoint<'static, Response>,
+    asked: AtomicU64,
+}
+
+/// An answer as it went out.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+/// Who asks, and at which host.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    pub host: &'a str,
+    pub key: Option<&'a str>,
+}
+
+impl Server {
+    /// A server with that many database connections.
+    pub async fn open(connections: u32, clock: Clock, entropy: Entropy) -> Self {
+        let config = Config {
+            data_dir: std::env::temp_dir(),
+            database_url: Some(SecretString::from(url())),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            base_url: None,
+            log: LogFormat::Text,
+            connections,
+            drain_seconds: 0,
+        };
+        let app = App::open_with(config, clock, entropy).await.unwrap();
+        app.db.prepare().await.unwrap();
+        let door = api::endpoint(&app).boxed();
+        let asked = AtomicU64::new(0);
+        Self { app, door, asked }
+    }
+
+    /// A new mall by that manifest, in which `SLUG` stands for its short name.
+    pub async fn mall(&self, manifest: &str) -> Tenant {
+        let slug = fresh_slug();
+        let path = std::env::temp_dir().join(format!("{slug}.toml"));
+        std::fs::write(&path, manifest.replace("SLUG", &slug)).unwrap();
+        let tenant = apply(&self.app, &path).await.unwrap().tenant;
+        std::fs::remove_file(&path).unwrap();
+        tenant
+    }
+
+    /// A new key of a mall.
+    pub async fn key(&self, mall: &Tenant, role: &str, merchant: Option<MerchantId>) -> String {
+        self.key_and_id(mall, role, merchant).await.0
+    }
+
+    /// A key of a mall that was ended before anybody used it.
+    pub async fn ended_key(&self, mall: &Tenant, role: &str) -> String {
+        let (secret, id) = self.key_and_id(mall, role, None).await;
+        let vendor = Principal::platform(Some(mall.id));
+        let grant = self.app.policy.allow::<RevokeKey>(&vendor).unwrap();
+        let mut tx = self.app.db.write(&grant).await.unwrap();
+        identity::revoke(&mut tx, &grant, id).await.unwrap();
+        tx.commit().await.unwrap();
+        secret
+    }
+
+    async fn key_and_id(
+        &self,
+        mall: &Tenant,
+        role: &str,
+        merchant: Option<MerchantId>,
+    ) -> (String, rotunda::kernel::ids::ApiKeyId) {
+        let vendor = Principal::platform(Some(mall.id));
+        let grant = self.app.policy.allow::<CreateKey>(&vendor).unwrap();
+        let label = role.parse().unwrap();
+        let new = NewKey::new(&self.app.policy, label, Role::new(role), merchant).unwrap();
+        let mut tx = self.app.db.write(&grant).await.unwrap();
+        let (key, secret) = identity::create(&mut tx, &grant, new).await.unwrap();
+        tx.commit().await.unwrap();
+        (secret.expose_secret().to_owned(), key.id)
+    }
+
+    /// One request, under an idempotency key that nobody used before.
+    pub async fn ask(
+        &self,
+        caller: Caller<'_>,
+        method: &Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Answer {
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        let mut request = Request::builder()
+            .method(method.clone())
+            .uri_str(path)
+            .header("host", caller.host)
+            .header("idempotency-key", format!("ask-{number}"));
+        if let Some(key) = caller.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        let request = match body {
+            Some(body) => request
+                .content_type("application/json")
+                .header("content-length", body.len())
+                .body(body.to_owned()),
+            None => request.finish(),
+        };
+        let response = self.door.call(request).await.unwrap();
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.into_body().into_string().await.unwrap(),
+        }
+    }
+
+    /// Something that is there.
+    pub async fn get(&self, caller: Caller<'_>, path: &str) -> Value {
+        let answer = self.ask(caller, &Method::GET, path, None).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.json()
+    }
+
+    /// Something that is done.
+    pub async fn post(&self, caller: Caller<'_>, path: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let body = (body != "null").then_some(body.as_str());
+        let answer = self.ask(caller, &Method::POST, path, body).await;
+        assert!(
+            matches!(answer.status, 200 | 201),
+            "{path}: {}",
+            answer.body
+        );
+        answer.json()
+    }
+}
+
+impl Answer {
+    /// The body.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The problem's code, where there is one.
+    pub fn code(&self) -> String {
+        if self.status < 400 {
+            return "-".to_owned();
+        }
+        self.json()["code"].as_str().unwrap().to_owned()
+    }
+
+    /// Status, headers and body, without what differs from request to request.
+    pub fn said(&self) -> String {
+        let mut said = self.status.to_string();
+        for (name, value) in &self.headers {
+            if name != "x-request-id" {
+                said.push_str(&format!("\n{name}: {}", value.to_str().unwrap()));
+            }
+        }
+        let mut body: Value = serde_json::from_str(&self.body).unwrap();
+        for name in ["request_id", "instance"] {
+            if let Some(member) = body.get_mut(name) {
+                *member = Value::Null;
+            }
+        }
+        said.push_str(&format!("\n\n{body}"));
+        said
+    }
+}
+
+/// Every row of every table of a mall as text, by table.
+pub async fn tables(mall: &Tenant) -> BTreeMap<String, String> {
+    let schema = Schema::of(mall.id).to_string();
+    let mut sql = owner(&schema).await;
+    let names: Vec<String> =
+        sqlx::query_scalar("select tablename::text from pg_tables where schemaname = $1")
+            .bind(&schema)
+            .fetch_all(&mut sql)
+            .await
+            .unwrap();
+    let mut all = BTreeMap::new();
+    for name in names {
+        let rows = format!(
+            "select coalesce(string_agg(line::text, E'\\n' order by line::text), '') from {name} line"
+        );
+        let rows: String = sqlx::query_scalar(AssertSqlSafe(rows))
+            .fetch_one(&mut sql)
+            .await
+            .unwrap();
+        all.insert(name, rows);
+    }
+    all
+}
