@@ -34,7 +34,7 @@ async fn ask_about_all(plaza: &Plaza, who: &Who, operation: &Operation) -> Row {
             if whose == Whose::Other && !plaza.belongs_to_a_merchant(slot) {
                 continue;
             }
-            let found = Found::own().with(slot, whose);
+            let found = Found::with(slot, whose);
             let answer = plaza.ask(who, operation, &found).await;
             row.insert((Some(slot), whose), answer);
         }

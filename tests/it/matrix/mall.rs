@@ -48,8 +48,8 @@ impl Found {
         Self(None)
     }
 
-    /// With that for one name.
-    pub fn with(self, slot: &'static str, whose: Whose) -> Self {
+    /// That for one name, one's own for the others.
+    pub fn with(slot: &'static str, whose: Whose) -> Self {
         Self(Some((slot, whose)))
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write,
     net::SocketAddr,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -191,7 +192,7 @@ impl Answer {
         let mut said = self.status.to_string();
         for (name, value) in &self.headers {
             if name != "x-request-id" {
-                said.push_str(&format!("\n{name}: {}", value.to_str().unwrap()));
+                write!(said, "\n{name}: {}", value.to_str().unwrap()).unwrap();
             }
         }
         let mut body: Value = serde_json::from_str(&self.body).unwrap();
@@ -200,7 +201,7 @@ impl Answer {
                 *member = Value::Null;
             }
         }
-        said.push_str(&format!("\n\n{body}"));
+        write!(said, "\n\n{body}").unwrap();
         said
     }
 }
