@@ -56,7 +56,7 @@ pub struct Deficit {
     pub points: i64,
     /// How many still.
     pub remaining: i64,
-    /// Since when.
+    /// Since when: when the event happened that made it, whenever it was reported.
     pub created_at: Instant,
 }
 

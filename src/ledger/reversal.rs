@@ -192,6 +192,8 @@ impl Books {
         Ok(())
     }
 
+    /// Puts a debt where the table has it too, by its time: which debt is filled first must not
+    /// depend on whether both were made in one transaction or in two.
     fn insert_deficit(&mut self, event: &Event, merchant: MerchantId, points: i64) {
         let id: JournalId = self.new_id();
         let deficit = Deficit {
@@ -206,7 +208,10 @@ impl Books {
             fresh: true,
             changed: true,
         };
-        self.deficits.entry(event.member).or_default().push(row);
+        let debts = self.deficits.entry(event.member).or_default();
+        let age = |row: &Row<Deficit>| (row.value.created_at, row.value.id);
+        let place = debts.partition_point(|known| age(known) < age(&row));
+        debts.insert(place, row);
     }
 }
 

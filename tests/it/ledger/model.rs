@@ -79,7 +79,8 @@ pub struct World {
     made: u64,
     grants: Vec<Grant>,
     coins: Vec<Coin>,
-    debts: BTreeMap<MemberId, Vec<(MerchantId, i64)>>,
+    /// Since when, to whom, how many still; the oldest first.
+    debts: BTreeMap<MemberId, Vec<(Instant, MerchantId, i64)>>,
     spends: Vec<Taken>,
     holds: Vec<Taken>,
     accounts: BTreeMap<Account, i64>,
@@ -141,7 +142,7 @@ impl World {
         };
         let mut at = self.now;
         for step in steps {
-            at += TimeDelta::hours(step.hours);
+            at += step.later();
             wanted.due_by = wanted.due_by.max(at);
             match step.op {
                 Op::Spend { .. } | Op::Hold { .. } => {
@@ -173,7 +174,7 @@ impl World {
             .iter()
             .map(|m| self.debt(*m))
             .sum::<i64>();
-        self.now += TimeDelta::hours(step.hours);
+        self.now += step.later();
         let member = *pick(&self.members, step.member).unwrap();
         match step.op.clone() {
             Op::Issue {
@@ -448,10 +449,9 @@ impl World {
         let from_used = used.min(points - from_left);
         if from_used > 0 {
             self.grants[place].owed += from_used;
-            self.debts
-                .entry(grant.member)
-                .or_default()
-                .push((grant.issuer, from_used));
+            let debts = self.debts.entry(grant.member).or_default();
+            debts.push((self.now, grant.issuer, from_used));
+            debts.sort_by_key(|(since, _, _)| *since);
             self.fill(grant.member);
         }
         let owed = (self.debt(grant.member) - owed_before).max(0);
@@ -472,7 +472,7 @@ impl World {
 
     fn debt(&self, member: MemberId) -> i64 {
         let debts = self.debts.get(&member);
-        debts.map_or(0, |debts| debts.iter().map(|(_, left)| left).sum())
+        debts.map_or(0, |debts| debts.iter().map(|(_, _, left)| left).sum())
     }
 
     fn count(&self, wanted: impl Fn(&Grant, Place) -> bool) -> i64 {

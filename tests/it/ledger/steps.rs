@@ -1,5 +1,6 @@
 //! What may happen to the books, at random.
 
+use chrono::TimeDelta;
 use proptest::prelude::*;
 
 /// What happens, by raw numbers that are taken modulo what there is.
@@ -43,6 +44,13 @@ pub struct Step {
     pub hours: i64,
     pub member: usize,
     pub op: Op,
+}
+
+impl Step {
+    /// How long after the step before; never the same moment as another step.
+    pub fn later(&self) -> TimeDelta {
+        TimeDelta::hours(self.hours) + TimeDelta::microseconds(1)
+    }
 }
 
 /// Any step at all.

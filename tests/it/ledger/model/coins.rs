@@ -92,10 +92,10 @@ impl World {
     /// What is owed is filled from what there is, the oldest debt first.
     pub(super) fn fill(&mut self, member: MemberId) {
         for at in 0..self.debts.get(&member).map_or(0, Vec::len) {
-            let (creditor, owed) = self.debts[&member][at];
+            let (_, creditor, owed) = self.debts[&member][at];
             let drawn = self.take(member, owed, Place::Filled(creditor));
             let filled: i64 = drawn.iter().map(|past| past.draw.points).sum();
-            self.debts.get_mut(&member).unwrap()[at].1 -= filled;
+            self.debts.get_mut(&member).unwrap()[at].2 -= filled;
         }
     }
 }
