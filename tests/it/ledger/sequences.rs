@@ -34,7 +34,7 @@ const LENGTH: usize = 50;
 const PURE: u32 = 2_000;
 
 /// Sequences that are posted to PostgreSQL at the same time, in the same transactions.
-const ABREAST: u64 = 100;
+const ABREAST: u64 = 250;
 
 /// How many times as many are posted.
 const ROUNDS: u64 = 8;
