@@ -398,6 +398,10 @@ async fn sixteen_who_cancel_at_once_give_back_once() {
     let reserved = mall.reserve(good, ada).await.unwrap();
     let answers = together((0..16).map(|_| mall.cancel(reserved.id))).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+    for refused in answers.iter().filter(|answer| answer.is_err()) {
+        let told = matches!(refused, Err(RedemptionError::AlreadyCancelled));
+        assert!(told, "{refused:?}");
+    }
     assert_eq!((mall.balance(ada).await, mall.stock(good).await), (500, 3));
     mall.assert_books().await;
 }

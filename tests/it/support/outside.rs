@@ -144,6 +144,9 @@ impl Server {
                 .body(body.to_owned()),
             None => request.finish(),
         };
+        // As the server's own sockets do it: the address as it was asked for is known behind the door.
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts, body);
         let response = self.door.call(request).await.unwrap();
         Answer {
             status: response.status().as_u16(),
