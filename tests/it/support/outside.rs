@@ -8,9 +8,10 @@ use std::{
 };
 
 use poem::{
-    Endpoint, EndpointExt, Request, Response,
+    Body, Endpoint, EndpointExt, Request, RequestParts, Response,
     endpoint::BoxEndpoint,
-    http::{HeaderMap, Method},
+    http::{self, HeaderMap, Method, uri::Scheme},
+    web::{LocalAddr, RemoteAddr},
 };
 use rotunda::{
     api,
@@ -129,24 +130,26 @@ impl Server {
         body: Option<&str>,
     ) -> Answer {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
-        let mut request = Request::builder()
-            .method(method.clone())
-            .uri_str(path)
+        // Made as the server's sockets make it, so that the address as it was asked for is known
+        // behind the door.
+        let mut head = http::Request::builder()
+            .method(method)
+            .uri(path)
             .header("host", caller.host)
             .header("idempotency-key", format!("ask-{number}"));
         if let Some(key) = caller.key {
-            request = request.header("authorization", format!("Bearer {key}"));
+            head = head.header("authorization", format!("Bearer {key}"));
         }
-        let request = match body {
-            Some(body) => request
-                .content_type("application/json")
-                .header("content-length", body.len())
-                .body(body.to_owned()),
-            None => request.finish(),
-        };
-        // As the server's own sockets do it: the address as it was asked for is known behind the door.
-        let (parts, body) = request.into_parts();
-        let request = Request::from_parts(parts, body);
+        if let Some(body) = body {
+            head = head
+                .header("content-type", "application/json")
+                .header("content-length", body.len());
+        }
+        let (head, ()) = head.body(()).unwrap().into_parts();
+        let (local, remote) = (LocalAddr::default(), RemoteAddr::default());
+        let head = RequestParts::from((head, local, remote, Scheme::HTTP));
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_owned()));
+        let request = Request::from_parts(head, body);
         let response = self.door.call(request).await.unwrap();
         Answer {
             status: response.status().as_u16(),
