@@ -33,10 +33,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
-use super::{
-    books::{owner, url},
-    fresh_slug,
-};
+use super::{books::owner, fresh_slug, url};
 
 /// A server without its sockets.
 pub struct Server {

@@ -23,9 +23,10 @@ use sqlx::PgConnection;
 
 use crate::support::{
     NOON,
-    books::{owner, url},
+    books::owner,
     instant,
     outside::{Caller, Server, tables},
+    url,
 };
 
 const MANIFEST: &str = r#"
