@@ -70,6 +70,8 @@ pub struct Metrics {
     pub http_connections: IntGauge,
     /// Requests being answered.
     pub http_in_flight: IntGauge,
+    /// Requests that one transaction of a lane was opened for, by use case.
+    pub lane_slices: HistogramVec,
 }
 
 impl Metrics {
@@ -99,6 +101,15 @@ impl Metrics {
             "rotunda_http_requests_in_flight",
             "Requests being answered.",
         )?;
+        let lane_slices = HistogramVec::new(
+            HistogramOpts::new(
+                "rotunda_lane_slice_requests",
+                "Requests that one transaction of a lane was opened for.",
+            )
+            .buckets(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]),
+            &["lane"],
+        )?;
+        registry.register(Box::new(lane_slices.clone()))?;
         registry.register(Box::new(http_requests.clone()))?;
         registry.register(Box::new(http_duration.clone()))?;
         registry.register(Box::new(http_connections.clone()))?;
@@ -109,6 +120,7 @@ impl Metrics {
             http_duration,
             http_connections,
             http_in_flight,
+            lane_slices,
         })
     }
 

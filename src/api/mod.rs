@@ -49,9 +49,9 @@ fn operations() -> Operations {
         operator::books::Books,
         pos::members::Members,
         pos::wallets::Wallets,
-        pos::purchases::Purchases,
-        pos::refunds::Refunds,
-        pos::spends::Spends,
+        pos::purchases::Purchases::default(),
+        pos::refunds::Refunds::default(),
+        pos::spends::Spends::default(),
         pos::claims::Claims,
         member::Redemptions,
     )

@@ -9,21 +9,35 @@ use crate::kernel::ids::TenantId;
 /// How long a request waits for a connection before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A pool per database target; any target gives correct results, the right one is fast.
+/// How many lanes post at the same time. More gain nothing: each posts for many at once.
+const LANES: u32 = 4;
+
+/// Pools per database target; any target gives correct results, the right one is fast.
 #[derive(Debug, Clone)]
 pub(super) struct Locator {
     only: PgPool,
+    lanes: PgPool,
 }
 
 impl Locator {
     /// One target for every mall.
     pub(super) fn single(login: PgConnectOptions, connections: u32) -> Self {
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(PATIENCE)
-            .idle_timeout(Duration::from_mins(10))
-            .connect_lazy_with(login);
-        Self { only: pool }
+        let pool = |connections: u32| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(PATIENCE)
+                .idle_timeout(Duration::from_mins(10))
+        };
+        Self {
+            only: pool(connections).connect_lazy_with(login.clone()),
+            lanes: pool(LANES).connect_lazy_with(login),
+        }
+    }
+
+    /// The connections of the target that holds this mall that only lanes use, so that tills never
+    /// wait behind readers.
+    pub(super) fn lanes_of(&self, _tenant: TenantId) -> &PgPool {
+        &self.lanes
     }
 
     /// The pool of the target that holds this mall.
@@ -37,6 +51,7 @@ impl Locator {
     }
 
     pub(super) async fn close(&self) {
+        self.lanes.close().await;
         self.only.close().await;
     }
 }

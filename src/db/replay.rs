@@ -4,6 +4,8 @@
 //! or neither. A second request under the same key waits for the first transaction to end, then
 //! reads its answer. (trust.md, section 2.)
 
+use sqlx::postgres::PgQueryResult;
+
 use super::{error::Error, tx::Tx};
 
 /// A key as one caller gave it, with what it was given for.
@@ -15,6 +17,17 @@ pub struct ReplayKey {
     pub key: String,
     /// SHA-256 over method, path and canonical body.
     pub fingerprint: Vec<u8>,
+}
+
+/// What was answered under a key.
+#[derive(Debug, Clone, Copy)]
+pub struct Remembered<'a> {
+    /// The key.
+    pub key: &'a ReplayKey,
+    /// The answer's status.
+    pub status: u16,
+    /// The answer's body.
+    pub body: &'a str,
 }
 
 /// What is known of a key.
@@ -56,14 +69,97 @@ impl Tx {
         )
         .fetch_one(self.conn())
         .await?;
-        if row.fingerprint != key.fingerprint {
-            return Ok(Known::Reused);
+        answered(key, &row.fingerprint, row.status, row.body)
+    }
+
+    /// What is known of each of these keys, in their order, without claiming any: for many at once,
+    /// whose answers [`Tx::remember_all`] writes down in the same transaction. By
+    /// `idempotency_key_pkey`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn known_keys(&mut self, keys: &[&ReplayKey]) -> Result<Vec<Known>, Error> {
+        let scopes: Vec<String> = keys.iter().map(|key| key.scope.clone()).collect();
+        let names: Vec<String> = keys.iter().map(|key| key.key.clone()).collect();
+        let rows = sqlx::query!(
+            r#"select place as "place!", fingerprint, status, body
+               from idempotency_key
+               join unnest($1::text[], $2::text[]) with ordinality as asked (scope, key, place)
+                 using (scope, key)"#,
+            &scopes,
+            &names,
+        )
+        .fetch_all(self.conn())
+        .await?;
+        let mut known = vec![Known::Fresh; keys.len()];
+        for row in rows {
+            let place = usize::try_from(row.place.saturating_sub(1)).unwrap_or_default();
+            if let (Some(key), Some(known)) = (keys.get(place), known.get_mut(place)) {
+                *known = answered(key, &row.fingerprint, row.status, row.body)?;
+            }
         }
-        let status = row.status.and_then(|status| u16::try_from(status).ok());
-        match (status, row.body) {
-            (Some(status), Some(body)) => Ok(Known::Answered(status, body)),
-            _ => Err(Error::Corrupt("idempotency key")),
+        Ok(known)
+    }
+
+    /// Writes down the answers under keys that [`Tx::known_keys`] found fresh, in the order of the
+    /// keys, so that two who write the same ones never wait for each other in a circle. The first
+    /// by a plain `values`: no transaction may consist of inserts from a set alone (scale.md, R3).
+    ///
+    /// # Errors
+    /// [`Error::Retry`] where another transaction answered one of them in between.
+    pub async fn remember_all(&mut self, answers: &[Remembered<'_>]) -> Result<(), Error> {
+        let mut answers = answers.to_vec();
+        answers.sort_by_key(|answer| (&answer.key.scope, &answer.key.key));
+        let Some((first, rest)) = answers.split_first() else {
+            return Ok(());
+        };
+        let now = self.now();
+        let written = sqlx::query!(
+            "insert into idempotency_key (scope, key, fingerprint, status, body, created_at)
+             values ($1, $2, $3, $4, $5, $6)",
+            first.key.scope,
+            first.key.key,
+            first.key.fingerprint,
+            i32::from(first.status),
+            first.body,
+            now,
+        )
+        .execute(self.conn())
+        .await;
+        faster(written)?;
+        if rest.is_empty() {
+            return Ok(());
         }
+        let written = sqlx::query!(
+            "insert into idempotency_key (scope, key, fingerprint, status, body, created_at)
+             select scope, key, fingerprint, status, body, $6
+             from unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::text[])
+                 as answer (scope, key, fingerprint, status, body)",
+            &rest
+                .iter()
+                .map(|one| one.key.scope.clone())
+                .collect::<Vec<_>>(),
+            &rest
+                .iter()
+                .map(|one| one.key.key.clone())
+                .collect::<Vec<_>>(),
+            &rest
+                .iter()
+                .map(|one| one.key.fingerprint.clone())
+                .collect::<Vec<_>>(),
+            &rest
+                .iter()
+                .map(|one| i32::from(one.status))
+                .collect::<Vec<_>>(),
+            &rest
+                .iter()
+                .map(|one| one.body.to_owned())
+                .collect::<Vec<_>>(),
+            now,
+        )
+        .execute(self.conn())
+        .await;
+        faster(written)
     }
 
     /// Writes down the answer under a key that [`Tx::claim_key`] found fresh.
@@ -86,5 +182,32 @@ impl Tx {
         .execute(self.conn())
         .await?;
         Ok(())
+    }
+}
+
+/// What a key's row says to whoever shows it for `key`.
+fn answered(
+    key: &ReplayKey,
+    fingerprint: &[u8],
+    status: Option<i32>,
+    body: Option<String>,
+) -> Result<Known, Error> {
+    if fingerprint != key.fingerprint {
+        return Ok(Known::Reused);
+    }
+    let status = status.and_then(|status| u16::try_from(status).ok());
+    match (status, body) {
+        (Some(status), Some(body)) => Ok(Known::Answered(status, body)),
+        _ => Err(Error::Corrupt("idempotency key")),
+    }
+}
+
+/// A key that is there already was answered since we looked.
+fn faster(written: Result<PgQueryResult, sqlx::Error>) -> Result<(), Error> {
+    match written.map_err(Error::from) {
+        Err(Error::Constraint { name, source }) if name == "idempotency_key_pkey" => {
+            Err(Error::Retry(source))
+        }
+        other => other.map(|_| ()),
     }
 }

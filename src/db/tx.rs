@@ -3,7 +3,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 
 use super::{Db, error::Error, tenants::Schema};
 use crate::{
@@ -90,7 +90,9 @@ impl Db {
     /// # Errors
     /// [`Error::Unavailable`]; [`Error::NoTenant`] for a grant on the registry.
     pub async fn read<A: Action>(&self, grant: &Grant<A>) -> Result<ReadTx, Error> {
-        self.open(grant, "begin read only").await
+        let tenant = grant.tenant().ok_or(Error::NoTenant)?;
+        self.open(grant, self.locator.of(tenant), "begin read only")
+            .await
     }
 
     /// Opens a transaction that writes.
@@ -98,10 +100,28 @@ impl Db {
     /// # Errors
     /// [`Error::Unavailable`]; [`Error::NoTenant`] for a grant on the registry.
     pub async fn write<A: Action>(&self, grant: &Grant<A>) -> Result<Tx, Error> {
-        Ok(Tx(self.open(grant, "begin").await?))
+        let tenant = grant.tenant().ok_or(Error::NoTenant)?;
+        let pool = self.locator.of(tenant);
+        Ok(Tx(self.open(grant, pool, "begin").await?))
     }
 
-    async fn open<A: Action>(&self, grant: &Grant<A>, begin: &str) -> Result<ReadTx, Error> {
+    /// Opens a transaction that writes for many at once, on a connection that nobody else uses:
+    /// for the lanes of hot use cases, whose items carry their own grants.
+    ///
+    /// # Errors
+    /// As [`Db::write`].
+    pub async fn lane<A: Action>(&self, grant: &Grant<A>) -> Result<Tx, Error> {
+        let tenant = grant.tenant().ok_or(Error::NoTenant)?;
+        let pool = self.locator.lanes_of(tenant);
+        Ok(Tx(self.open(grant, pool, "begin").await?))
+    }
+
+    async fn open<A: Action>(
+        &self,
+        grant: &Grant<A>,
+        pool: &PgPool,
+        begin: &str,
+    ) -> Result<ReadTx, Error> {
         let tenant = grant.tenant().ok_or(Error::NoTenant)?;
         let schema = Schema::of(tenant);
         // One message: if role or path did not take, the division fails and nothing was opened.
@@ -109,11 +129,7 @@ impl Db {
             "{begin}; set local role {schema}; set local search_path to {schema}, ext, pg_temp; \
              select 1 / (current_schema() = '{schema}' and current_user = '{schema}')::int"
         );
-        let inner = self
-            .locator
-            .of(tenant)
-            .begin_with(AssertSqlSafe(opening))
-            .await?;
+        let inner = pool.begin_with(AssertSqlSafe(opening)).await?;
         Ok(ReadTx {
             inner,
             tenant,

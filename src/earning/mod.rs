@@ -183,7 +183,7 @@ pub async fn get(
 /// [`db::Error::Retry`], [`db::Error::Unavailable`].
 pub async fn expire(
     tx: &mut Tx,
-    _grant: &Grant<ExpirePoints>,
+    grant: &Grant<ExpirePoints>,
     zone: Zone,
     limit: i64,
 ) -> Result<(usize, i64), db::Error> {
@@ -198,7 +198,7 @@ pub async fn expire(
     let mut lapsed = 0_i64;
     for member in &members {
         let points = books
-            .lapse(*member, now)
+            .lapse(*member, now, grant.actor())
             .map_err(|_| db::Error::Corrupt("lot"))?;
         lapsed = lapsed.saturating_add(points);
     }

@@ -293,6 +293,7 @@ impl Work {
         }
         let event = Event {
             kind: Kind::Purchase,
+            actor: item.grant.actor(),
             member,
             place: Some((till.merchant, item.store)),
             source: purchase.uuid(),

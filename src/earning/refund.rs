@@ -226,6 +226,7 @@ impl Work {
             let lot = LotId::from_uuid(item.purchase.uuid());
             let event = Event {
                 kind: Kind::Refund,
+                actor: item.grant.actor(),
                 member,
                 place: Some((purchase.merchant, purchase.store)),
                 source: refund.uuid(),
@@ -266,6 +267,7 @@ impl Work {
             spend: paid.spend,
             points: share.saturating_sub(paid.returned),
             source: refund.uuid(),
+            actor: item.grant.actor(),
             occurred_at: item.occurred_at,
             grace,
         };

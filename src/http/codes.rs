@@ -260,6 +260,10 @@ table! {
     TRY_AGAIN = SERVICE_UNAVAILABLE "try-again"
         "Somebody else was faster"
         "Repeat the request at once, under the same Idempotency-Key.";
+    TOO_BUSY = SERVICE_UNAVAILABLE "too-busy"
+        "Too many requests wait already"
+        "Wait as long as Retry-After says and repeat the request under the same Idempotency-Key. \
+         Nothing of it was done.";
     NOT_READY = SERVICE_UNAVAILABLE "not-ready"
         "This server is not ready"
         "It is starting, stopping, or waits for its database. Send requests to another one.";

@@ -11,6 +11,7 @@ pub mod codes;
 pub mod contract;
 pub mod health;
 pub mod idempotency;
+pub mod lane;
 pub mod limits;
 mod linger;
 pub mod listen;

@@ -36,6 +36,16 @@ impl Written {
         }
     }
 
+    /// Its status.
+    pub(super) const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Its body.
+    pub(super) fn body(&self) -> &str {
+        &self.body
+    }
+
     /// An answer that was given before, under the same idempotency key.
     pub(super) const fn again(status: u16, body: String) -> Self {
         let again = true;

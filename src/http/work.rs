@@ -44,6 +44,13 @@ impl<T> Done<T> {
     }
 }
 
+impl<T: ToJSON> Done<T> {
+    /// As it goes out.
+    pub(super) fn written(&self) -> Written {
+        Written::new(self.status, self.answer.to_json_string())
+    }
+}
+
 /// An act that can be done anew in a new transaction.
 pub trait Work: Sync {
     /// What is answered.

@@ -11,12 +11,15 @@ use super::{
     lots::{Draw, Lot, add, sub},
     transfer::{Entry, Event, Kind, Transfer},
 };
-use crate::kernel::{
-    AmountError,
-    ids::{Entropy, Id, JournalId, LotId, MemberId, MerchantId},
-    money::Rate,
-    points::LARGEST,
-    time::{Instant, Month, Zone},
+use crate::{
+    authz::actor::Actor,
+    kernel::{
+        AmountError,
+        ids::{Entropy, Id, JournalId, LotId, MemberId, MerchantId},
+        money::Rate,
+        points::LARGEST,
+        time::{Instant, Month, Zone},
+    },
 };
 
 /// What has to be loaded for a unit of work.
@@ -212,7 +215,7 @@ impl Books {
         if new.points <= 0 || add(wallet.available, new.points)? > LARGEST {
             return Err(AmountError::Overflow.into());
         }
-        self.lapse(event.member, event.occurred_at)?;
+        self.lapse(event.member, event.occurred_at, event.actor)?;
         let mut draft = self.start(event)?;
         let lot = Lot {
             id: LotId::from_uuid(event.source),
@@ -290,11 +293,17 @@ impl Books {
         self.finish(draft)
     }
 
-    /// Lets a member's lots lapse whose last moment was before `at`; an entry for each such moment.
+    /// Lets a member's lots lapse whose last moment was before `at`; an entry for each such moment,
+    /// in the name of whoever came upon them.
     ///
     /// # Errors
     /// [`LedgerError::Amount`], [`LedgerError::Missing`].
-    pub fn lapse(&mut self, member: MemberId, at: Instant) -> Result<i64, LedgerError> {
+    pub fn lapse(
+        &mut self,
+        member: MemberId,
+        at: Instant,
+        actor: Actor,
+    ) -> Result<i64, LedgerError> {
         let mut due: Vec<(Instant, LotId)> = self
             .lots_of(member)
             .filter(|lot| lot.is_due(at))
@@ -309,6 +318,7 @@ impl Books {
             let source = first.uuid();
             let event = Event {
                 kind: Kind::Expire,
+                actor,
                 member,
                 place: None,
                 source,
@@ -347,7 +357,7 @@ impl Books {
                 wanted: points,
             });
         }
-        self.lapse(event.member, event.occurred_at)?;
+        self.lapse(event.member, event.occurred_at, event.actor)?;
         let mut draft = self.start(event)?;
         for draw in self.draw(event.member, points, event.occurred_at)? {
             self.change_wallet(event.member, minus(draw.points)?, 0, 0)?;

@@ -97,7 +97,7 @@ impl Books {
         if !self.lots.contains_key(&lot) {
             return Err(LedgerError::Missing("lot"));
         }
-        self.lapse(event.member, event.occurred_at)?;
+        self.lapse(event.member, event.occurred_at, event.actor)?;
         let debt_before = self
             .wallet(event.member)
             .ok_or(LedgerError::Missing("member"))?

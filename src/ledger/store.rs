@@ -60,12 +60,11 @@ pub async fn cut_off(tx: &mut Tx, month: Month) -> Result<(), Error> {
 }
 
 pub(super) async fn open_books(tx: &mut Tx, zone: Zone, wanted: &Wanted) -> Result<Books, Error> {
-    sqlx::raw_sql("lock table book in row exclusive mode")
-        .execute(tx.conn())
-        .await?;
-    let open_from = sqlx::query_scalar!("select open_from from book")
+    // In one message: the statement behind the lock sees what a cut-off that we waited for wrote.
+    let row = sqlx::raw_sql("lock table book in row exclusive mode; select open_from from book")
         .fetch_one(tx.conn())
         .await?;
+    let open_from = sqlx::Row::try_get(&row, 0)?;
     let mut books = Books::new(zone, Month::of(open_from), tx.now(), tx.entropy().clone());
     let wallets = sqlx::query!(
         r#"
@@ -277,7 +276,7 @@ impl Books {
 
     async fn write_entries(&self, tx: &mut Tx) -> Result<(), Error> {
         let all = &self.entries;
-        let (now, actor) = (tx.now(), tx.actor().to_string());
+        let now = tx.now();
         let merchants: Vec<Option<Uuid>> = all
             .iter()
             .map(|e| e.event.place.map(|(merchant, _)| merchant.uuid()))
@@ -295,12 +294,12 @@ impl Books {
                  merchant_id, store_id, source_id, reverses, posted_in, late, occurred_at,
                  posted_at, actor)
              select journal_id, kind, member_id, seq, points, balance_after, merchant_id,
-                 store_id, source_id, reverses, posted_in, late, occurred_at, $14, $15
+                 store_id, source_id, reverses, posted_in, late, occurred_at, $15, actor
              from unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[],
                  $6::bigint[], $7::uuid[], $8::uuid[], $9::uuid[], $10::uuid[], $11::date[],
-                 $12::boolean[], $13::timestamptz[])
+                 $12::boolean[], $13::timestamptz[], $14::text[])
                  as entry (journal_id, kind, member_id, seq, points, balance_after, merchant_id,
-                 store_id, source_id, reverses, posted_in, late, occurred_at)",
+                 store_id, source_id, reverses, posted_in, late, occurred_at, actor)",
             &all.iter().map(|e| e.id.uuid()).collect::<Vec<_>>(),
             &all.iter()
                 .map(|e| e.event.kind.as_str().to_owned())
@@ -320,8 +319,10 @@ impl Books {
                 .collect::<Vec<_>>(),
             &all.iter().map(|e| e.late).collect::<Vec<_>>(),
             &all.iter().map(|e| e.event.occurred_at).collect::<Vec<_>>(),
+            &all.iter()
+                .map(|e| e.event.actor.to_string())
+                .collect::<Vec<_>>(),
             now,
-            actor,
         )
         .execute(tx.conn())
         .await?;

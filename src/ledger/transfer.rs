@@ -3,9 +3,12 @@
 use uuid::Uuid;
 
 use super::account::Account;
-use crate::kernel::{
-    ids::{JournalId, LotId, MemberId, MerchantId, StoreId},
-    time::{Instant, Month},
+use crate::{
+    authz::actor::Actor,
+    kernel::{
+        ids::{JournalId, LotId, MemberId, MerchantId, StoreId},
+        time::{Instant, Month},
+    },
 };
 
 /// Why something moved.
@@ -56,6 +59,8 @@ impl Kind {
 pub struct Event {
     /// Why.
     pub kind: Kind,
+    /// Who did it.
+    pub actor: Actor,
     /// To whom.
     pub member: MemberId,
     /// Where, for what happens in a store.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     authz::{
         action::{CancelRedemption, ClaimGood, LapseRedemptions, ReadRedemptions, ReserveGood},
-        actor::Reach,
+        actor::{Actor, Reach},
         grant::Grant,
     },
     db::{
@@ -155,7 +155,7 @@ pub async fn reserve(
     let today = setting.zone.day(now);
     within_limits(tx, &good, member, today).await?;
     let id: RedemptionId = tx.new_id();
-    let event = event(Kind::Reserve, member, id, now);
+    let event = event(Kind::Reserve, grant.actor(), member, id, now);
     let posted = books.hold(&event, good.points)?;
     if !store::take_from_stock(tx, good.id).await? {
         return Err(RedemptionError::OutOfStock);
@@ -239,7 +239,13 @@ pub async fn claim(
     let mut books = ledger::open_books(tx, zone, &wanted).await?;
     let event = Event {
         place: Some((place.merchant, place.store)),
-        ..event(Kind::Claim, record.shown.member, record.shown.id, now)
+        ..event(
+            Kind::Claim,
+            grant.actor(),
+            record.shown.member,
+            record.shown.id,
+            now,
+        )
     };
     let draws = held.get(&record.journal).map(Vec::as_slice);
     books.capture(&event, draws.unwrap_or_default())?;
@@ -307,7 +313,12 @@ async fn give_up(
     state: State,
     records: &[Record],
 ) -> Result<(), RedemptionError> {
-    let now = tx.now();
+    let ending = Ending {
+        state,
+        actor: tx.actor(),
+        at: tx.now(),
+        grace,
+    };
     let journals: Vec<JournalId> = records.iter().map(|record| record.journal).collect();
     let held = held(tx, &journals).await?;
     let mut members: Vec<MemberId> = records.iter().map(|record| record.shown.member).collect();
@@ -318,19 +329,13 @@ async fn give_up(
         // What a member owes is filled from what comes back, and from what is there.
         spenders: members,
         lots: held.values().flatten().map(|draw| draw.lot).collect(),
-        due_by: now,
+        due_by: ending.at,
     };
     let mut books = ledger::open_books(tx, zone, &wanted).await?;
     let mut stock: BTreeMap<GoodId, i64> = BTreeMap::new();
     for record in records {
         let draws = held.get(&record.journal).map(Vec::as_slice);
-        release(
-            &mut books,
-            record,
-            draws.unwrap_or_default(),
-            state,
-            (now, grace),
-        )?;
+        ending.release(&mut books, record, draws.unwrap_or_default())?;
         let more = stock.entry(record.shown.good).or_default();
         *more = more.saturating_add(1);
     }
@@ -341,30 +346,41 @@ async fn give_up(
     Ok(())
 }
 
-fn release(
-    books: &mut Books,
-    record: &Record,
-    held: &[Draw],
+/// How reservations end that give their points back.
+struct Ending {
     state: State,
-    (now, grace): (Instant, Instant),
-) -> Result<(), RedemptionError> {
-    let kind = match state {
-        State::Lapsed => Kind::Lapse,
-        _ => Kind::Cancel,
-    };
-    let event = Event {
-        reverses: Some(record.journal),
-        ..event(kind, record.shown.member, record.shown.id, now)
-    };
-    // What lapsed and no sweep took yet is gone, and must not live on with what comes back.
-    books.lapse(record.shown.member, now)?;
-    books.release(&event, held, grace)?;
-    Ok(())
+    actor: Actor,
+    at: Instant,
+    grace: Instant,
 }
 
-fn event(kind: Kind, member: MemberId, id: RedemptionId, at: Instant) -> Event {
+impl Ending {
+    fn release(
+        &self,
+        books: &mut Books,
+        record: &Record,
+        held: &[Draw],
+    ) -> Result<(), RedemptionError> {
+        let kind = match self.state {
+            State::Lapsed => Kind::Lapse,
+            _ => Kind::Cancel,
+        };
+        let (member, id) = (record.shown.member, record.shown.id);
+        let event = Event {
+            reverses: Some(record.journal),
+            ..event(kind, self.actor, member, id, self.at)
+        };
+        // What lapsed and no sweep took yet is gone, and must not live on with what comes back.
+        books.lapse(member, self.at, self.actor)?;
+        books.release(&event, held, self.grace)?;
+        Ok(())
+    }
+}
+
+fn event(kind: Kind, actor: Actor, member: MemberId, id: RedemptionId, at: Instant) -> Event {
     Event {
         kind,
+        actor,
         member,
         place: None,
         source: id.uuid(),

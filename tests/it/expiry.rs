@@ -3,6 +3,7 @@
 use chrono::{NaiveDate, TimeDelta};
 use rotunda::{
     authz::action::{ExpirePoints, RecordPurchase, SpendPoints},
+    authz::actor::Actor,
     earning::{self, Item, Setting, line::Line, rules::Expiry},
     kernel::{
         ids::{JournalId, MemberId, PurchaseId},
@@ -95,6 +96,7 @@ impl Scene {
     fn event(&self, kind: Kind, at: Instant) -> Event {
         Event {
             kind,
+            actor: Actor::System,
             member: self.ada,
             place: Some((self.tea.merchant, self.tea.store)),
             source: self.ada.uuid(),

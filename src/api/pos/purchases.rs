@@ -1,10 +1,10 @@
 //! Purchases: what a member bought and what it earned.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use poem_openapi::{Object, OpenApi, param::Path};
 
-use super::quotes;
+use super::{joined, parted, quotes};
 use crate::{
     api::Group,
     app::Mall,
@@ -12,13 +12,17 @@ use crate::{
         action::{ReadPurchases, RecordPurchase},
         grant::Grant,
     },
-    db::tx::{ReadTx, Tx},
+    db::{
+        self,
+        tx::{ReadTx, Tx},
+    },
     earning::{self, EarnError, Found, FoundRefund, Item, Receipt, line::Line, rules::Earned},
     http::{
         admit::Caller,
         body::Body,
         codes,
         idempotency::IdempotencyKey,
+        lane::{Hot, Lane, Outcome},
         problem::Problem,
         reply::{Recorded, Reply},
         wire::{Minor, Moment, Quantity, Signed, Telephone},
@@ -27,14 +31,17 @@ use crate::{
     kernel::{
         ids::{MemberId, MerchantId, PurchaseId, RefundId, StoreId},
         money::Currency,
-        text::{CardNumber, Category, ReceiptNumber},
+        text::{CardNumber, Category, Phone, ReceiptNumber},
+        time::Instant,
     },
     members,
 };
 
 /// Operations on purchases.
-#[derive(Debug)]
-pub struct Purchases;
+#[derive(Debug, Default)]
+pub struct Purchases {
+    lane: Lane<Recording>,
+}
 
 /// One line of a receipt.
 #[derive(Debug, Clone, Object)]
@@ -285,89 +292,133 @@ impl FoundOut {
     }
 }
 
-/// A receipt to be recorded, as often as it takes.
+/// A receipt to be recorded.
 struct Recording {
-    mall: Arc<Mall>,
     grant: Grant<RecordPurchase>,
     body: RecordPurchaseIn,
 }
 
-impl Recording {
-    async fn begin(
-        caller: &Caller<RecordPurchase>,
-        body: RecordPurchaseIn,
-    ) -> Result<Self, Problem> {
+/// The members of a slice of receipts, by the numbers that name them.
+struct Named {
+    cards: HashMap<CardNumber, MemberId>,
+    phones: HashMap<Phone, MemberId>,
+    calling_code: String,
+}
+
+impl Named {
+    async fn look_up(
+        tx: &mut ReadTx,
+        mall: &Mall,
+        slice: &[&Recording],
+    ) -> Result<Self, db::Error> {
+        let calling_code = mall.tenant.calling_code.clone();
+        let bodies = || slice.iter().map(|recording| &recording.body);
+        let cards: Vec<CardNumber> = bodies()
+            .filter_map(|body| body.card_number.clone())
+            .collect();
+        let phones: Vec<Phone> = bodies()
+            .filter_map(|body| body.phone.as_ref()?.within(&calling_code))
+            .collect();
         Ok(Self {
-            mall: caller.mall().await?,
-            grant: caller.grant.clone(),
-            body,
+            cards: if cards.is_empty() {
+                HashMap::new()
+            } else {
+                members::by_cards(tx, &cards).await?
+            },
+            phones: if phones.is_empty() {
+                HashMap::new()
+            } else {
+                members::by_phones(tx, &phones).await?
+            },
+            calling_code,
         })
     }
 
     /// Who bought, by whichever way the member is named.
-    async fn member(&self, tx: &mut ReadTx) -> Result<Option<MemberId>, Problem> {
-        let body = &self.body;
+    fn member(&self, body: &RecordPurchaseIn) -> Result<Option<MemberId>, Problem> {
         let found = match (body.member_id, &body.card_number, &body.phone) {
             (member, None, None) => return Ok(member),
-            (None, Some(card), None) => {
-                let cards = std::slice::from_ref(card);
-                members::by_cards(tx, cards).await?.remove(card)
-            }
-            (None, None, Some(phone)) => match phone.within(&self.mall.tenant.calling_code) {
-                Some(phone) => {
-                    let phones = std::slice::from_ref(&phone);
-                    members::by_phones(tx, phones).await?.remove(&phone)
-                }
-                None => None,
-            },
+            (None, Some(card), None) => self.cards.get(card),
+            (None, None, Some(phone)) => phone
+                .within(&self.calling_code)
+                .and_then(|phone| self.phones.get(&phone)),
             _ => return Err(Problem::of(&codes::MEMBER_NOT_ONE)),
         };
         match found {
-            Some(member) => Ok(Some(member)),
+            Some(member) => Ok(Some(*member)),
             None => Err(EarnError::UnknownMember.into()),
         }
     }
+}
 
-    async fn record(&self, tx: &mut Tx) -> Result<Receipt, Problem> {
+impl Recording {
+    fn item(&self, named: &Named, now: Instant) -> Result<Item, Problem> {
         let body = &self.body;
         let lines = body.lines.iter().map(|line| Line {
             category: line.category.clone(),
             quantity: line.quantity.0,
             amount: line.amount.0,
         });
-        let item = Item {
+        Ok(Item {
             grant: self.grant.clone(),
             store: body.store_id,
             receipt_number: body.receipt_number.clone(),
-            member: self.member(tx).await?,
+            member: named.member(body)?,
             lines: lines.collect(),
-            occurred_at: body.occurred_at.map_or(tx.now(), |moment| moment.0),
-        };
-        let answers = earning::record(tx, &self.mall.earning, &[item]).await?;
-        super::only(answers)
+            occurred_at: body.occurred_at.map_or(now, |moment| moment.0),
+        })
+    }
+
+    /// Records the receipts of a slice; an answer for each.
+    async fn record(
+        tx: &mut Tx,
+        mall: &Mall,
+        slice: &[&Self],
+    ) -> Result<Vec<Result<Receipt, Problem>>, db::Error> {
+        let named = Named::look_up(tx, mall, slice).await?;
+        let now = tx.now();
+        let (items, refused) = parted(slice.iter().map(|one| one.item(&named, now)));
+        let answers = earning::record(tx, &mall.earning, &items).await?;
+        Ok(joined(answers, refused))
     }
 }
 
-impl Work for Recording {
+impl Hot for Recording {
+    type Action = RecordPurchase;
     type Answer = PurchaseOut;
+    const NAME: &'static str = "record_purchase";
 
-    async fn run(&self, tx: &mut Tx) -> Result<Done<PurchaseOut>, Problem> {
-        let receipt = self.record(tx).await?;
-        let before = receipt.replayed;
-        let answer = PurchaseOut::of(receipt, self.mall.tenant.currency);
-        Ok(Done::recorded(before, answer))
+    fn grant(&self) -> &Grant<RecordPurchase> {
+        &self.grant
+    }
+
+    async fn post(
+        tx: &mut Tx,
+        mall: &Mall,
+        slice: &[&Self],
+    ) -> Result<Vec<Outcome<PurchaseOut>>, db::Error> {
+        let currency = mall.tenant.currency;
+        let answer = |receipt: Receipt| {
+            let before = receipt.replayed;
+            Done::recorded(before, PurchaseOut::of(receipt, currency))
+        };
+        let receipts = Self::record(tx, mall, slice).await?;
+        Ok(receipts.into_iter().map(|one| one.map(answer)).collect())
     }
 }
 
 /// A receipt of which only the answer is wanted.
-struct Rehearsal(Recording);
+struct Rehearsal {
+    mall: Arc<Mall>,
+    recording: Recording,
+}
 
 impl Work for Rehearsal {
     type Answer = PreviewOut;
 
     async fn run(&self, tx: &mut Tx) -> Result<Done<PreviewOut>, Problem> {
-        let receipt = self.0.record(tx).await?;
-        let answer = PreviewOut::of(receipt, self.0.mall.tenant.currency);
+        let receipts = Recording::record(tx, &self.mall, &[&self.recording]).await?;
+        let answer = PreviewOut::of(super::only(receipts)?, self.mall.tenant.currency);
         Ok(Done::changed(answer))
     }
 }
@@ -392,8 +443,14 @@ impl Purchases {
         #[oai(name = "Idempotency-Key")] key: IdempotencyKey,
         body: Body<RecordPurchaseIn>,
     ) -> Result<Recorded<PurchaseOut>, Problem> {
-        let recording = Recording::begin(&caller, body.value).await?;
-        work::once(&caller, &key, &body.digest, &recording).await
+        let mall = caller.mall().await?;
+        let recording = Recording {
+            grant: caller.grant.clone(),
+            body: body.value,
+        };
+        let lane = &self.lane;
+        lane.once(&caller, &key, &body.digest, mall, recording)
+            .await
     }
 
     /// Preview a purchase
@@ -411,7 +468,14 @@ impl Purchases {
         caller: Caller<RecordPurchase>,
         body: Body<RecordPurchaseIn>,
     ) -> Result<Reply<200, PreviewOut>, Problem> {
-        let rehearsal = Rehearsal(Recording::begin(&caller, body.value).await?);
+        let recording = Recording {
+            grant: caller.grant.clone(),
+            body: body.value,
+        };
+        let rehearsal = Rehearsal {
+            mall: caller.mall().await?,
+            recording,
+        };
         let preview = work::rehearsed(&caller, &rehearsal).await?;
         Ok(Reply::new(&preview))
     }

@@ -1,34 +1,36 @@
 //! Refunds: what a purchase earned is taken back, what points had paid is given back.
 
-use std::sync::Arc;
-
 use poem_openapi::{Object, OpenApi, param::Path};
 
 use crate::{
     api::Group,
     app::Mall,
     authz::{action::RefundPurchase, grant::Grant},
-    db::tx::Tx,
+    db::{self, tx::Tx},
     earning::{self, RefundAmount, RefundItem, RefundReceipt},
     http::{
         admit::Caller,
         body::Body,
         idempotency::IdempotencyKey,
+        lane::{Hot, Lane, Outcome},
         problem::Problem,
         reply::Recorded,
         wire::{Minor, Moment, Positive, Quantity, Signed},
-        work::{self, Done, Work},
+        work::Done,
     },
     kernel::{
         ids::{PurchaseId, RefundId},
         money::Currency,
         text::ReceiptNumber,
+        time::Instant,
     },
 };
 
 /// Operations on refunds.
-#[derive(Debug)]
-pub struct Refunds;
+#[derive(Debug, Default)]
+pub struct Refunds {
+    lane: Lane<Refunding>,
+}
 
 /// A refund of a purchase, in whole or in part.
 #[derive(Debug, Clone, Object)]
@@ -82,32 +84,53 @@ impl RefundOut {
     }
 }
 
-/// A refund to be recorded, as often as it takes.
+/// A refund to be recorded.
 struct Refunding {
-    mall: Arc<Mall>,
     grant: Grant<RefundPurchase>,
     purchase: PurchaseId,
     body: RefundPurchaseIn,
 }
 
-impl Work for Refunding {
-    type Answer = RefundOut;
-
-    async fn run(&self, tx: &mut Tx) -> Result<Done<RefundOut>, Problem> {
+impl Refunding {
+    fn item(&self, now: Instant) -> RefundItem {
         let body = &self.body;
-        let item = RefundItem {
+        RefundItem {
             grant: self.grant.clone(),
             purchase: self.purchase,
             reference: body.reference.clone(),
             amount: body
                 .amount
                 .map_or(RefundAmount::Rest, |amount| RefundAmount::Minor(amount.0)),
-            occurred_at: body.occurred_at.map_or(tx.now(), |moment| moment.0),
+            occurred_at: body.occurred_at.map_or(now, |moment| moment.0),
+        }
+    }
+}
+
+impl Hot for Refunding {
+    type Action = RefundPurchase;
+    type Answer = RefundOut;
+    const NAME: &'static str = "refund_purchase";
+
+    fn grant(&self) -> &Grant<RefundPurchase> {
+        &self.grant
+    }
+
+    async fn post(
+        tx: &mut Tx,
+        mall: &Mall,
+        slice: &[&Self],
+    ) -> Result<Vec<Outcome<RefundOut>>, db::Error> {
+        let now = tx.now();
+        let items: Vec<RefundItem> = slice.iter().map(|one| one.item(now)).collect();
+        let answer = |receipt: RefundReceipt| {
+            let answer = RefundOut::of(&receipt, mall.tenant.currency);
+            Done::recorded(receipt.replayed, answer)
         };
-        let answers = earning::refund(tx, &self.mall.earning, &[item]).await?;
-        let receipt = super::only(answers)?;
-        let answer = RefundOut::of(&receipt, self.mall.tenant.currency);
-        Ok(Done::recorded(receipt.replayed, answer))
+        let receipts = earning::refund(tx, &mall.earning, &items).await?;
+        let outcomes = receipts.into_iter();
+        Ok(outcomes
+            .map(|one| one.map(answer).map_err(Problem::from))
+            .collect())
     }
 }
 
@@ -132,12 +155,14 @@ impl Refunds {
         #[oai(name = "Idempotency-Key")] key: IdempotencyKey,
         body: Body<RefundPurchaseIn>,
     ) -> Result<Recorded<RefundOut>, Problem> {
+        let mall = caller.mall().await?;
         let refunding = Refunding {
-            mall: caller.mall().await?,
             grant: caller.grant.clone(),
             purchase: purchase_id.0,
             body: body.value,
         };
-        work::once(&caller, &key, &body.digest, &refunding).await
+        let lane = &self.lane;
+        lane.once(&caller, &key, &body.digest, mall, refunding)
+            .await
     }
 }

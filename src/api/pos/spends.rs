@@ -1,35 +1,37 @@
 //! Points that pay part of a receipt.
 
-use std::sync::Arc;
-
 use poem_openapi::{Object, OpenApi};
 
 use crate::{
     api::{Group, words::FormWord},
     app::Mall,
     authz::{action::SpendPoints, grant::Grant},
-    db::tx::Tx,
+    db::{self, tx::Tx},
     http::{
         admit::Caller,
         body::Body,
         idempotency::IdempotencyKey,
+        lane::{Hot, Lane, Outcome},
         problem::Problem,
         refusals,
         reply::{Recorded, Reply},
         wire::{Minor, Moment, Positive, Quantity, Signed},
-        work::{self, Done, Work},
+        work::Done,
     },
     kernel::{
         ids::{MemberId, SpendId, StoreId},
         money::Currency,
         text::ReceiptNumber,
+        time::Instant,
     },
     redemption::{self, Limits, Quote, SpendItem, SpendQuestion, SpendReceipt, Wanted},
 };
 
 /// Operations on points at the till.
-#[derive(Debug)]
-pub struct Spends;
+#[derive(Debug, Default)]
+pub struct Spends {
+    lane: Lane<Spending>,
+}
 
 /// A receipt that points are to pay part of.
 #[derive(Debug, Clone, Object)]
@@ -136,19 +138,16 @@ impl SpendOut {
     }
 }
 
-/// Points to be taken, as often as it takes.
+/// Points to be taken.
 struct Spending {
-    mall: Arc<Mall>,
     grant: Grant<SpendPoints>,
     body: SpendIn,
 }
 
-impl Work for Spending {
-    type Answer = SpendOut;
-
-    async fn run(&self, tx: &mut Tx) -> Result<Done<SpendOut>, Problem> {
+impl Spending {
+    fn item(&self, now: Instant) -> SpendItem {
         let body = &self.body;
-        let item = SpendItem {
+        SpendItem {
             grant: self.grant.clone(),
             store: body.store_id,
             receipt_number: body.receipt_number.clone(),
@@ -157,14 +156,38 @@ impl Work for Spending {
             points: Wanted::Exactly(body.points.0),
             form: body.form.map(Into::into),
             limits: Limits::Kept,
-            occurred_at: body.occurred_at.map_or(tx.now(), |moment| moment.0),
+            occurred_at: body.occurred_at.map_or(now, |moment| moment.0),
+        }
+    }
+}
+
+impl Hot for Spending {
+    type Action = SpendPoints;
+    type Answer = SpendOut;
+    const NAME: &'static str = "spend_points";
+
+    fn grant(&self) -> &Grant<SpendPoints> {
+        &self.grant
+    }
+
+    async fn post(
+        tx: &mut Tx,
+        mall: &Mall,
+        slice: &[&Self],
+    ) -> Result<Vec<Outcome<SpendOut>>, db::Error> {
+        let now = tx.now();
+        let items: Vec<SpendItem> = slice.iter().map(|one| one.item(now)).collect();
+        let answer = |receipt: SpendReceipt| {
+            let answer = SpendOut::of(&receipt, mall.tenant.currency);
+            // Exactly so many points, one at least, always leave a trace.
+            let answer = answer.ok_or_else(|| refusals::corrupt("spend"))?;
+            Ok(Done::recorded(receipt.replayed, answer))
         };
-        let answers = redemption::spend(tx, &self.mall.redemption, &[item]).await?;
-        let receipt = super::only(answers)?;
-        let answer = SpendOut::of(&receipt, self.mall.tenant.currency);
-        // Exactly so many points, one at least, always leave a trace.
-        let answer = answer.ok_or_else(|| refusals::corrupt("spend"))?;
-        Ok(Done::recorded(receipt.replayed, answer))
+        let receipts = redemption::spend(tx, &mall.redemption, &items).await?;
+        let outcomes = receipts.into_iter();
+        Ok(outcomes
+            .map(|one| one.map_err(Problem::from).and_then(answer))
+            .collect())
     }
 }
 
@@ -183,12 +206,13 @@ impl Spends {
         #[oai(name = "Idempotency-Key")] key: IdempotencyKey,
         body: Body<SpendIn>,
     ) -> Result<Recorded<SpendOut>, Problem> {
+        let mall = caller.mall().await?;
         let spending = Spending {
-            mall: caller.mall().await?,
             grant: caller.grant.clone(),
             body: body.value,
         };
-        work::once(&caller, &key, &body.digest, &spending).await
+        let lane = &self.lane;
+        lane.once(&caller, &key, &body.digest, mall, spending).await
     }
 
     /// Preview paying with points

@@ -382,6 +382,7 @@ impl Till<'_> {
     ) -> Result<Posted, LedgerError> {
         let event = Event {
             kind: Kind::Spend,
+            actor: item.grant.actor(),
             member: item.member,
             place: Some((place.merchant, place.store)),
             source: spend.uuid(),

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{Receipt, Record, store};
 use crate::{
+    authz::actor::Actor,
     db::{
         self,
         tx::{ReadTx, Tx},
@@ -100,6 +101,8 @@ pub struct Return {
     pub points: i64,
     /// The refund.
     pub source: Uuid,
+    /// Who refunds.
+    pub actor: Actor,
     /// When.
     pub occurred_at: Instant,
     /// How long a lot lives on that lapsed meanwhile.
@@ -184,6 +187,7 @@ impl Returns {
         }
         let event = Event {
             kind: Kind::SpendReturn,
+            actor: wanted.actor,
             member: spent.paid.member,
             place: Some((spent.paid.merchant, spent.paid.store)),
             source: wanted.source,
@@ -191,7 +195,7 @@ impl Returns {
             reverses: Some(spent.paid.journal),
         };
         // What lapsed and no sweep took yet is gone, and must not live on with what comes back.
-        books.lapse(spent.paid.member, wanted.occurred_at)?;
+        books.lapse(spent.paid.member, wanted.occurred_at, wanted.actor)?;
         let (posted, points) = books.give_back(&event, &mut spent.drawn, points, wanted.grace)?;
         spent.paid.returned = spent.paid.returned.saturating_add(points);
         spent.changed = true;

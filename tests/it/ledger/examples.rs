@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rotunda::{
+    authz::actor::Actor,
     kernel::{
         ids::{Entropy, JournalId, LotId, MemberId, MerchantId, StoreId},
         money::Rate,
@@ -54,6 +55,7 @@ impl Story {
         self.made += 1;
         Event {
             kind,
+            actor: Actor::System,
             member: self.ada,
             place: Some((merchant(shop), StoreId::from_uuid(Uuid::from_u128(9)))),
             source: Uuid::from_u128(self.made),
@@ -211,7 +213,13 @@ fn f_a_lot_that_lapsed_meanwhile_lives_on_until_the_grace_ends() {
     assert_eq!(story.books.lot(a).unwrap().expires_at, Some(instant(GRACE)));
     let ada = story.ada;
     assert_eq!(story.books.spendable(ada, story.now), 600);
-    assert_eq!(story.books.lapse(ada, instant(GRACE)).unwrap(), 600);
+    assert_eq!(
+        story
+            .books
+            .lapse(ada, instant(GRACE), Actor::System)
+            .unwrap(),
+        600
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! LED-6: at the edges of what the books can hold there is an error, never a wrong number.
 
 use rotunda::{
+    authz::actor::Actor,
     kernel::{
         AmountError,
         ids::{Entropy, JournalId, LotId, MemberId, MerchantId, StoreId},
@@ -292,6 +293,7 @@ fn event(source: u128) -> Event {
     let merchant = MerchantId::from_uuid(Uuid::from_u128(3));
     Event {
         kind: Kind::Refund,
+        actor: Actor::System,
         member: member(),
         place: Some((merchant, StoreId::from_uuid(Uuid::from_u128(4)))),
         source: Uuid::from_u128(source | (1 << 100)),

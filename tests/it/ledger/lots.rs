@@ -8,6 +8,7 @@ use proptest::{
     test_runner::{Config, FileFailurePersistence},
 };
 use rotunda::{
+    authz::actor::Actor,
     kernel::{
         ids::{Entropy, JournalId, LotId, MemberId, MerchantId, StoreId},
         money::split,
@@ -100,6 +101,7 @@ fn event(kind: Kind, days: i64) -> Event {
     );
     Event {
         kind,
+        actor: Actor::System,
         member: member(),
         place: Some(place),
         source: Uuid::from_u128(7),

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use rotunda::{
+    authz::actor::Actor,
     kernel::{
         ids::{JournalId, LotId, MemberId, MerchantId, StoreId},
         money::Rate,
@@ -192,7 +193,7 @@ impl World {
             Op::GiveBack { spend, points } => self.give_back(books, spend, points),
             Op::Claw { lot, points } => self.claw(books, lot, points),
             Op::Lapse => {
-                let lapsed = books.lapse(member, self.now).unwrap();
+                let lapsed = books.lapse(member, self.now, Actor::System).unwrap();
                 assert_eq!(lapsed, self.lapse(member));
             }
         }
@@ -206,6 +207,7 @@ impl World {
     fn event(&mut self, kind: Kind, member: MemberId, shop: Option<usize>) -> Event {
         Event {
             kind,
+            actor: Actor::System,
             member,
             place: shop.and_then(|shop| pick(&self.shops, shop).copied()),
             source: self.uuid(),

@@ -5,7 +5,7 @@ use std::{collections::HashMap, future::Future, time::Duration};
 use rotunda::{
     authz::{
         action::{ApplyManifest, EnrolMember, RecordPurchase, SpendPoints, SuspendStore},
-        actor::Reach,
+        actor::{Actor, Reach},
     },
     db::{Error, tenants::Schema},
     kernel::{
@@ -130,6 +130,7 @@ impl Bazaar {
         for member in members {
             let event = Event {
                 kind: Kind::Purchase,
+                actor: Actor::System,
                 member: *member,
                 place: Some((self.tea.merchant, self.tea.store)),
                 source: tx.new_id::<()>().uuid(),

@@ -3,7 +3,7 @@
 use rotunda::{
     authz::{
         action::{RefundPurchase, SpendPoints},
-        actor::Reach,
+        actor::{Actor, Reach},
     },
     kernel::{
         ids::{MemberId, MerchantId},
@@ -380,6 +380,7 @@ async fn give_back(mall: &Bazaar, receipt: &Receipt, wanted: &[i64], grace: Inst
     let mut given = Vec::new();
     for points in wanted {
         let wanted = Return {
+            actor: Actor::System,
             spend: paid.spend,
             points: *points,
             source: tx.new_id::<()>().uuid(),

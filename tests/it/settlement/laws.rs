@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use rotunda::{
+    authz::actor::Actor,
     kernel::{
         ids::{Entropy, JournalId, LotId, MemberId, MerchantId, StoreId},
         money::Rate,
@@ -74,6 +75,7 @@ impl Alliance {
     fn event(&self, kind: Kind, who: u8, place: u8, reverses: Option<JournalId>) -> Event {
         Event {
             kind,
+            actor: Actor::System,
             member: member(who),
             place: Some((merchant(place), StoreId::from_uuid(merchant(place).uuid()))),
             source: JournalId::new(self.now, &Entropy::System).uuid(),

@@ -12,7 +12,7 @@ use rotunda::{
             Action, CloseSettlement, CreateMerchant, EnrolMember, ManageTenants, PreviewSettlement,
             RecordPurchase, VerifyBooks,
         },
-        actor::{Principal, Reach, Role},
+        actor::{Actor, Principal, Reach, Role},
         grant::Grant,
         policy::Policy,
     },
@@ -365,7 +365,7 @@ impl Mall {
     pub async fn lapses(&self, who: MemberId, when: &str) {
         let mut tx = self.tx().await;
         let mut books = self.books(&mut tx, who, &[], when).await;
-        books.lapse(who, at(when)).unwrap();
+        books.lapse(who, at(when), Actor::System).unwrap();
         books.post(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
     }
@@ -468,6 +468,7 @@ impl Mall {
         let id: JournalId = tx.new_id();
         Event {
             kind,
+            actor: Actor::System,
             member: who,
             place: None,
             source: id.uuid(),

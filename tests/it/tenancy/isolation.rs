@@ -6,6 +6,7 @@ use rotunda::{
     authz::action::{
         EnrolMember, ExpirePoints, ManageTenants, RecordPurchase, RefundPurchase, SuspendMerchant,
     },
+    authz::actor::Actor,
     db::tenants::Status,
     earning::{self, Item, RefundAmount, RefundItem, line::Line},
     kernel::{
@@ -132,6 +133,7 @@ async fn spends(mall: &Mall, shop: Shop, member: MemberId) {
         .unwrap();
     let event = Event {
         kind: Kind::Spend,
+        actor: Actor::System,
         member,
         place: Some((shop.merchant, shop.store)),
         source: shop.store.uuid(),

@@ -11,6 +11,7 @@ use std::{
 
 use rotunda::{
     authz::action::{EnrolMember, ReadMembers, RecordPurchase},
+    authz::actor::Actor,
     db,
     kernel::{
         ids::{Entropy, MemberId},
@@ -73,6 +74,7 @@ impl Cage {
         books.add_wallet(self.canary, Wallet::default());
         let event = Event {
             kind: Kind::Purchase,
+            actor: Actor::System,
             member: self.canary,
             place: Some((self.shop.merchant, self.shop.store)),
             source: tx.new_id::<()>().uuid(),

@@ -1,0 +1,354 @@
+//! The lane: what tills ask for in the same moment goes through the books together.
+//!
+//! For each hot use case ([`Hot`]) a mall has one lane. Requests wait in it in the order in which
+//! they came. One transaction at a time is opened for it, and takes a slice of what waits by then;
+//! while it commits the next slice gathers. So nobody waits on purpose (a lone request is a slice of
+//! one), a busy mall has fewer and larger transactions, and a mall with ten times the load of
+//! another has one turn where the other has one.
+//!
+//! Each item is answered for itself, after the commit: a refusal is an answer like any other. A
+//! slice that the database refuses as a whole is taken apart until the item that it cannot take
+//! stands alone. Where it is unknown whether a commit took place, the slice is posted again: the
+//! idempotency keys tell.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use poem_openapi::types::ToJSON;
+use tokio::sync::oneshot;
+
+use super::{
+    admit::Caller, codes, idempotency::IdempotencyKey, problem::Problem, reply::Written,
+    visit::Visit, work::Done,
+};
+use crate::{
+    app::{App, Mall},
+    authz::{action::Action, grant::Grant},
+    db::{
+        error::Error,
+        replay::{Known, Remembered, ReplayKey},
+        tx::Tx,
+    },
+    kernel::ids::TenantId,
+};
+
+/// The most items of one transaction: most of the gain is there at 64, nearly all at 256.
+const LARGEST_SLICE: usize = 256;
+
+/// How many requests may wait in one lane; whoever comes then is told to come back.
+const MOST_WAITING: usize = 1024;
+
+/// How often a slice is posted before it is given up.
+const TRIES: u32 = 3;
+
+/// A use case that many tills want at once, and that is done for a slice of requests at a time.
+pub trait Hot: Send + Sync + Sized + 'static {
+    /// What one must be allowed to do.
+    type Action: Action;
+    /// What is answered.
+    type Answer: ToJSON + Send;
+    /// What figures call it.
+    const NAME: &'static str;
+
+    /// The right that this request was admitted with.
+    fn grant(&self) -> &Grant<Self::Action>;
+
+    /// Does it for each request of the slice, in their order; nothing is durable yet. What one
+    /// request is refused for leaves nothing behind and touches no other.
+    ///
+    /// # Errors
+    /// What holds for all of them: [`Error::Retry`], [`Error::Unavailable`].
+    fn post(
+        tx: &mut Tx,
+        mall: &Mall,
+        slice: &[&Self],
+    ) -> impl Future<Output = Result<Vec<Outcome<Self::Answer>>, Error>> + Send;
+}
+
+/// What one request of a slice came to.
+pub type Outcome<T> = Result<Done<T>, Problem>;
+
+/// The lanes of one use case, one for each mall. Cheap to clone.
+pub struct Lane<H> {
+    malls: Malls<H>,
+}
+
+type Malls<H> = Arc<Mutex<HashMap<TenantId, VecDeque<Ticket<H>>>>>;
+
+/// One request that waits.
+struct Ticket<H> {
+    request: H,
+    key: ReplayKey,
+    mall: Arc<Mall>,
+    visit: Arc<Visit>,
+    answer: oneshot::Sender<Result<Written, Problem>>,
+}
+
+impl<H> Default for Lane<H> {
+    fn default() -> Self {
+        Self {
+            malls: Malls::default(),
+        }
+    }
+}
+
+impl<H> std::fmt::Debug for Lane<H> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Lane")
+    }
+}
+
+impl<H: Hot> Lane<H> {
+    /// Does `request` once under `key`, together with whatever else waits, and answers what it came
+    /// to or what was answered before. `R` describes the statuses that the use case answers with.
+    ///
+    /// # Errors
+    /// The use case's refusals; `idempotency-key-reused`; `too-busy` where too many wait already;
+    /// `try-again`, `database-unavailable`.
+    pub async fn once<R: From<Written>>(
+        &self,
+        caller: &Caller<H::Action>,
+        key: &IdempotencyKey,
+        digest: &[u8],
+        mall: Arc<Mall>,
+        request: H,
+    ) -> Result<R, Problem> {
+        let (answer, answered) = oneshot::channel();
+        let tenant = mall.tenant.id;
+        let ticket = Ticket {
+            request,
+            key: key.replay_key(caller, digest),
+            mall,
+            visit: Arc::clone(&caller.visit),
+            answer,
+        };
+        if self.queue(tenant, ticket)? {
+            let runner = Runner {
+                app: caller.app().clone(),
+                malls: Arc::clone(&self.malls),
+                tenant,
+                ended: false,
+            };
+            tokio::spawn(runner.run());
+        }
+        match answered.await {
+            Ok(answer) => answer.map(R::from),
+            // The runner broke down with this request in its hands.
+            Err(_) => Err(Problem::of(&codes::INTERNAL_ERROR)),
+        }
+    }
+
+    /// Puts a ticket behind the others of its mall; whether there were none and nobody posts them.
+    fn queue(&self, tenant: TenantId, ticket: Ticket<H>) -> Result<bool, Problem> {
+        let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = !malls.contains_key(&tenant);
+        let waiting = malls.entry(tenant).or_default();
+        if waiting.len() >= MOST_WAITING {
+            return Err(Problem::of(&codes::TOO_BUSY).retry_after(1));
+        }
+        waiting.push_back(ticket);
+        Ok(idle)
+    }
+}
+
+/// Posts what waits in one mall's lane until nothing does. As long as it works the mall has an
+/// entry in the table, and only then.
+struct Runner<H> {
+    app: App,
+    malls: Malls<H>,
+    tenant: TenantId,
+    /// Whether the entry is gone, and another may be there that is another runner's.
+    ended: bool,
+}
+
+/// A runner that breaks down leaves nobody waiting for ever.
+impl<H> Drop for Runner<H> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
+        malls.remove(&self.tenant);
+    }
+}
+
+impl<H: Hot> Runner<H> {
+    async fn run(mut self) {
+        while let Some(grant) = self.next_grant() {
+            // The slice is taken when its transaction is open: what comes meanwhile goes with it.
+            match self.app.db.lane(&grant).await {
+                Ok(tx) => {
+                    let slice = self.take(LARGEST_SLICE);
+                    let requests = u32::try_from(slice.len()).unwrap_or(u32::MAX);
+                    let slices = &self.app.metrics.lane_slices;
+                    let own = slices.with_label_values(&[H::NAME]);
+                    own.observe(f64::from(requests));
+                    self.post(tx, slice).await;
+                }
+                Err(error) => {
+                    for ticket in self.take(MOST_WAITING) {
+                        ticket.tell(Err(Problem::from(&error)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The grant of the request that waits longest; where none does, the lane ends here, under the
+    /// lock under which the next request would find it.
+    fn next_grant(&mut self) -> Option<Grant<H::Action>> {
+        let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = malls.get(&self.tenant)?;
+        let first = waiting.front().map(|ticket| ticket.request.grant().clone());
+        if first.is_none() {
+            malls.remove(&self.tenant);
+            self.ended = true;
+        }
+        first
+    }
+
+    /// The requests that have waited longest, of one programme and with different keys.
+    fn take(&self, most: usize) -> Vec<Ticket<H>> {
+        let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(waiting) = malls.get_mut(&self.tenant) else {
+            return Vec::new();
+        };
+        let mut keys = HashSet::new();
+        let mut fitting = 0;
+        for ticket in waiting.iter().take(most) {
+            let first = waiting.front().map(|first| &first.mall);
+            let same = first.is_some_and(|first| Arc::ptr_eq(first, &ticket.mall));
+            if !same || !keys.insert((&ticket.key.scope, &ticket.key.key)) {
+                break;
+            }
+            fitting += 1;
+        }
+        drop(keys);
+        waiting.drain(..fitting).collect()
+    }
+
+    /// Posts a slice, or its halves where the database does not take it whole.
+    async fn post(&self, tx: Tx, slice: Vec<Ticket<H>>) {
+        let (mut tx, mut slices) = (Some(tx), vec![slice]);
+        while let Some(mut slice) = slices.pop() {
+            match self.try_slice(tx.take(), &slice).await {
+                Ok(answers) => {
+                    for (ticket, answer) in slice.into_iter().zip(answers) {
+                        ticket.tell(answer);
+                    }
+                }
+                Err(error) if slice.len() > 1 && !matches!(error, Error::Unavailable(_)) => {
+                    let second = slice.split_off(slice.len() / 2);
+                    slices.extend([second, slice]);
+                }
+                Err(error) => {
+                    for ticket in slice {
+                        ticket.tell(Err(Problem::from(&error)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Posts a slice as often as it takes: in `tx`, then in transactions of its own.
+    async fn try_slice(
+        &self,
+        mut tx: Option<Tx>,
+        slice: &[Ticket<H>],
+    ) -> Result<Vec<Result<Written, Problem>>, Error> {
+        let Some(first) = slice.first() else {
+            return Ok(Vec::new());
+        };
+        let mut tried = 1;
+        loop {
+            let open = match tx.take() {
+                Some(open) => open,
+                None => self.app.db.lane(first.request.grant()).await?,
+            };
+            match attempt(open, &first.mall, slice).await {
+                Err(Error::Retry(_) | Error::Unavailable(_)) if tried < TRIES => tried += 1,
+                done => return done,
+            }
+        }
+    }
+}
+
+impl<H> Ticket<H> {
+    /// Answers; where nobody listens any more, the key still does.
+    fn tell(self, answer: Result<Written, Problem>) {
+        drop(self.answer.send(answer));
+    }
+}
+
+/// One transaction for a slice: work and answers become durable together.
+async fn attempt<H: Hot>(
+    mut tx: Tx,
+    mall: &Mall,
+    slice: &[Ticket<H>],
+) -> Result<Vec<Result<Written, Problem>>, Error> {
+    let keys: Vec<&ReplayKey> = slice.iter().map(|ticket| &ticket.key).collect();
+    let known = tx.known_keys(&keys).await?;
+    let fresh: Vec<&Ticket<H>> = slice
+        .iter()
+        .zip(&known)
+        .filter(|(_, known)| **known == Known::Fresh)
+        .map(|(ticket, _)| ticket)
+        .collect();
+    let requests: Vec<&H> = fresh.iter().map(|ticket| &ticket.request).collect();
+    let outcomes = H::post(&mut tx, mall, &requests).await?;
+    if outcomes.len() != requests.len() {
+        return Err(Error::Corrupt("answer"));
+    }
+    let posted: Vec<Posted> = fresh
+        .iter()
+        .zip(outcomes)
+        .map(|(ticket, outcome)| Posted::of(outcome, &ticket.visit))
+        .collect();
+    let answers: Vec<Remembered<'_>> = fresh
+        .iter()
+        .zip(&posted)
+        .filter_map(|(ticket, posted)| posted.remembered(&ticket.key))
+        .collect();
+    tx.remember_all(&answers).await?;
+    tx.commit().await?;
+    let mut posted = posted.into_iter().map(|posted| posted.answer);
+    let missing = || Err(Problem::of(&codes::INTERNAL_ERROR));
+    let answer = |known| match known {
+        Known::Fresh => posted.next().unwrap_or_else(missing),
+        Known::Answered(status, body) => Ok(Written::again(status, body)),
+        Known::Reused => Err(Problem::of(&codes::IDEMPOTENCY_KEY_REUSED)),
+    };
+    Ok(known.into_iter().map(answer).collect())
+}
+
+/// What one request came to, and the body to keep where it was refused for good.
+struct Posted {
+    answer: Result<Written, Problem>,
+    refusal: Option<String>,
+}
+
+impl Posted {
+    fn of<T: ToJSON>(outcome: Outcome<T>, visit: &Visit) -> Self {
+        match outcome {
+            Ok(done) => Self {
+                answer: Ok(done.written()),
+                refusal: None,
+            },
+            Err(problem) => Self {
+                refusal: problem.is_final().then(|| problem.body(visit.occurrence())),
+                answer: Err(problem),
+            },
+        }
+    }
+
+    fn remembered<'a>(&'a self, key: &'a ReplayKey) -> Option<Remembered<'a>> {
+        let (status, body) = match &self.answer {
+            Ok(written) => (written.status(), written.body()),
+            Err(problem) => (problem.status().as_u16(), self.refusal.as_deref()?),
+        };
+        Some(Remembered { key, status, body })
+    }
+}
