@@ -1,0 +1,139 @@
+//! What a measurement cost: processors, log, memory.
+
+use std::fs;
+
+use sqlx::{Connection, PgConnection};
+
+use super::{load::Measured, mall::Mall};
+
+/// Clock ticks a second, as Linux counts them.
+const TICKS: f64 = 100.0;
+
+/// The figures at the begin of a measurement.
+pub struct Machine {
+    admin: PgConnection,
+    server: u32,
+    postmaster: u32,
+    before: Counters,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Counters {
+    server: f64,
+    postgres: f64,
+    clients: f64,
+    references: f64,
+    busy: f64,
+    all: f64,
+    wal: f64,
+}
+
+impl Machine {
+    pub async fn new(mall: &Mall) -> Self {
+        let mut admin = PgConnection::connect(mall.url()).await.unwrap();
+        let backend: i32 = sqlx::query_scalar("select pg_backend_pid()")
+            .fetch_one(&mut admin)
+            .await
+            .unwrap();
+        Self {
+            admin,
+            server: mall.server_process(),
+            postmaster: parent_of(u32::try_from(backend).unwrap()).unwrap(),
+            before: Counters::default(),
+        }
+    }
+
+    pub async fn begin(&mut self) {
+        self.before = self.count().await;
+    }
+
+    /// Adds to a measurement what it cost since the begin.
+    pub async fn end(&mut self, taken: &mut Measured) {
+        let (now, before) = (self.count().await, self.before);
+        let each = |what: f64| what / (taken.answered.max(1) as f64);
+        taken.server_us = each(now.server - before.server) * 1e6;
+        taken.postgres_us = each(now.postgres - before.postgres) * 1e6;
+        taken.wal = each(now.wal - before.wal);
+        let ours = |of: &Counters| of.server + of.postgres + of.clients + of.references;
+        let others = (now.busy - before.busy) - (ours(&now) - ours(&before));
+        taken.others = (others / (now.all - before.all)).max(0.0);
+    }
+
+    /// The most memory that the server ever held, in MB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.server)).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let figure = line.and_then(|line| line.split_whitespace().nth(1));
+        figure.unwrap().parse::<u64>().unwrap() / 1024
+    }
+
+    async fn count(&mut self) -> Counters {
+        let wal: i64 = sqlx::query_scalar("select (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint")
+            .fetch_one(&mut self.admin)
+            .await
+            .unwrap();
+        let own = usage(std::process::id()).unwrap_or_default();
+        let mut postgres = usage(self.postmaster).map_or(0.0, |used| used.own + used.children);
+        for child in children_of(self.postmaster) {
+            postgres += usage(child).map_or(0.0, |used| used.own);
+        }
+        let stat = fs::read_to_string("/proc/stat").unwrap();
+        let fields: Vec<f64> = stat
+            .lines()
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .skip(1)
+            .map(|field| field.parse().unwrap())
+            .collect();
+        // user nice system idle iowait irq softirq steal
+        let idle = fields[3] + fields[4];
+        let all: f64 = fields.iter().take(8).sum();
+        Counters {
+            server: usage(self.server).unwrap().own,
+            postgres,
+            clients: own.own,
+            references: own.children,
+            busy: (all - idle) / TICKS,
+            all: all / TICKS,
+            wal: wal as f64,
+        }
+    }
+}
+
+/// Seconds of a process, and of those of its children that have ended.
+#[derive(Default, Clone, Copy)]
+struct Usage {
+    own: f64,
+    children: f64,
+}
+
+fn fields_of(process: u32) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    Some(rest.split_whitespace().map(str::to_owned).collect())
+}
+
+fn usage(process: u32) -> Option<Usage> {
+    let fields = fields_of(process)?;
+    let at = |place: usize| {
+        fields
+            .get(place)
+            .and_then(|field| field.parse::<f64>().ok())
+    };
+    Some(Usage {
+        own: (at(11)? + at(12)?) / TICKS,
+        children: (at(13)? + at(14)?) / TICKS,
+    })
+}
+
+fn parent_of(process: u32) -> Option<u32> {
+    fields_of(process)?.get(1)?.parse().ok()
+}
+
+fn children_of(process: u32) -> Vec<u32> {
+    let all = fs::read_dir("/proc").unwrap();
+    all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|child| parent_of(*child) == Some(process))
+        .collect()
+}
