@@ -38,8 +38,9 @@ use crate::{
 /// The most items of one transaction: most of the gain is there at 64, nearly all at 256.
 const LARGEST_SLICE: usize = 256;
 
-/// How many requests may wait in one lane; whoever comes then is told to come back.
-const MOST_WAITING: usize = 1024;
+/// How many requests may wait in one lane; whoever comes then is told to come back. With a slice
+/// under way that is fewer than the server takes connections, or nobody would ever be told.
+const MOST_WAITING: usize = 512;
 
 /// How often a slice is posted before it is given up.
 const TRIES: u32 = 3;
