@@ -1,5 +1,6 @@
 //! What can go wrong between us and PostgreSQL, sorted by what the caller can do.
 
+use sqlx::error::DatabaseError;
 use thiserror::Error;
 
 /// An error of the database.
@@ -33,6 +34,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it may go better without anything being changed about it.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Retry(_))
+    }
+
+    /// Whether a lock or a statement took longer than this login waits: tried again at once, it
+    /// would take as long again.
+    pub fn is_timeout(&self) -> bool {
+        let (Self::Unavailable(source) | Self::Retry(source)) = self else {
+            return false;
+        };
+        let state = source.as_database_error().and_then(DatabaseError::code);
+        matches!(state.as_deref(), Some("55P03" | "57014"))
+    }
+
     /// Whether this constraint refused.
     pub fn is_constraint(&self, wanted: &str) -> bool {
         matches!(self, Self::Constraint { name, .. } if name == wanted)

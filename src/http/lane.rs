@@ -7,13 +7,17 @@
 //! another has one turn where the other has one.
 //!
 //! Each item is answered for itself, after the commit: a refusal is an answer like any other. A
-//! slice that the database refuses as a whole is taken apart until the item that it cannot take
-//! stands alone. Where it is unknown whether a commit took place, the slice is posted again: the
-//! idempotency keys tell.
+//! slice that the database refuses for what is in it is taken apart until the item that it cannot
+//! take stands alone. Where it is unknown whether a commit took place, the slice is posted again:
+//! the idempotency keys tell.
+//!
+//! What nobody in the slice can help is never tried piece by piece. Where somebody holds the mall's
+//! books for longer than a lane waits, the slice is told to come back.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     future::Future,
+    mem,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -190,9 +194,7 @@ impl<H: Hot> Runner<H> {
                     self.post(tx, slice).await;
                 }
                 Err(error) => {
-                    for ticket in self.take(MOST_WAITING) {
-                        ticket.tell(Err(Problem::from(&error)));
-                    }
+                    tell_all(self.take_all(), &error);
                 }
             }
         }
@@ -231,7 +233,16 @@ impl<H: Hot> Runner<H> {
         waiting.drain(..fitting).collect()
     }
 
-    /// Posts a slice, or its halves where the database does not take it whole.
+    /// Everybody who waits.
+    fn take_all(&self) -> VecDeque<Ticket<H>> {
+        let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
+        malls
+            .get_mut(&self.tenant)
+            .map(mem::take)
+            .unwrap_or_default()
+    }
+
+    /// Posts a slice, or its halves where the database does not take it whole for what is in it.
     async fn post(&self, tx: Tx, slice: Vec<Ticket<H>>) {
         let (mut tx, mut slices) = (Some(tx), vec![slice]);
         while let Some(mut slice) = slices.pop() {
@@ -241,15 +252,16 @@ impl<H: Hot> Runner<H> {
                         ticket.tell(answer);
                     }
                 }
-                Err(error) if slice.len() > 1 && !matches!(error, Error::Unavailable(_)) => {
+                Err(error) if error.passes() => {
+                    slices.push(slice);
+                    tell_all(slices.into_iter().flatten(), &error);
+                    return;
+                }
+                Err(_) if slice.len() > 1 => {
                     let second = slice.split_off(slice.len() / 2);
                     slices.extend([second, slice]);
                 }
-                Err(error) => {
-                    for ticket in slice {
-                        ticket.tell(Err(Problem::from(&error)));
-                    }
-                }
+                Err(error) => tell_all(slice, &error),
             }
         }
     }
@@ -270,7 +282,7 @@ impl<H: Hot> Runner<H> {
                 None => self.app.db.lane(first.request.grant()).await?,
             };
             match attempt(open, &first.mall, slice).await {
-                Err(Error::Retry(_) | Error::Unavailable(_)) if tried < TRIES => tried += 1,
+                Err(error) if error.passes() && !error.is_timeout() && tried < TRIES => tried += 1,
                 done => return done,
             }
         }
@@ -281,6 +293,13 @@ impl<H> Ticket<H> {
     /// Answers; where nobody listens any more, the key still does.
     fn tell(self, answer: Result<Written, Problem>) {
         drop(self.answer.send(answer));
+    }
+}
+
+/// Tells each of them what kept the database from taking it.
+fn tell_all<H>(tickets: impl IntoIterator<Item = Ticket<H>>, error: &Error) {
+    for ticket in tickets {
+        ticket.tell(Err(Problem::from(error)));
     }
 }
 
