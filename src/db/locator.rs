@@ -1,6 +1,10 @@
 //! Where a mall's data is: one server today, the node that holds its schema tomorrow.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use sqlx::{PgPool, postgres::PgConnectOptions, postgres::PgPoolOptions};
 
@@ -12,11 +16,16 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many lanes post at the same time. More gain nothing: each posts for many at once.
 const LANES: u32 = 4;
 
+/// How many lanes try at the same time of malls whose books somebody holds.
+const STUCK_LANES: u32 = 2;
+
 /// Pools per database target; any target gives correct results, the right one is fast.
 #[derive(Debug, Clone)]
 pub(super) struct Locator {
     only: PgPool,
     lanes: PgPool,
+    siding: PgPool,
+    stuck: Arc<Mutex<HashSet<TenantId>>>,
 }
 
 impl Locator {
@@ -30,14 +39,33 @@ impl Locator {
         };
         Self {
             only: pool(connections).connect_lazy_with(login.clone()),
-            lanes: pool(LANES).connect_lazy_with(login),
+            lanes: pool(LANES).connect_lazy_with(login.clone()),
+            siding: pool(STUCK_LANES).connect_lazy_with(login),
+            stuck: Arc::default(),
         }
     }
 
     /// The connections of the target that holds this mall that only lanes use, so that tills never
-    /// wait behind readers.
-    pub(super) fn lanes_of(&self, _tenant: TenantId) -> &PgPool {
-        &self.lanes
+    /// wait behind readers; those of a mall that is stuck are others, so that no other mall's tills
+    /// wait behind it.
+    pub(super) fn lanes_of(&self, _tenant: TenantId, stuck: bool) -> &PgPool {
+        if stuck { &self.siding } else { &self.lanes }
+    }
+
+    /// Whether somebody held this mall's books for too long when a lane wanted them last.
+    pub(super) fn is_stuck(&self, tenant: TenantId) -> bool {
+        let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        stuck.contains(&tenant)
+    }
+
+    /// Says whether it is; whether it was.
+    pub(super) fn set_stuck(&self, tenant: TenantId, is: bool) -> bool {
+        let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        if is {
+            !stuck.insert(tenant)
+        } else {
+            stuck.remove(&tenant)
+        }
     }
 
     /// The pool of the target that holds this mall.
@@ -52,6 +80,7 @@ impl Locator {
 
     pub(super) async fn close(&self) {
         self.lanes.close().await;
+        self.siding.close().await;
         self.only.close().await;
     }
 }

@@ -14,6 +14,13 @@ use crate::{
     },
 };
 
+/// How a lane's transaction begins: it waits for a lock for a shorter time than a lane waits for a
+/// connection, so that whoever waits behind it for one still gets it.
+const LANE: &str = "begin; set local lock_timeout = '1s'";
+
+/// The same in a mall that is stuck: a look whether it still is.
+const STUCK_LANE: &str = "begin; set local lock_timeout = '200ms'";
+
 /// A transaction that only reads; PostgreSQL refuses anything else in it.
 #[derive(Debug)]
 pub struct ReadTx {
@@ -112,8 +119,23 @@ impl Db {
     /// As [`Db::write`].
     pub async fn lane<A: Action>(&self, grant: &Grant<A>) -> Result<Tx, Error> {
         let tenant = grant.tenant().ok_or(Error::NoTenant)?;
-        let pool = self.locator.lanes_of(tenant);
-        Ok(Tx(self.open(grant, pool, "begin").await?))
+        loop {
+            let stuck = self.locator.is_stuck(tenant);
+            let pool = self.locator.lanes_of(tenant, stuck);
+            let begin = if stuck { STUCK_LANE } else { LANE };
+            let tx = self.open(grant, pool, begin).await?;
+            // Another lane of the mall may have got stuck while this one waited for a connection.
+            if stuck || !self.locator.is_stuck(tenant) {
+                return Ok(Tx(tx));
+            }
+        }
+    }
+
+    /// Says whether a lane of this mall waited in vain for what somebody else held: until one gets
+    /// on, its lanes have few connections and little patience, and other malls all the rest.
+    /// Answers what was said before.
+    pub fn lane_is_stuck(&self, tenant: TenantId, stuck: bool) -> bool {
+        self.locator.set_stuck(tenant, stuck)
     }
 
     async fn open<A: Action>(

@@ -12,7 +12,9 @@
 //! the idempotency keys tell.
 //!
 //! What nobody in the slice can help is never tried piece by piece. Where somebody holds the mall's
-//! books for longer than a lane waits, the slice is told to come back.
+//! books for longer than a lane waits, the slice is told to come back, and the mall counts as stuck
+//! until a slice of it gets on: its lanes share few connections, so that other malls keep theirs,
+//! and who waits longer than one more try is told to come back too.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -248,6 +250,7 @@ impl<H: Hot> Runner<H> {
         while let Some(mut slice) = slices.pop() {
             match self.try_slice(tx.take(), &slice).await {
                 Ok(answers) => {
+                    self.app.db.lane_is_stuck(self.tenant, false);
                     for (ticket, answer) in slice.into_iter().zip(answers) {
                         ticket.tell(answer);
                     }
@@ -255,6 +258,9 @@ impl<H: Hot> Runner<H> {
                 Err(error) if error.passes() => {
                     slices.push(slice);
                     tell_all(slices.into_iter().flatten(), &error);
+                    if error.is_timeout() && self.app.db.lane_is_stuck(self.tenant, true) {
+                        tell_all(self.take_all(), &error);
+                    }
                     return;
                 }
                 Err(_) if slice.len() > 1 => {
