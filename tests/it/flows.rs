@@ -1,86 +1,13 @@
 //! The till's day over real sockets: many at once, the same thing twice, answers that get lost.
 
-use std::{net::SocketAddr, ops::Deref, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{Method, StatusCode};
-use rotunda::{
-    api,
-    app::App,
-    authz::{action::VerifyBooks, actor::Principal},
-    http::listen,
-    reports::proof::prove,
-};
+use rotunda::api;
 use serde_json::{Value, json};
-use tokio::{
-    io::AsyncWriteExt,
-    net::TcpStream,
-    sync::oneshot,
-    task::{JoinHandle, JoinSet},
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 
-use crate::support::{
-    app,
-    till::{Opened, Till},
-};
-
-/// A server with one mall, one store and a till's key.
-struct Day {
-    app: App,
-    opened: Opened,
-    till: Till,
-    other_till: Till,
-    address: SocketAddr,
-    _stop: oneshot::Sender<()>,
-    _served: JoinHandle<()>,
-}
-
-impl Deref for Day {
-    type Target = Till;
-    fn deref(&self) -> &Till {
-        &self.till
-    }
-}
-
-impl Day {
-    async fn begin() -> Arc<Self> {
-        let app = app().await;
-        let opened = Opened::by(&app).await;
-        let listener = listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn({
-            let app = app.clone();
-            async move {
-                let until = async move { drop(stopped.await) };
-                listen::serve(&app, listener, api::endpoint(&app), until).await;
-            }
-        });
-        let key = opened.key(&app, "machine.erp").await;
-        let till = Till::new(address, &opened.host, key).enters().await;
-        let other_till = Till {
-            key: opened.key(&app, "machine.erp").await,
-            ..till.clone()
-        };
-        Arc::new(Self {
-            app,
-            opened,
-            till,
-            other_till,
-            address,
-            _stop: stop,
-            _served: served,
-        })
-    }
-
-    async fn prove(&self) {
-        let who = Principal::platform(Some(self.opened.mall.tenant.id));
-        let grant = self.app.policy.allow::<VerifyBooks>(&who).unwrap();
-        let mut tx = self.app.db.read(&grant).await.unwrap();
-        for check in prove(&mut tx, &grant).await.unwrap() {
-            assert!(check.holds, "{check:?}");
-        }
-    }
-}
+use crate::support::day::Day;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_twenty_who_spend_all_the_points_at_once_one_wins() {

@@ -127,13 +127,26 @@ impl Server {
         body: Option<&str>,
     ) -> Answer {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        let key = format!("ask-{number}");
+        self.ask_under(&key, caller, method, path, body).await
+    }
+
+    /// One request under that idempotency key.
+    pub async fn ask_under(
+        &self,
+        key: &str,
+        caller: Caller<'_>,
+        method: &Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Answer {
         // Made as the server's sockets make it, so that the address as it was asked for is known
         // behind the door.
         let mut head = http::Request::builder()
             .method(method)
             .uri(path)
             .header("host", caller.host)
-            .header("idempotency-key", format!("ask-{number}"));
+            .header("idempotency-key", key);
         if let Some(key) = caller.key {
             head = head.header("authorization", format!("Bearer {key}"));
         }
