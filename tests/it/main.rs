@@ -21,6 +21,7 @@ mod expiry;
 mod faults;
 mod flows;
 mod house;
+mod lane;
 mod ledger;
 mod manifests;
 mod matrix;
