@@ -12,8 +12,10 @@ mod closing;
 mod crash;
 mod hot_spender;
 mod lost_answers;
+mod lost_commits;
 mod proxy;
 mod real;
+mod wire;
 
 use std::time::{Duration, Instant};
 

@@ -329,7 +329,13 @@ impl Place {
 
     /// Another server process in place of the one that is no more.
     pub fn serve_again(&mut self) {
-        self.server = Server::start(&self.postgres.url);
+        let url = self.postgres.url.clone();
+        self.serve_through(&url);
+    }
+
+    /// Another server process in its place that reaches the database by that URL.
+    pub fn serve_through(&mut self, url: &str) {
+        self.server = Server::start(url);
         self.till.server = self.server.address.to_string();
     }
 
