@@ -2,11 +2,12 @@
 
 use std::{
     fmt::Write as _,
-    io::{BufRead, BufReader},
+    fs::File,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use rotunda::{
@@ -95,7 +96,7 @@ impl Mall {
         std::fs::write(&file, manifest()).unwrap();
         apply(&app, &file).await.unwrap();
         let mall = app.mall_of("bench").await.unwrap();
-        let (server, address) = serve(&url);
+        let (server, address) = serve(&url, &folder).await;
         let mut opened = Self {
             address,
             stores: Vec::new(),
@@ -278,25 +279,31 @@ fn manifest() -> String {
     text
 }
 
-/// The server as a process of its own, and where it listens.
-fn serve(url: &str) -> (Child, SocketAddr) {
+/// The server as a process of its own, and where it listens, as its log says.
+async fn serve(url: &str, folder: &Path) -> (Child, SocketAddr) {
+    let log = folder.join("server.log");
     let mut child = Command::new(env!("CARGO_BIN_EXE_rotunda"))
         .args(["serve", "--listen", "127.0.0.1:0"])
         .env("DATABASE_URL", url)
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(File::create(&log).unwrap())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut lines = lines.map(Result::unwrap);
-    let address = lines
-        .find_map(|line| {
-            let (_, rest) = line.split_once("http://")?;
-            let end = rest
-                .find(|letter: char| letter != '.' && letter != ':' && !letter.is_ascii_digit());
-            rest[..end.unwrap_or(rest.len())].parse().ok()
-        })
-        .expect("the server says where it listens");
-    std::thread::spawn(move || lines.for_each(|line| eprintln!("server: {line}")));
-    (child, address)
+    for _ in 0..300 {
+        let said = std::fs::read_to_string(&log).unwrap();
+        let address = said.split_once("address=").and_then(|(_, rest)| {
+            let (address, _) = rest.split_once('\n')?;
+            address.parse().ok()
+        });
+        if let Some(address) = address {
+            return (child, address);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    panic!(
+        "the server does not say where it listens; its log is {}",
+        log.display()
+    );
 }

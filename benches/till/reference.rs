@@ -7,7 +7,6 @@ use std::{
 };
 
 use rotunda::db::embedded::Cluster;
-use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 
 use super::load::Measured;
 
@@ -25,13 +24,14 @@ impl Reference {
         let found = rotunda::db::embedded::find_binaries(folder).unwrap();
         let program = found.bin.join("pgbench");
         assert!(program.exists(), "{} is missing", program.display());
-        let admin: PgConnectOptions = cluster.admin_url().parse().unwrap();
+        let admin = cluster.admin_url();
+        let (server, _) = admin.rsplit_once('/').unwrap();
         let reference = Self {
             program,
-            url: admin.database("pgbench").to_url_lossy().to_string(),
+            url: format!("{server}/pgbench"),
         };
         let made = Command::new(found.bin.join("psql"))
-            .args([&cluster.admin_url(), "-qc", "create database pgbench"])
+            .args([&admin, "-qc", "create database pgbench"])
             .status();
         assert!(made.unwrap().success());
         let scale = SCALE.to_string();
