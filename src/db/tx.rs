@@ -15,11 +15,18 @@ use crate::{
 };
 
 /// How a lane's transaction begins: it waits for a lock for a shorter time than a lane waits for a
-/// connection, so that whoever waits behind it for one still gets it.
-const LANE: &str = "begin; set local lock_timeout = '1s'";
+/// connection, so that whoever waits behind it for one still gets it. Its statements look up sets by
+/// index. Planned anew for each set they would cost more than they do; and a plan that was made
+/// while a table was small must not scan it when it is large.
+const LANE: &str = "begin; set local lock_timeout = '1s'; \
+                    set local plan_cache_mode = force_generic_plan; set local enable_seqscan = off; \
+                    set local enable_hashjoin = off; set local enable_mergejoin = off";
 
 /// The same in a mall that is stuck: a look whether it still is.
-const STUCK_LANE: &str = "begin; set local lock_timeout = '200ms'";
+const STUCK_LANE: &str = "begin; set local lock_timeout = '200ms'; \
+                          set local plan_cache_mode = force_generic_plan; \
+                          set local enable_seqscan = off; set local enable_hashjoin = off; \
+                          set local enable_mergejoin = off";
 
 /// A transaction that only reads; PostgreSQL refuses anything else in it.
 #[derive(Debug)]
