@@ -1,7 +1,5 @@
 //! LED-7: what was taken back is taken back once, however often and at whatever moment it is asked.
 
-use std::time::{Duration, Instant as Stopwatch};
-
 use rotunda::{
     authz::action::{RecordPurchase, RefundPurchase},
     db,
@@ -16,9 +14,8 @@ use crate::support::books::{Mall, NOON, Shop, instant, setting};
 /// How many at once.
 const AT_ONCE: usize = 64;
 
-/// As many rounds as fit, and no more.
+/// How often.
 const ROUNDS: usize = 100;
-const LONGEST: Duration = Duration::from_secs(30);
 
 /// A mall where a yuan earns a point, a shop, and Ada.
 struct Scene {
@@ -183,12 +180,10 @@ async fn led_7_a_refund_cannot_be_refunded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn led_7_of_sixty_four_refunds_at_once_one_takes_the_points_back() {
     let scene = std::sync::Arc::new(Scene::open().await);
-    let began = Stopwatch::now();
-    let mut rounds = 0;
-    while rounds < ROUNDS && began.elapsed() < LONGEST {
-        let purchase = scene.buys(&rounds.to_string()).await;
+    for round in 0..ROUNDS {
+        let purchase = scene.buys(&round.to_string()).await;
         // Every other round all use one reference, as a till does that repeats itself.
-        let same = rounds % 2 == 1;
+        let same = round % 2 == 1;
         let asked = (0..AT_ONCE).map(|one| {
             let scene = scene.clone();
             let reference = if same {
@@ -216,8 +211,5 @@ async fn led_7_of_sixty_four_refunds_at_once_one_takes_the_points_back() {
         };
         assert_eq!((done, refused, replayed), expected);
         assert_eq!(scene.books(purchase).await, (0, 1, 100_00));
-        rounds += 1;
     }
-    println!("LED-7: {rounds} rounds of {AT_ONCE} refunds at once");
-    assert!(rounds >= 4, "too slow to prove anything: {rounds} rounds");
 }
