@@ -1,6 +1,6 @@
 //! How fast the till is, as ratios to references in the same run on the same PostgreSQL.
 //!
-//!     cargo bench [-- row ...]         all rows, or those whose name contains one of the words
+//!     cargo bench --bench till [-- row ...]     all rows, or those whose name contains one of the words
 //!
 //! `ROTUNDA_BENCH_SECONDS` is how long each measurement lasts (10), `ROTUNDA_BENCH_ROUNDS` how often
 //! the rows take turns (3). A private cluster with `fsync` and `synchronous_commit` on is made for the
