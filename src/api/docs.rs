@@ -42,7 +42,8 @@ pub fn page(html: &str, raw: &str, published: &str) -> Page {
             "<html charset=\"UTF-8\">",
             "<!doctype html>\n<html lang=\"en\">",
         )
-        .replacen("</head>", &format!("{HEAD}</head>"), 1);
+        // The first of the page; scripts hold the word too.
+        .replacen("<head>", &format!("<head>\n{HEAD}"), 1);
     let mut small = GzEncoder::new(Vec::new(), Compression::best());
     // Writing to memory does not fail; where it did, the page would go out plain.
     let written = small
