@@ -85,3 +85,27 @@ fn show(page: &Page, request: &Request) -> Response {
         response.body(page.plain.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api;
+
+    #[test]
+    fn what_is_put_into_the_reader_stands_before_its_scripts() {
+        let service = api::service();
+        let page = page(
+            &service.swagger_ui_html(),
+            &service.spec(),
+            &api::document(),
+        );
+        let (before, _) = page.plain.split_once("<script").unwrap();
+        assert!(before.contains(HEAD) && before.starts_with("\n<!doctype html>"));
+        assert_eq!(
+            page.plain
+                .matches("name=\"viewport\" content=\"width")
+                .count(),
+            1
+        );
+    }
+}

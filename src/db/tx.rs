@@ -22,11 +22,8 @@ const LANE: &str = "begin; set local lock_timeout = '1s'; \
                     set local plan_cache_mode = force_generic_plan; set local enable_seqscan = off; \
                     set local enable_hashjoin = off; set local enable_mergejoin = off";
 
-/// The same in a mall that is stuck: a look whether it still is.
-const STUCK_LANE: &str = "begin; set local lock_timeout = '200ms'; \
-                          set local plan_cache_mode = force_generic_plan; \
-                          set local enable_seqscan = off; set local enable_hashjoin = off; \
-                          set local enable_mergejoin = off";
+/// Behind [`LANE`] in a mall that is stuck: a look whether it still is.
+const STUCK: &str = "; set local lock_timeout = '200ms'";
 
 /// A transaction that only reads; PostgreSQL refuses anything else in it.
 #[derive(Debug)]
@@ -129,8 +126,9 @@ impl Db {
         loop {
             let stuck = self.locator.is_stuck(tenant);
             let pool = self.locator.lanes_of(tenant, stuck);
-            let begin = if stuck { STUCK_LANE } else { LANE };
-            let tx = self.open(grant, pool, begin).await?;
+            let patience = if stuck { STUCK } else { "" };
+            let begin = format!("{LANE}{patience}");
+            let tx = self.open(grant, pool, &begin).await?;
             // Another lane of the mall may have got stuck while this one waited for a connection.
             if stuck || !self.locator.is_stuck(tenant) {
                 return Ok(Tx(tx));
