@@ -83,17 +83,18 @@ impl Tx {
         let names: Vec<String> = keys.iter().map(|key| key.key.clone()).collect();
         let rows = sqlx::query!(
             r#"select place as "place!", fingerprint, status, body
-               from idempotency_key
-               join unnest($1::text[], $2::text[]) with ordinality as asked (scope, key, place)
-                 using (scope, key)"#,
+               from (select unnest($1::text[]) as scope, unnest($2::text[]) as key,
+                            generate_series(0, $3::int) as place) as asked
+               join idempotency_key using (scope, key)"#,
             &scopes,
             &names,
+            i32::try_from(keys.len().saturating_sub(1)).unwrap_or(i32::MAX),
         )
         .fetch_all(self.conn())
         .await?;
         let mut known = vec![Known::Fresh; keys.len()];
         for row in rows {
-            let place = usize::try_from(row.place.saturating_sub(1)).unwrap_or_default();
+            let place = usize::try_from(row.place).unwrap_or(usize::MAX);
             if let (Some(key), Some(known)) = (keys.get(place), known.get_mut(place)) {
                 *known = answered(key, &row.fingerprint, row.status, row.body)?;
             }
@@ -132,9 +133,8 @@ impl Tx {
         }
         let written = sqlx::query!(
             "insert into idempotency_key (scope, key, fingerprint, status, body, created_at)
-             select scope, key, fingerprint, status, body, $6
-             from unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::text[])
-                 as answer (scope, key, fingerprint, status, body)",
+             select unnest($1::text[]), unnest($2::text[]), unnest($3::bytea[]), unnest($4::int[]),
+                 unnest($5::text[]), $6",
             &rest
                 .iter()
                 .map(|one| one.key.scope.clone())

@@ -165,9 +165,8 @@ pub(super) async fn known(
         select purchase_id as "purchase_id: _", store_id as "store_id: _", receipt_number,
                member_id as "member_id: _", total, paid_by_points, points, balance_after, rules,
                programme, fingerprint, occurred_at
-        from purchase
-        join unnest($1::uuid[], $2::text[]) as asked (store, receipt)
-          on store_id = store and receipt_number = receipt"#,
+        from (select unnest($1::uuid[]) as store, unnest($2::text[]) as receipt) as asked
+        join purchase on store_id = store and receipt_number = receipt"#,
         &keys
             .iter()
             .map(|(store, _)| store.uuid())
@@ -203,9 +202,8 @@ pub(super) async fn recorded_before(
     let rows = sqlx::query!(
         r#"
         select store_id as "store: StoreId", receipt_number
-        from purchase
-        join unnest($1::uuid[], $2::text[]) as asked (store, receipt)
-          on store_id = store and receipt_number = receipt
+        from (select unnest($1::uuid[]) as store, unnest($2::text[]) as receipt) as asked
+        join purchase on store_id = store and receipt_number = receipt
         where recorded_at < $3"#,
         &keys
             .iter()
@@ -256,6 +254,8 @@ pub(super) async fn insert_purchases(tx: &mut Tx, new: &[NewPurchase]) -> Result
     if new.is_empty() {
         return Ok(());
     }
+    let mut new: Vec<&NewPurchase> = new.iter().collect();
+    new.sort_by_key(|one| (one.store, &one.receipt_number));
     let now = tx.now();
     let members: Vec<Option<Uuid>> = new
         .iter()
@@ -266,16 +266,11 @@ pub(super) async fn insert_purchases(tx: &mut Tx, new: &[NewPurchase]) -> Result
         "insert into purchase (purchase_id, store_id, merchant_id, receipt_number, member_id,
              total, paid_by_points, points, balance_after, refunded, clawed, lines, rules,
              programme, fingerprint, business_day, occurred_at, recorded_at)
-         select purchase_id, store_id, merchant_id, receipt_number, member_id, total,
-             paid_by_points, points, balance_after, 0, 0, lines, rules, programme, fingerprint,
-             business_day, occurred_at, $16
-         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::bigint[],
-             $7::bigint[], $8::bigint[], $9::bigint[], $10::jsonb[], $11::jsonb[], $12::bigint[],
-             $13::bytea[], $14::date[], $15::timestamptz[])
-             as new (purchase_id, store_id, merchant_id, receipt_number, member_id, total,
-             paid_by_points, points, balance_after, lines, rules, programme, fingerprint,
-             business_day, occurred_at)
-         order by store_id, receipt_number",
+         select unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]), unnest($4::text[]),
+             unnest($5::uuid[]), unnest($6::bigint[]), unnest($7::bigint[]), unnest($8::bigint[]),
+             unnest($9::bigint[]), 0, 0, unnest($10::jsonb[]), unnest($11::jsonb[]),
+             unnest($12::bigint[]), unnest($13::bytea[]), unnest($14::date[]),
+             unnest($15::timestamptz[]), $16",
         &new.iter().map(|one| one.id.uuid()).collect::<Vec<_>>(),
         &new.iter().map(|one| one.store.uuid()).collect::<Vec<_>>(),
         &new.iter()
@@ -427,12 +422,9 @@ pub(super) async fn insert_refunds(tx: &mut Tx, new: &[NewRefund]) -> Result<(),
     sqlx::query!(
         "insert into refund (refund_id, purchase_id, reference, amount, points_taken, points_owed,
              points_given_back, balance_after, fingerprint, occurred_at, recorded_at)
-         select refund_id, purchase_id, reference, amount, points_taken, points_owed,
-             points_given_back, balance_after, fingerprint, occurred_at, $11
-         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
-             $7::bigint[], $8::bigint[], $9::bytea[], $10::timestamptz[])
-             as new (refund_id, purchase_id, reference, amount, points_taken, points_owed,
-             points_given_back, balance_after, fingerprint, occurred_at)",
+         select unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::bigint[]),
+             unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::bigint[]),
+             unnest($8::bigint[]), unnest($9::bytea[]), unnest($10::timestamptz[]), $11",
         &new.iter()
             .map(|one| one.receipt.refund.uuid())
             .collect::<Vec<_>>(),
@@ -475,8 +467,8 @@ pub(super) async fn update_purchases(
     sqlx::query!(
         "update purchase
          set refunded = changed.refunded, clawed = changed.clawed
-         from unnest($1::uuid[], $2::bigint[], $3::bigint[])
-             as changed (purchase_id, refunded, clawed)
+         from (select unnest($1::uuid[]) as purchase_id, unnest($2::bigint[]) as refunded,
+             unnest($3::bigint[]) as clawed) as changed
          where purchase.purchase_id = changed.purchase_id",
         &changed.iter().map(|one| one.id.uuid()).collect::<Vec<_>>(),
         &changed.iter().map(|one| one.refunded).collect::<Vec<_>>(),

@@ -27,6 +27,7 @@
 
 pub mod account;
 pub mod books;
+mod columns;
 pub mod lots;
 mod reversal;
 mod store;

@@ -1,16 +1,21 @@
 //! What the ledger writes, over slices, and what it locks and loads to decide.
+//!
+//! A set travels as one array a column and is taken apart in the select list; in `from` each array
+//! would be laid down and read again, which costs more than the insert. What belongs together goes
+//! out in one message: a lone request waits for each.
 #![expect(
     clippy::as_conversions,
     reason = "tells checked queries of arrays with nulls"
 )]
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
 use super::{
     account::Account,
     books::{Books, Deficit, Wallet, Wanted},
+    columns::{Directory, EntryColumns, TransferColumns},
     lots::Lot,
 };
 use crate::{
@@ -60,15 +65,14 @@ pub async fn cut_off(tx: &mut Tx, month: Month) -> Result<(), Error> {
 }
 
 pub(super) async fn open_books(tx: &mut Tx, zone: Zone, wanted: &Wanted) -> Result<Books, Error> {
-    // In one message: the statement behind the lock sees what a cut-off that we waited for wrote.
-    let row = sqlx::raw_sql("lock table book in row exclusive mode; select open_from from book")
-        .fetch_one(tx.conn())
-        .await?;
-    let open_from = sqlx::Row::try_get(&row, 0)?;
-    let mut books = Books::new(zone, Month::of(open_from), tx.now(), tx.entropy().clone());
+    let (now, entropy) = (tx.now(), tx.entropy().clone());
+    // An update of no row locks the table as a writer does, before the statement looks at anything:
+    // it sees the month that a cut-off wrote for which it waited.
     let wallets = sqlx::query!(
         r#"
-        select member_id as "member: MemberId", available, held, debt, seq
+        with posting as (update book set open_from = open_from where false)
+        select member_id as "member: MemberId", available, held, debt, seq,
+               (select open_from from book) as "open_from!"
         from wallet
         where member_id = any ($1)
         order by member_id
@@ -77,6 +81,9 @@ pub(super) async fn open_books(tx: &mut Tx, zone: Zone, wanted: &Wanted) -> Resu
     )
     .fetch_all(tx.conn())
     .await?;
+    // Books of nobody post nothing, whatever the month.
+    let open_from = wallets.first().map(|row| row.open_from).unwrap_or_default();
+    let mut books = Books::new(zone, Month::of(open_from), now, entropy);
     let mut debtors = Vec::new();
     for row in wallets {
         let (available, held, debt, seq) = (row.available, row.held, row.debt, row.seq);
@@ -93,8 +100,14 @@ pub(super) async fn open_books(tx: &mut Tx, zone: Zone, wanted: &Wanted) -> Resu
             debtors.push(row.member);
         }
     }
-    for lot in due_lots(tx, wanted).await? {
-        books.add_lot(lot);
+    // A spender's open lots are all loaded, those that lapsed among them.
+    let spenders: BTreeSet<MemberId> = wanted.spenders.iter().copied().collect();
+    let members = wanted.members.iter().copied();
+    let others: Vec<MemberId> = members.filter(|one| !spenders.contains(one)).collect();
+    if !others.is_empty() {
+        for lot in due_lots(tx, &others, wanted.due_by).await? {
+            books.add_lot(lot);
+        }
     }
     if !wanted.spenders.is_empty() {
         for lot in open_lots(tx, &wanted.spenders).await? {
@@ -154,7 +167,11 @@ impl From<LotRow> for Lot {
 }
 
 /// Lots of these members that lapsed and still have points; by `lot_open_idx`.
-async fn due_lots(tx: &mut ReadTx, wanted: &Wanted) -> Result<Vec<Lot>, Error> {
+async fn due_lots(
+    tx: &mut ReadTx,
+    members: &[MemberId],
+    due_by: Instant,
+) -> Result<Vec<Lot>, Error> {
     let rows = sqlx::query_as!(
         LotRow,
         r#"
@@ -164,8 +181,8 @@ async fn due_lots(tx: &mut ReadTx, wanted: &Wanted) -> Result<Vec<Lot>, Error> {
                worth, worth_left, earned_at, expires_at
         from lot
         where member_id = any ($1) and remaining > 0 and expires_at <= $2"#,
-        &uuids(&wanted.members),
-        wanted.due_by,
+        &uuids(members),
+        due_by,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -256,149 +273,122 @@ impl Books {
         if self.entries.is_empty() {
             return Ok(());
         }
-        self.write_accounts(tx).await?;
         self.write_entries(tx).await?;
-        self.write_transfers(tx).await?;
-        self.write_new_lots(tx).await?;
         self.write_changed_lots(tx).await?;
         self.write_deficits(tx).await?;
-        self.write_wallets(tx).await
+        self.write_lots_and_wallets(tx).await
     }
 
-    async fn write_accounts(&self, tx: &mut Tx) -> Result<(), Error> {
-        let sides = self
-            .transfers
-            .iter()
-            .flat_map(|transfer| [transfer.from, transfer.to]);
-        let accounts: Vec<Account> = sides.collect::<BTreeSet<_>>().into_iter().collect();
-        insert_accounts(tx, &accounts, "points").await
-    }
-
+    /// Events and what they moved, and the accounts that it moved between where they are new.
     async fn write_entries(&self, tx: &mut Tx) -> Result<(), Error> {
-        let all = &self.entries;
+        let directory = Directory::of(
+            self.transfers.iter().flat_map(|one| [one.from, one.to]),
+            "points",
+        );
+        let entries = EntryColumns::of(&self.entries);
+        let moved = TransferColumns::of(&self.transfers, &directory);
         let now = tx.now();
-        let merchants: Vec<Option<Uuid>> = all
-            .iter()
-            .map(|e| e.event.place.map(|(merchant, _)| merchant.uuid()))
-            .collect();
-        let stores: Vec<Option<Uuid>> = all
-            .iter()
-            .map(|e| e.event.place.map(|(_, store)| store.uuid()))
-            .collect();
-        let reverses: Vec<Option<Uuid>> = all
-            .iter()
-            .map(|e| e.event.reverses.map(|id| id.uuid()))
-            .collect();
         sqlx::query!(
-            "insert into journal (journal_id, kind, member_id, seq, points, balance_after,
-                 merchant_id, store_id, source_id, reverses, posted_in, late, occurred_at,
-                 posted_at, actor)
-             select journal_id, kind, member_id, seq, points, balance_after, merchant_id,
-                 store_id, source_id, reverses, posted_in, late, occurred_at, $15, actor
-             from unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[],
-                 $6::bigint[], $7::uuid[], $8::uuid[], $9::uuid[], $10::uuid[], $11::date[],
-                 $12::boolean[], $13::timestamptz[], $14::text[])
-                 as entry (journal_id, kind, member_id, seq, points, balance_after, merchant_id,
-                 store_id, source_id, reverses, posted_in, late, occurred_at, actor)",
-            &all.iter().map(|e| e.id.uuid()).collect::<Vec<_>>(),
-            &all.iter()
-                .map(|e| e.event.kind.as_str().to_owned())
-                .collect::<Vec<_>>(),
-            &all.iter()
-                .map(|e| e.event.member.uuid())
-                .collect::<Vec<_>>(),
-            &all.iter().map(|e| e.seq).collect::<Vec<_>>(),
-            &all.iter().map(|e| e.points).collect::<Vec<_>>(),
-            &all.iter().map(|e| e.balance_after).collect::<Vec<_>>(),
-            &merchants as &[Option<Uuid>],
-            &stores as &[Option<Uuid>],
-            &all.iter().map(|e| e.event.source).collect::<Vec<_>>(),
-            &reverses as &[Option<Uuid>],
-            &all.iter()
-                .map(|e| e.posted_in.first_day())
-                .collect::<Vec<_>>(),
-            &all.iter().map(|e| e.late).collect::<Vec<_>>(),
-            &all.iter().map(|e| e.event.occurred_at).collect::<Vec<_>>(),
-            &all.iter()
-                .map(|e| e.event.actor.to_string())
-                .collect::<Vec<_>>(),
-            now,
-        )
-        .execute(tx.conn())
-        .await?;
-        Ok(())
-    }
-
-    async fn write_transfers(&self, tx: &mut Tx) -> Result<(), Error> {
-        let all = &self.transfers;
-        let mut ids: HashMap<Account, Uuid> = HashMap::new();
-        let mut id = |account: Account| {
-            *ids.entry(account)
-                .or_insert_with(|| account.id("points").uuid())
-        };
-        let from: Vec<Uuid> = all.iter().map(|transfer| id(transfer.from)).collect();
-        let to: Vec<Uuid> = all.iter().map(|transfer| id(transfer.to)).collect();
-        sqlx::query!(
-            "insert into transfer (journal_id, line, from_account, to_account, amount, value,
+            "with opened as (
+                 insert into account (account_id, kind, owner_id, partner_id, unit)
+                 select unnest($1::uuid[]), unnest($2::text[]), unnest($3::uuid[]),
+                     unnest($4::uuid[]), 'points'
+                 on conflict (account_id) do nothing),
+             entered as (
+                 insert into journal (journal_id, kind, member_id, seq, points, balance_after,
+                     merchant_id, store_id, source_id, reverses, posted_in, late, occurred_at,
+                     actor, posted_at)
+                 select unnest($5::uuid[]), unnest($6::text[]), unnest($7::uuid[]),
+                     unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::bigint[]),
+                     unnest($11::uuid[]), unnest($12::uuid[]), unnest($13::uuid[]),
+                     unnest($14::uuid[]), unnest($15::date[]), unnest($16::boolean[]),
+                     unnest($17::timestamptz[]), unnest($18::text[]), $19)
+             insert into transfer (journal_id, line, from_account, to_account, amount, value,
                  lot_id, posted_in)
-             select journal_id, line, from_account, to_account, amount, value, lot_id, posted_in
-             from unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[], $5::bigint[],
-                 $6::bigint[], $7::uuid[], $8::date[])
-                 as moved (journal_id, line, from_account, to_account, amount, value, lot_id,
-                 posted_in)",
-            &all.iter().map(|t| t.cause.uuid()).collect::<Vec<_>>(),
-            &all.iter().map(|t| t.line).collect::<Vec<_>>(),
-            &from,
-            &to,
-            &all.iter().map(|t| t.points).collect::<Vec<_>>(),
-            &all.iter().map(|t| t.value).collect::<Vec<_>>(),
-            &all.iter().map(|t| t.lot.uuid()).collect::<Vec<_>>(),
-            &all.iter()
-                .map(|t| t.posted_in.first_day())
-                .collect::<Vec<_>>(),
+             select unnest($20::uuid[]), unnest($21::int[]), unnest($22::uuid[]),
+                 unnest($23::uuid[]), unnest($24::bigint[]), unnest($25::bigint[]),
+                 unnest($26::uuid[]), unnest($27::date[])",
+            &directory.ids,
+            &directory.kinds,
+            &directory.owners as &[Option<Uuid>],
+            &directory.partners as &[Option<Uuid>],
+            &entries.ids,
+            &entries.kinds,
+            &entries.members,
+            &entries.seqs,
+            &entries.points,
+            &entries.balances,
+            &entries.merchants as &[Option<Uuid>],
+            &entries.stores as &[Option<Uuid>],
+            &entries.sources,
+            &entries.reverses as &[Option<Uuid>],
+            &entries.months,
+            &entries.late,
+            &entries.occurred,
+            &entries.actors,
+            now,
+            &moved.causes,
+            &moved.lines,
+            &moved.from,
+            &moved.to,
+            &moved.points,
+            &moved.values,
+            &moved.lots,
+            &moved.months,
         )
         .execute(tx.conn())
         .await?;
         Ok(())
     }
 
-    async fn write_new_lots(&self, tx: &mut Tx) -> Result<(), Error> {
-        let new: Vec<&Lot> = self
-            .lots
-            .values()
-            .filter(|row| row.fresh)
-            .map(|row| &row.value)
-            .collect();
-        if new.is_empty() {
-            return Ok(());
-        }
+    /// Lots that were granted, and the wallets as they are now.
+    async fn write_lots_and_wallets(&self, tx: &mut Tx) -> Result<(), Error> {
+        let fresh = self.lots.values().filter(|row| row.fresh);
+        let new: Vec<&Lot> = fresh.map(|row| &row.value).collect();
+        let uuids = |of: fn(&Lot) -> Uuid| new.iter().map(|lot| of(lot)).collect::<Vec<_>>();
+        let whole = |of: fn(&Lot) -> i64| new.iter().map(|lot| of(lot)).collect::<Vec<_>>();
+        let earned: Vec<Instant> = new.iter().map(|lot| lot.earned_at).collect();
         let expires: Vec<Option<Instant>> = new.iter().map(|lot| lot.expires_at).collect();
+        let wallets = self.wallets.iter().filter(|(_, row)| row.changed);
+        let (members, wallets): (Vec<Uuid>, Vec<&Wallet>) = wallets
+            .map(|(member, row)| (member.uuid(), &row.value))
+            .unzip();
+        let each = |of: fn(&Wallet) -> i64| wallets.iter().map(|one| of(one)).collect::<Vec<_>>();
         sqlx::query!(
-            "insert into lot (lot_id, member_id, merchant_id, store_id, journal_id, points,
-                 remaining, expired, clawed, owed, worth, worth_left, earned_at, expires_at)
-             select lot_id, member_id, merchant_id, store_id, journal_id, points, remaining,
-                 expired, clawed, owed, worth, worth_left, earned_at, expires_at
-             from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[],
-                 $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
-                 $11::bigint[], $12::bigint[], $13::timestamptz[], $14::timestamptz[])
-                 as new (lot_id, member_id, merchant_id, store_id, journal_id, points, remaining,
-                 expired, clawed, owed, worth, worth_left, earned_at, expires_at)",
-            &new.iter().map(|lot| lot.id.uuid()).collect::<Vec<_>>(),
-            &new.iter().map(|lot| lot.member.uuid()).collect::<Vec<_>>(),
-            &new.iter()
-                .map(|lot| lot.merchant.uuid())
-                .collect::<Vec<_>>(),
-            &new.iter().map(|lot| lot.store.uuid()).collect::<Vec<_>>(),
-            &new.iter().map(|lot| lot.cause.uuid()).collect::<Vec<_>>(),
-            &new.iter().map(|lot| lot.points).collect::<Vec<_>>(),
-            &new.iter().map(|lot| lot.remaining).collect::<Vec<_>>(),
-            &new.iter().map(|lot| lot.expired).collect::<Vec<_>>(),
-            &new.iter().map(|lot| lot.clawed).collect::<Vec<_>>(),
-            &new.iter().map(|lot| lot.owed).collect::<Vec<_>>(),
-            &new.iter().map(|lot| lot.worth).collect::<Vec<_>>(),
-            &new.iter().map(|lot| lot.worth_left).collect::<Vec<_>>(),
-            &new.iter().map(|lot| lot.earned_at).collect::<Vec<_>>(),
+            "with granted as (
+                 insert into lot (lot_id, member_id, merchant_id, store_id, journal_id, points,
+                     remaining, expired, clawed, owed, worth, worth_left, earned_at, expires_at)
+                 select unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]),
+                     unnest($4::uuid[]), unnest($5::uuid[]), unnest($6::bigint[]),
+                     unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::bigint[]),
+                     unnest($10::bigint[]), unnest($11::bigint[]), unnest($12::bigint[]),
+                     unnest($13::timestamptz[]), unnest($14::timestamptz[]))
+             update wallet
+             set available = changed.available, held = changed.held, debt = changed.debt,
+                 seq = changed.seq
+             from (select unnest($15::uuid[]) as member_id, unnest($16::bigint[]) as available,
+                 unnest($17::bigint[]) as held, unnest($18::bigint[]) as debt,
+                 unnest($19::bigint[]) as seq) as changed
+             where wallet.member_id = changed.member_id",
+            &uuids(|lot| lot.id.uuid()),
+            &uuids(|lot| lot.member.uuid()),
+            &uuids(|lot| lot.merchant.uuid()),
+            &uuids(|lot| lot.store.uuid()),
+            &uuids(|lot| lot.cause.uuid()),
+            &whole(|lot| lot.points),
+            &whole(|lot| lot.remaining),
+            &whole(|lot| lot.expired),
+            &whole(|lot| lot.clawed),
+            &whole(|lot| lot.owed),
+            &whole(|lot| lot.worth),
+            &whole(|lot| lot.worth_left),
+            &earned,
             &expires as &[Option<Instant>],
+            &members,
+            &each(|wallet| wallet.available),
+            &each(|wallet| wallet.held),
+            &each(|wallet| wallet.debt),
+            &each(|wallet| wallet.seq),
         )
         .execute(tx.conn())
         .await?;
@@ -417,9 +407,10 @@ impl Books {
              set remaining = changed.remaining, expired = changed.expired,
                  clawed = changed.clawed, owed = changed.owed,
                  worth_left = changed.worth_left, expires_at = changed.expires_at
-             from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-                 $6::bigint[], $7::timestamptz[])
-                 as changed (lot_id, remaining, expired, clawed, owed, worth_left, expires_at)
+             from (select unnest($1::uuid[]) as lot_id, unnest($2::bigint[]) as remaining,
+                 unnest($3::bigint[]) as expired, unnest($4::bigint[]) as clawed,
+                 unnest($5::bigint[]) as owed, unnest($6::bigint[]) as worth_left,
+                 unnest($7::timestamptz[]) as expires_at) as changed
              where lot.lot_id = changed.lot_id",
             &lots.iter().map(|lot| lot.id.uuid()).collect::<Vec<_>>(),
             &lots.iter().map(|lot| lot.remaining).collect::<Vec<_>>(),
@@ -456,73 +447,6 @@ impl Books {
         }
         Ok(())
     }
-
-    async fn write_wallets(&self, tx: &mut Tx) -> Result<(), Error> {
-        let changed: Vec<(&MemberId, &Wallet)> = self
-            .wallets
-            .iter()
-            .filter(|(_, row)| row.changed)
-            .map(|(member, row)| (member, &row.value))
-            .collect();
-        sqlx::query!(
-            "update wallet
-             set available = changed.available, held = changed.held, debt = changed.debt,
-                 seq = changed.seq
-             from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-                 as changed (member_id, available, held, debt, seq)
-             where wallet.member_id = changed.member_id",
-            &changed
-                .iter()
-                .map(|(member, _)| member.uuid())
-                .collect::<Vec<_>>(),
-            &changed
-                .iter()
-                .map(|(_, wallet)| wallet.available)
-                .collect::<Vec<_>>(),
-            &changed
-                .iter()
-                .map(|(_, wallet)| wallet.held)
-                .collect::<Vec<_>>(),
-            &changed
-                .iter()
-                .map(|(_, wallet)| wallet.debt)
-                .collect::<Vec<_>>(),
-            &changed
-                .iter()
-                .map(|(_, wallet)| wallet.seq)
-                .collect::<Vec<_>>(),
-        )
-        .execute(tx.conn())
-        .await?;
-        Ok(())
-    }
-}
-
-/// Writes accounts into the directory, where they are not there yet.
-async fn insert_accounts(tx: &mut Tx, accounts: &[Account], unit: &str) -> Result<(), Error> {
-    let owners: Vec<Option<Uuid>> = accounts.iter().map(Account::owner).collect();
-    let partners: Vec<Option<Uuid>> = accounts.iter().map(Account::partner).collect();
-    sqlx::query!(
-        "insert into account (account_id, kind, owner_id, partner_id, unit)
-         select account_id, kind, owner_id, partner_id, $5
-         from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[])
-             as new (account_id, kind, owner_id, partner_id)
-         on conflict (account_id) do nothing",
-        &accounts
-            .iter()
-            .map(|account| account.id(unit).uuid())
-            .collect::<Vec<_>>(),
-        &accounts
-            .iter()
-            .map(|account| account.kind().to_owned())
-            .collect::<Vec<_>>(),
-        &owners as &[Option<Uuid>],
-        &partners as &[Option<Uuid>],
-        unit,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
 }
 
 /// Posts what parties owe each other after a settlement: one entry, a transfer from the payer's
@@ -544,8 +468,19 @@ pub async fn settle_money(
     let sides = owed
         .iter()
         .flat_map(|(from, to, _)| [Account::Payable(*from), Account::Receivable(*to)]);
-    let accounts: Vec<Account> = sides.collect::<BTreeSet<_>>().into_iter().collect();
-    insert_accounts(tx, &accounts, unit).await?;
+    let directory = Directory::of(sides, unit);
+    sqlx::query!(
+        "insert into account (account_id, kind, owner_id, partner_id, unit)
+         select unnest($1::uuid[]), unnest($2::text[]), unnest($3::uuid[]), unnest($4::uuid[]), $5
+         on conflict (account_id) do nothing",
+        &directory.ids,
+        &directory.kinds,
+        &directory.owners as &[Option<Uuid>],
+        &directory.partners as &[Option<Uuid>],
+        unit,
+    )
+    .execute(tx.conn())
+    .await?;
     let journal: JournalId = tx.new_id();
     let (now, actor) = (tx.now(), tx.actor().to_string());
     sqlx::query!(

@@ -71,7 +71,8 @@ pub(super) async fn spends_by_receipt(
                   spend.member_id as "member_id: _", spend.journal_id as "journal_id: _",
                   spend.total, spend.points, spend.paid, spend.returned, spend.fingerprint,
                   spend.occurred_at
-           from unnest($1::uuid[], $2::text[]) as asked (store_id, receipt_number)
+           from (select unnest($1::uuid[]) as store_id, unnest($2::text[]) as receipt_number)
+               as asked
            join spend on spend.store_id = asked.store_id
                and spend.receipt_number = asked.receipt_number"#,
         &stores,
@@ -124,13 +125,9 @@ pub(super) async fn insert_spends(tx: &mut Tx, spends: &[Record]) -> Result<(), 
     let inserted = sqlx::query!(
         "insert into spend (spend_id, store_id, merchant_id, receipt_number, member_id, journal_id,
              total, points, paid, returned, fingerprint, occurred_at, recorded_at)
-         select spend_id, store_id, merchant_id, receipt_number, member_id, journal_id, total,
-             points, paid, 0, fingerprint, occurred_at, $12
-         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[],
-             $7::bigint[], $8::bigint[], $9::bigint[], $10::bytea[], $11::timestamptz[])
-             with ordinality as new (spend_id, store_id, merchant_id, receipt_number, member_id,
-             journal_id, total, points, paid, fingerprint, occurred_at, place)
-         order by place
+         select unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]), unnest($4::text[]),
+             unnest($5::uuid[]), unnest($6::uuid[]), unnest($7::bigint[]), unnest($8::bigint[]),
+             unnest($9::bigint[]), 0, unnest($10::bytea[]), unnest($11::timestamptz[]), $12
          on conflict (store_id, receipt_number) do nothing",
         &uuids(|spend| spend.spend.uuid()),
         &uuids(|spend| spend.store.uuid()),
@@ -162,7 +159,7 @@ pub(super) async fn set_returned(tx: &mut Tx, spends: &[(SpendId, i64)]) -> Resu
     sqlx::query!(
         "update spend
          set returned = changed.returned
-         from unnest($1::uuid[], $2::bigint[]) as changed (spend_id, returned)
+         from (select unnest($1::uuid[]) as spend_id, unnest($2::bigint[]) as returned) as changed
          where spend.spend_id = changed.spend_id",
         &ids,
         &returned,
