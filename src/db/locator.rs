@@ -19,6 +19,16 @@ const LANES: u32 = 4;
 /// How many lanes try at the same time of malls whose books somebody holds.
 const STUCK_LANES: u32 = 2;
 
+/// How PostgreSQL plans for lanes. Their statements look up sets by index. Planned anew for each set
+/// they would cost more than they do; and a plan that was made while a table was small must not
+/// scan it when it is large.
+const PLANNING: [(&str, &str); 4] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
+
 /// Pools per database target; any target gives correct results, the right one is fast.
 #[derive(Debug, Clone)]
 pub(super) struct Locator {
@@ -35,12 +45,14 @@ impl Locator {
             PgPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(PATIENCE)
+                .test_before_acquire(false)
                 .idle_timeout(Duration::from_mins(10))
         };
+        let lane = login.clone().options(PLANNING);
         Self {
-            only: pool(connections).connect_lazy_with(login.clone()),
-            lanes: pool(LANES).connect_lazy_with(login.clone()),
-            siding: pool(STUCK_LANES).connect_lazy_with(login),
+            only: pool(connections).connect_lazy_with(login),
+            lanes: pool(LANES).connect_lazy_with(lane.clone()),
+            siding: pool(STUCK_LANES).connect_lazy_with(lane),
             stuck: Arc::default(),
         }
     }

@@ -15,15 +15,11 @@ use crate::{
 };
 
 /// How a lane's transaction begins: it waits for a lock for a shorter time than a lane waits for a
-/// connection, so that whoever waits behind it for one still gets it. Its statements look up sets by
-/// index. Planned anew for each set they would cost more than they do; and a plan that was made
-/// while a table was small must not scan it when it is large.
-const LANE: &str = "begin; set local lock_timeout = '1s'; \
-                    set local plan_cache_mode = force_generic_plan; set local enable_seqscan = off; \
-                    set local enable_hashjoin = off; set local enable_mergejoin = off";
+/// connection, so that whoever waits behind it for one still gets it.
+const LANE: &str = "begin; set local lock_timeout = '1s'";
 
-/// Behind [`LANE`] in a mall that is stuck: a look whether it still is.
-const STUCK: &str = "; set local lock_timeout = '200ms'";
+/// The same in a mall that is stuck: a look whether it still is.
+const STUCK: &str = "begin; set local lock_timeout = '200ms'";
 
 /// A transaction that only reads; PostgreSQL refuses anything else in it.
 #[derive(Debug)]
@@ -102,8 +98,8 @@ impl Db {
     /// [`Error::Unavailable`]; [`Error::NoTenant`] for a grant on the registry.
     pub async fn read<A: Action>(&self, grant: &Grant<A>) -> Result<ReadTx, Error> {
         let tenant = grant.tenant().ok_or(Error::NoTenant)?;
-        self.open(grant, self.locator.of(tenant), "begin read only")
-            .await
+        let pool = self.locator.of(tenant);
+        self.open(grant, pool, "begin read only").await
     }
 
     /// Opens a transaction that writes.
@@ -126,9 +122,8 @@ impl Db {
         loop {
             let stuck = self.locator.is_stuck(tenant);
             let pool = self.locator.lanes_of(tenant, stuck);
-            let patience = if stuck { STUCK } else { "" };
-            let begin = format!("{LANE}{patience}");
-            let tx = self.open(grant, pool, &begin).await?;
+            let begin = if stuck { STUCK } else { LANE };
+            let tx = self.open(grant, pool, begin).await?;
             // Another lane of the mall may have got stuck while this one waited for a connection.
             if stuck || !self.locator.is_stuck(tenant) {
                 return Ok(Tx(tx));
@@ -156,7 +151,18 @@ impl Db {
             "{begin}; set local role {schema}; set local search_path to {schema}, ext, pg_temp; \
              select 1 / (current_schema() = '{schema}' and current_user = '{schema}')::int"
         );
-        let inner = pool.begin_with(AssertSqlSafe(opening)).await?;
+        let mut dead = 0;
+        let inner = loop {
+            match pool.begin_with(AssertSqlSafe(opening.clone())).await {
+                Ok(inner) => break inner,
+                // Connections that waited are not asked first whether they live: that would be a
+                // message more for each unit of work. Nothing was done on one that does not.
+                Err(error) if is_dead(&error) && dead < pool.options().get_max_connections() => {
+                    dead += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
         Ok(ReadTx {
             inner,
             tenant,
@@ -164,5 +170,17 @@ impl Db {
             now: self.clock.now(),
             entropy: self.entropy.clone(),
         })
+    }
+}
+
+/// Whether the connection had ended before it was used.
+fn is_dead(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(refusal) => {
+            // The server's last words: it is shut down, or it ended this session.
+            matches!(refusal.code().as_deref(), Some("57P01" | "57P02" | "57P05"))
+        }
+        _ => false,
     }
 }

@@ -1,10 +1,11 @@
 //! The lane: what tills ask for in the same moment goes through the books together.
 //!
 //! For each hot use case ([`Hot`]) a mall has one lane. Requests wait in it in the order in which
-//! they came. One transaction at a time is opened for it, and takes a slice of what waits by then;
-//! while it commits the next slice gathers. So nobody waits on purpose (a lone request is a slice of
-//! one), a busy mall has fewer and larger transactions, and a mall with ten times the load of
-//! another has one turn where the other has one.
+//! they came. A transaction is opened for it, and takes a slice of what waits by then. Two slices
+//! are under way at a time: while one waits for the disk the other works, and what comes meanwhile
+//! gathers for the next. So nobody waits on purpose (a lone request is a slice of one), a busy mall
+//! has fewer and larger transactions, and a mall with ten times the load of another has as many
+//! turns as that one.
 //!
 //! Each item is answered for itself, after the commit: a refusal is an answer like any other. A
 //! slice that the database refuses for what is in it is taken apart until the item that it cannot
@@ -44,9 +45,12 @@ use crate::{
 /// The most items of one transaction: most of the gain is there at 64, nearly all at 256.
 const LARGEST_SLICE: usize = 256;
 
-/// How many requests may wait in one lane; whoever comes then is told to come back. With a slice
+/// How many requests may wait in one lane; whoever comes then is told to come back. With the slices
 /// under way that is fewer than the server takes connections, or nobody would ever be told.
-const MOST_WAITING: usize = 512;
+const MOST_WAITING: usize = 256;
+
+/// How many slices of one lane are under way at a time. A third one would only make all smaller.
+const SLICES: usize = 2;
 
 /// How often a slice is posted before it is given up.
 const TRIES: u32 = 3;
@@ -83,7 +87,38 @@ pub struct Lane<H> {
     malls: Malls<H>,
 }
 
-type Malls<H> = Arc<Mutex<HashMap<TenantId, VecDeque<Ticket<H>>>>>;
+type Malls<H> = Arc<Mutex<HashMap<TenantId, Queue<H>>>>;
+
+/// A mall's lane; it is in the table as long as somebody posts for it.
+struct Queue<H> {
+    waiting: VecDeque<Ticket<H>>,
+    /// How many slices are under way, the one that is being opened among them.
+    slices: usize,
+    /// Whether a transaction is being opened: it will take whatever waits by then.
+    opening: bool,
+}
+
+impl<H> Default for Queue<H> {
+    fn default() -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            slices: 0,
+            opening: false,
+        }
+    }
+}
+
+impl<H> Queue<H> {
+    /// Whether another slice is to be opened for what waits; says that it is.
+    fn opens_another(&mut self) -> bool {
+        let opens = !self.opening && self.slices < SLICES && !self.waiting.is_empty();
+        if opens {
+            self.slices = self.slices.saturating_add(1);
+            self.opening = true;
+        }
+        opens
+    }
+}
 
 /// One request that waits.
 struct Ticket<H> {
@@ -133,13 +168,7 @@ impl<H: Hot> Lane<H> {
             answer,
         };
         if self.queue(tenant, ticket)? {
-            let runner = Runner {
-                app: caller.app().clone(),
-                malls: Arc::clone(&self.malls),
-                tenant,
-                ended: false,
-            };
-            tokio::spawn(runner.run());
+            Runner::start(caller.app().clone(), Arc::clone(&self.malls), tenant);
         }
         match answered.await {
             Ok(answer) => answer.map(R::from),
@@ -148,26 +177,26 @@ impl<H: Hot> Lane<H> {
         }
     }
 
-    /// Puts a ticket behind the others of its mall; whether there were none and nobody posts them.
+    /// Puts a ticket behind the others of its mall; whether a slice is to be opened for it.
     fn queue(&self, tenant: TenantId, ticket: Ticket<H>) -> Result<bool, Problem> {
         let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = !malls.contains_key(&tenant);
-        let waiting = malls.entry(tenant).or_default();
-        if waiting.len() >= MOST_WAITING {
+        let queue = malls.entry(tenant).or_default();
+        if queue.waiting.len() >= MOST_WAITING {
             return Err(Problem::of(&codes::TOO_BUSY).retry_after(1));
         }
-        waiting.push_back(ticket);
-        Ok(idle)
+        queue.waiting.push_back(ticket);
+        Ok(queue.opens_another())
     }
 }
 
-/// Posts what waits in one mall's lane until nothing does. As long as it works the mall has an
-/// entry in the table, and only then.
+/// Posts what waits in one mall's lane, slice after slice, until nothing does.
 struct Runner<H> {
     app: App,
     malls: Malls<H>,
     tenant: TenantId,
-    /// Whether the entry is gone, and another may be there that is another runner's.
+    /// Whether its slice is the one that is being opened.
+    opening: bool,
+    /// Whether its slice is no longer counted.
     ended: bool,
 }
 
@@ -178,53 +207,85 @@ impl<H> Drop for Runner<H> {
             return;
         }
         let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
-        malls.remove(&self.tenant);
+        if self.opening
+            && let Some(queue) = malls.get_mut(&self.tenant)
+        {
+            queue.opening = false;
+        }
+        end_slice(&mut malls, self.tenant);
+    }
+}
+
+/// One slice fewer is under way; behind the last one the lane is closed.
+fn end_slice<H>(malls: &mut HashMap<TenantId, Queue<H>>, tenant: TenantId) {
+    let Some(queue) = malls.get_mut(&tenant) else {
+        return;
+    };
+    queue.slices = queue.slices.saturating_sub(1);
+    if queue.slices == 0 {
+        malls.remove(&tenant);
     }
 }
 
 impl<H: Hot> Runner<H> {
+    /// Starts one for the slice that [`Queue::opens_another`] asked for.
+    fn start(app: App, malls: Malls<H>, tenant: TenantId) {
+        let runner = Self {
+            app,
+            malls,
+            tenant,
+            opening: true,
+            ended: false,
+        };
+        tokio::spawn(runner.run());
+    }
+
     async fn run(mut self) {
         while let Some(grant) = self.next_grant() {
             // The slice is taken when its transaction is open: what comes meanwhile goes with it.
-            match self.app.db.lane(&grant).await {
+            let opened = self.app.db.lane(&grant).await;
+            let slice = self.take(LARGEST_SLICE);
+            match opened {
                 Ok(tx) => {
-                    let slice = self.take(LARGEST_SLICE);
                     let requests = u32::try_from(slice.len()).unwrap_or(u32::MAX);
                     let slices = &self.app.metrics.lane_slices;
                     let own = slices.with_label_values(&[H::NAME]);
                     own.observe(f64::from(requests));
                     self.post(tx, slice).await;
                 }
-                Err(error) => {
-                    tell_all(self.take_all(), &error);
-                }
+                Err(error) => self.put_off(slice, &error),
             }
         }
     }
 
-    /// The grant of the request that waits longest; where none does, the lane ends here, under the
-    /// lock under which the next request would find it.
+    /// The grant of the request that waits longest, for the slice that is opened with it. None
+    /// where nothing waits or somebody else is opening one; then this runner ends, under the lock
+    /// under which the next request would find it.
     fn next_grant(&mut self) -> Option<Grant<H::Action>> {
         let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = malls.get(&self.tenant)?;
-        let first = waiting.front().map(|ticket| ticket.request.grant().clone());
-        if first.is_none() {
-            malls.remove(&self.tenant);
-            self.ended = true;
+        let queue = malls.get_mut(&self.tenant)?;
+        let first = queue.waiting.front();
+        if let Some(first) = first.filter(|_| self.opening || !queue.opening) {
+            let grant = first.request.grant().clone();
+            (queue.opening, self.opening) = (true, true);
+            return Some(grant);
         }
-        first
+        end_slice(&mut malls, self.tenant);
+        self.ended = true;
+        None
     }
 
-    /// The requests that have waited longest, of one programme and with different keys.
-    fn take(&self, most: usize) -> Vec<Ticket<H>> {
+    /// The requests that have waited longest, of one programme and with different keys. Another
+    /// slice is opened for those that are left.
+    fn take(&mut self, most: usize) -> Vec<Ticket<H>> {
         let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(waiting) = malls.get_mut(&self.tenant) else {
+        let Some(queue) = malls.get_mut(&self.tenant) else {
             return Vec::new();
         };
         let mut keys = HashSet::new();
         let mut fitting = 0;
-        for ticket in waiting.iter().take(most) {
-            let first = waiting.front().map(|first| &first.mall);
+        for ticket in queue.waiting.iter().take(most) {
+            let first = queue.waiting.front().map(|first| &first.mall);
             let same = first.is_some_and(|first| Arc::ptr_eq(first, &ticket.mall));
             if !same || !keys.insert((&ticket.key.scope, &ticket.key.key)) {
                 break;
@@ -232,7 +293,12 @@ impl<H: Hot> Runner<H> {
             fitting += 1;
         }
         drop(keys);
-        waiting.drain(..fitting).collect()
+        let taken = queue.waiting.drain(..fitting).collect();
+        (queue.opening, self.opening) = (false, false);
+        if queue.opens_another() {
+            Self::start(self.app.clone(), Arc::clone(&self.malls), self.tenant);
+        }
+        taken
     }
 
     /// Everybody who waits.
@@ -240,8 +306,17 @@ impl<H: Hot> Runner<H> {
         let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
         malls
             .get_mut(&self.tenant)
-            .map(mem::take)
+            .map(|queue| mem::take(&mut queue.waiting))
             .unwrap_or_default()
+    }
+
+    /// Tells these to come back, and everybody else too where nobody of this mall got on before or
+    /// the database does not answer.
+    fn put_off(&self, slice: Vec<Ticket<H>>, error: &Error) {
+        tell_all(slice, error);
+        if !error.is_timeout() || self.app.db.lane_is_stuck(self.tenant, true) {
+            tell_all(self.take_all(), error);
+        }
     }
 
     /// Posts a slice, or its halves where the database does not take it whole for what is in it.
@@ -257,9 +332,11 @@ impl<H: Hot> Runner<H> {
                 }
                 Err(error) if error.passes() => {
                     slices.push(slice);
-                    tell_all(slices.into_iter().flatten(), &error);
-                    if error.is_timeout() && self.app.db.lane_is_stuck(self.tenant, true) {
-                        tell_all(self.take_all(), &error);
+                    let told = slices.into_iter().flatten().collect();
+                    if error.is_timeout() {
+                        self.put_off(told, &error);
+                    } else {
+                        tell_all(told, &error);
                     }
                     return;
                 }

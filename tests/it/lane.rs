@@ -37,7 +37,10 @@ use crate::support::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How many may wait in a lane.
-const MOST_WAITING: usize = 512;
+const MOST_WAITING: usize = 256;
+
+/// How many slices of a lane are under way at a time.
+const SLICES: usize = 2;
 
 /// One purchase as a till sends it.
 #[derive(Debug, Clone)]
@@ -148,11 +151,12 @@ impl Bar {
         Self { superuser }
     }
 
-    /// Waits until somebody stands before it.
-    async fn is_reached(&mut self) {
+    /// Waits until so many slices stand before it.
+    async fn is_reached_by(&mut self, slices: i64) {
         let since = Instant::now();
-        let reached = "select is_called from before_bar";
+        let reached = "select is_called and last_value >= $1 from before_bar";
         while !sqlx::query_scalar::<_, bool>(reached)
+            .bind(slices)
             .fetch_one(&mut self.superuser)
             .await
             .unwrap()
@@ -304,7 +308,7 @@ async fn what_the_database_cannot_take_is_refused_alone() {
         let till = day.till.clone();
         async move { sale.at(&till).await }
     });
-    bar.is_reached().await;
+    bar.is_reached_by(1).await;
 
     let sales: Vec<Sale> = (0..64)
         .map(|number| match number {
@@ -376,10 +380,12 @@ async fn whoever_finds_the_lane_full_is_told_so_at_once() {
             (number, answer.await)
         }
     };
-    asked.spawn(ask(0));
-    bar.is_reached().await;
+    for slice in 0..SLICES {
+        asked.spawn(ask(slice));
+        bar.is_reached_by(i64::try_from(slice).unwrap() + 1).await;
+    }
     let surplus = 100;
-    for number in 1..=MOST_WAITING + surplus {
+    for number in SLICES..SLICES + MOST_WAITING + surplus {
         asked.spawn(ask(number));
     }
     let mut refused = Vec::new();
@@ -405,7 +411,7 @@ async fn whoever_finds_the_lane_full_is_told_so_at_once() {
     }
     let (purchases, transactions) = recorded(&opened, "full-%").await;
     eprintln!("{purchases} purchases in {transactions} transactions");
-    assert_eq!(purchases, 1 + 512 + 100);
+    assert_eq!(purchases, 2 + 256 + 100);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -439,6 +445,45 @@ async fn while_the_books_are_held_everybody_is_told_to_come_back() {
     assert_eq!(recorded(&day.opened, "held-%").await.0, 300);
     assert_eq!(day.available(&member).await, 300);
     day.prove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_cut_off_is_posted_behind_it() {
+    let day = Day::begin().await;
+    let member = day.member("c-1", 0).await;
+    let sale = |name: &str| Sale::new(name, day.purchase(&member, name, 100));
+    // Both connections of the lane have planned their statements already.
+    let before: Vec<Sale> = (0..40).map(|number| sale(&format!("b-{number}"))).collect();
+    for half in before.chunks(2) {
+        at_once(&day.till, half).await;
+    }
+    for round in 0..4 {
+        let mut closer = hold_books(&day.opened).await;
+        let close = "update book set open_from = (open_from + interval '1 month')::date
+                     where open_from > date '2000-01-01' returning open_from";
+        if round == 0 {
+            let month = "update book set open_from = (select max(posted_in) + interval '1 month'
+                         from journal)";
+            sqlx::query(month).execute(&mut closer).await.unwrap();
+        } else {
+            sqlx::query(close).execute(&mut closer).await.unwrap();
+        }
+        let name = format!("waits-{round}");
+        let (till, late) = (day.till.clone(), sale(&name));
+        let waits = tokio::spawn(async move { late.at(&till).await });
+        sleep(Duration::from_millis(300)).await;
+        assert!(!waits.is_finished(), "it waits for the books");
+        sqlx::raw_sql("commit").execute(&mut closer).await.unwrap();
+        assert_eq!(waits.await.unwrap().status, StatusCode::CREATED);
+        let posted = "select posted_in = (select open_from from book) and late
+                      from journal join purchase on purchase_id = source_id
+                      where receipt_number = $1";
+        let posted = sqlx::query_scalar::<_, bool>(posted).bind(&name);
+        assert!(
+            posted.fetch_one(&mut closer).await.unwrap(),
+            "round {round}"
+        );
+    }
 }
 
 /// Somebody who asks for the same again and again in a mall where nobody gets on; how often.
