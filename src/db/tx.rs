@@ -1,11 +1,14 @@
 //! The only way to SQL. A transaction belongs to one mall, one actor and one instant, and needs a
 //! [`Grant`]; its first message sets role and path and fails unless both took.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 
-use super::{Db, error::Error, tenants::Schema};
+use super::{Db, error::Error, locator::Target, tenants::Schema};
 use crate::{
     authz::{action::Action, actor::Actor, grant::Grant},
     kernel::{
@@ -99,21 +102,17 @@ impl Db {
     /// Opens a transaction that only reads.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; [`Error::NoTenant`] for a grant on the registry.
+    /// [`Error::Unavailable`]; [`Error::Moving`]; [`Error::NoTenant`] for a grant on the registry.
     pub async fn read<A: Action>(&self, grant: &Grant<A>) -> Result<ReadTx, Error> {
-        let tenant = grant.tenant().ok_or(Error::NoTenant)?;
-        self.open(grant, self.locator.of(tenant), "begin read only")
-            .await
+        self.open(grant, Target::requests, "begin read only").await
     }
 
     /// Opens a transaction that writes.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; [`Error::NoTenant`] for a grant on the registry.
+    /// [`Error::Unavailable`]; [`Error::Moving`]; [`Error::NoTenant`] for a grant on the registry.
     pub async fn write<A: Action>(&self, grant: &Grant<A>) -> Result<Tx, Error> {
-        let tenant = grant.tenant().ok_or(Error::NoTenant)?;
-        let pool = self.locator.of(tenant);
-        Ok(Tx(self.open(grant, pool, "begin").await?))
+        Ok(Tx(self.open(grant, Target::requests, "begin").await?))
     }
 
     /// Opens a transaction that writes for many at once, on a connection that nobody else uses:
@@ -125,10 +124,9 @@ impl Db {
         let tenant = grant.tenant().ok_or(Error::NoTenant)?;
         loop {
             let stuck = self.locator.is_stuck(tenant);
-            let pool = self.locator.lanes_of(tenant, stuck);
             let patience = if stuck { STUCK } else { "" };
             let begin = format!("{LANE}{patience}");
-            let tx = self.open(grant, pool, &begin).await?;
+            let tx = self.open(grant, |target| target.lanes(stuck), &begin).await?;
             // Another lane of the mall may have got stuck while this one waited for a connection.
             if stuck || !self.locator.is_stuck(tenant) {
                 return Ok(Tx(tx));
@@ -146,17 +144,33 @@ impl Db {
     async fn open<A: Action>(
         &self,
         grant: &Grant<A>,
-        pool: &PgPool,
+        pool: impl Fn(&Target) -> &PgPool,
         begin: &str,
     ) -> Result<ReadTx, Error> {
         let tenant = grant.tenant().ok_or(Error::NoTenant)?;
         let schema = Schema::of(tenant);
-        // One message: if role or path did not take, the division fails and nothing was opened.
-        let opening = format!(
-            "{begin}; set local role {schema}; set local search_path to {schema}, ext, pg_temp; \
-             select 1 / (current_schema() = '{schema}' and current_user = '{schema}')::int"
-        );
-        let inner = pool.begin_with(AssertSqlSafe(opening)).await?;
+        // One message: if role or path did not take, the division fails and nothing was opened. The
+        // path does not take where the mall has been closed because it moves.
+        let opening = || {
+            AssertSqlSafe(format!(
+                "{begin}; set local role {schema}; \
+                 set local search_path to {schema}, ext, pg_temp; \
+                 select 1 / coalesce(current_schema() = '{schema}' \
+                     and current_user = '{schema}', false)::int"
+            ))
+        };
+        let home = self.home_of(tenant).await?;
+        let inner = match pool(&home).begin_with(opening()).await.map_err(Error::from) {
+            Ok(inner) => inner,
+            Err(error @ Error::Unavailable(_)) => return Err(error),
+            Err(error) => {
+                let now_at = self.look_up(tenant).await?;
+                if Arc::ptr_eq(&home, &now_at) {
+                    return Err(error);
+                }
+                pool(&now_at).begin_with(opening()).await?
+            }
+        };
         Ok(ReadTx {
             inner,
             tenant,
@@ -164,5 +178,13 @@ impl Db {
             now: self.clock.now(),
             entropy: self.entropy.clone(),
         })
+    }
+
+    /// The target that holds a mall, as the registry said last.
+    async fn home_of(&self, tenant: TenantId) -> Result<Arc<Target>, Error> {
+        match self.locator.believed(tenant) {
+            Some(home) => Ok(home),
+            None => self.look_up(tenant).await,
+        }
     }
 }
