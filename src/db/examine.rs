@@ -111,6 +111,15 @@ impl Db {
         Ok(off)
     }
 
+    /// As [`Db::not_durable`], of one target.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTarget`]; [`Error::Unavailable`].
+    pub async fn not_durable_at(&self, target: &str) -> Result<Vec<String>, Error> {
+        let target = self.locator.named(target)?;
+        not_durable(&mut target.admin_connection("pg_catalog").await?).await
+    }
+
     /// How many malls there are, and the short names of those whose tables are not the newest.
     async fn malls_behind(&self) -> Result<(usize, Vec<String>), Error> {
         let (mut malls, mut behind) = (0_usize, Vec::new());
@@ -134,10 +143,9 @@ impl Db {
     async fn version_of(&self, mall: &Tenant) -> Result<Option<i64>, Error> {
         let home = self.locator.named(&mall.target)?;
         let schema = Schema::of(mall.id).to_string();
-        let newest =
-            sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
-                .fetch_one(&mut home.admin_connection(&schema).await?)
-                .await?;
+        let newest = sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+            .fetch_one(&mut home.admin_connection(&schema).await?)
+            .await?;
         Ok(newest)
     }
 }

@@ -85,7 +85,11 @@ impl Db {
     /// # Errors
     /// As [`Db::prepare`].
     pub(super) async fn prepare_target(&self, target: &Target) -> Result<(), Error> {
-        if sqlx::query("select 1").execute(target.requests()).await.is_ok() {
+        if sqlx::query("select 1")
+            .execute(target.requests())
+            .await
+            .is_ok()
+        {
             let mut admin = target.admin_connection("pg_catalog").await?;
             let there: bool = sqlx::query_scalar("select to_regnamespace('ext') is not null")
                 .fetch_one(&mut admin)
@@ -268,7 +272,11 @@ async fn until_done(set_up: impl AsyncFn() -> Result<(), Error>) -> Result<(), E
 
 /// What every target needs before a mall can live there.
 async fn set_up_target(target: &Target, admin: &mut PgConnection) -> Result<(), Error> {
-    if sqlx::query("select 1").execute(target.requests()).await.is_err() {
+    if sqlx::query("select 1")
+        .execute(target.requests())
+        .await
+        .is_err()
+    {
         set_up_login(target, admin).await?;
     }
     sqlx::raw_sql(

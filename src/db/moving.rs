@@ -90,7 +90,9 @@ pub enum MoveError {
         target: String,
     },
     /// A schema of the mall's name stands where none should be, and no move made it.
-    #[error("there is a schema {schema} on {target} that no move has made: look at it, and drop it")]
+    #[error(
+        "there is a schema {schema} on {target} that no move has made: look at it, and drop it"
+    )]
     Foreign {
         /// The schema.
         schema: String,
@@ -233,7 +235,9 @@ impl Db {
             "grant usage on schema {schema} to {schema}; comment on schema {schema} is null"
         );
         let mut source = transit.from.admin_connection("pg_catalog").await?;
-        sqlx::raw_sql(AssertSqlSafe(open)).execute(&mut source).await?;
+        sqlx::raw_sql(AssertSqlSafe(open))
+            .execute(&mut source)
+            .await?;
         sqlx::query("update platform.tenant set status = $2 where tenant_id = $1")
             .bind(transit.id)
             .bind(&transit.status_before)
@@ -329,7 +333,9 @@ impl Db {
             "comment on schema {schema} is '{LEAVING}'; \
              revoke usage on schema {schema} from {schema}"
         );
-        sqlx::raw_sql(AssertSqlSafe(close)).execute(&mut source).await?;
+        sqlx::raw_sql(AssertSqlSafe(close))
+            .execute(&mut source)
+            .await?;
         // Each lock waits for those who wrote to the table before the closing. One at a time and
         // given up at once: a set of locks could wait in a circle with a transaction under way.
         for table in copy::tables(&mut source, &schema).await? {

@@ -126,7 +126,9 @@ impl Db {
             let stuck = self.locator.is_stuck(tenant);
             let patience = if stuck { STUCK } else { "" };
             let begin = format!("{LANE}{patience}");
-            let tx = self.open(grant, |target| target.lanes(stuck), &begin).await?;
+            let tx = self
+                .open(grant, |target| target.lanes(stuck), &begin)
+                .await?;
             // Another lane of the mall may have got stuck while this one waited for a connection.
             if stuck || !self.locator.is_stuck(tenant) {
                 return Ok(Tx(tx));

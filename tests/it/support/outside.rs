@@ -63,6 +63,7 @@ impl Server {
         let config = Config {
             data_dir: std::env::temp_dir(),
             database_url: Some(SecretString::from(url())),
+            targets: rotunda::db::locator::Targets::new(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             base_url: None,
             log: LogFormat::Text,
