@@ -327,6 +327,19 @@ mod tests {
     }
 
     #[test]
+    fn the_example_holds_every_setting() {
+        let example = include_str!("../deploy/config.example.toml");
+        let settings = example.lines().map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') => setting,
+            _ => line,
+        });
+        let settings: Vec<&str> = settings.collect();
+        let config = load(Given::default(), Some(&settings.join("\n")), &[]).unwrap();
+        assert!(config.database_url.is_some() && config.base_url.is_some());
+        assert_eq!(config.targets.len(), 1);
+    }
+
+    #[test]
     fn a_bad_value_names_its_variable_and_what_would_do() {
         let said = load(Given::default(), None, &[("ROTUNDA_CONNECTIONS", "0")])
             .unwrap_err()

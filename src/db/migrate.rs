@@ -1,11 +1,11 @@
 //! Migrations: the registry first, then every mall, each schema with its own list of what it has.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use graphile_worker::WorkerUtils;
 use sqlx::{
-    AssertSqlSafe, PgConnection,
+    AssertSqlSafe, Connection, PgConnection,
     migrate::{MigrateError, Migrator},
     postgres::PgPoolOptions,
 };
@@ -14,7 +14,14 @@ use super::{Db, error::Error, locator::Target, tenants::Schema};
 use crate::kernel::ids::TenantId;
 
 static PLATFORM: Migrator = sqlx::migrate!("migrations/platform");
-static TENANT: Migrator = sqlx::migrate!("migrations/tenant");
+
+/// Without the lock that the migrator takes: it is one for the whole database, so that malls would
+/// wait for each other. Each has one of its own, its row in the registry.
+static TENANT: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut tenant = sqlx::migrate!("migrations/tenant");
+    tenant.set_locking(false);
+    tenant
+});
 
 /// The schema in which `graphile_worker` keeps its tables.
 pub(crate) const JOBS: &str = "jobs";
@@ -156,19 +163,30 @@ impl Db {
         self.migrate_at(&home, tenant).await
     }
 
-    /// One mall's tables on that target to the newest version, which the registry then knows.
+    /// One mall's tables on that target to the newest version, which the registry then knows. The
+    /// mall's row is locked meanwhile, so that two who migrate it do so one after the other.
     pub(super) async fn migrate_at(&self, home: &Target, tenant: TenantId) -> Result<(), Error> {
+        let mut admin = self.admin_connection().await?;
+        let mut lock = admin
+            .begin_with("begin; set local idle_in_transaction_session_timeout = 0")
+            .await?;
+        sqlx::query(
+            "select from platform.tenant where tenant_id = $1 \
+             order by tenant_id for no key update",
+        )
+        .bind(tenant)
+        .execute(&mut *lock)
+        .await?;
         if let Err(error) = migrate_schema(home, tenant).await {
             tracing::error!(%tenant, %error, "a mall's tables were not brought up to date");
             return Err(error);
         }
-        let mut admin = self.admin_connection().await?;
         sqlx::query("update platform.tenant set schema_version = $2 where tenant_id = $1")
             .bind(tenant)
             .bind(newest_of_a_mall())
-            .execute(&mut admin)
+            .execute(&mut *lock)
             .await?;
-        Ok(())
+        Ok(lock.commit().await?)
     }
 
     /// Whether registry, queue and every mall's tables are those of this program.
@@ -309,7 +327,7 @@ async fn set_up_login(target: &Target, admin: &mut PgConnection) -> Result<(), E
     Ok(())
 }
 
-/// One mall's tables on that target to the newest version.
+/// One mall's tables on that target to the newest version; nobody else may do so at the same time.
 pub(super) async fn migrate_schema(home: &Target, tenant: TenantId) -> Result<(), Error> {
     let schema = Schema::of(tenant).to_string();
     run(&TENANT, &mut home.admin_connection(&schema).await?).await

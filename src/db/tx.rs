@@ -151,14 +151,15 @@ impl Db {
     ) -> Result<ReadTx, Error> {
         let tenant = grant.tenant().ok_or(Error::NoTenant)?;
         let schema = Schema::of(tenant);
-        // One message: if role or path did not take, the division fails and nothing was opened. The
-        // path does not take where the mall has been closed because it moves.
+        // One message, and so one transaction from its first word on: if role or path did not take,
+        // the division fails and nothing was opened. The path does not take where the mall has been
+        // closed because it moves. `begin` stands last, because a failure behind it would leave the
+        // connection in a transaction that nobody ends.
         let opening = || {
             AssertSqlSafe(format!(
-                "{begin}; set local role {schema}; \
-                 set local search_path to {schema}, ext, pg_temp; \
+                "set local role {schema}; set local search_path to {schema}, ext, pg_temp; \
                  select 1 / coalesce(current_schema() = '{schema}' \
-                     and current_user = '{schema}', false)::int"
+                     and current_user = '{schema}', false)::int; {begin}"
             ))
         };
         let home = self.home_of(tenant).await?;

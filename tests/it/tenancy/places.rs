@@ -24,7 +24,7 @@ use crate::support::{
     outside::{Caller, Server},
 };
 
-const MANIFEST: &str = r#"
+pub const MANIFEST: &str = r#"
 slug = "SLUG"
 names = { en = "SLUG" }
 languages = ["en"]
