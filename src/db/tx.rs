@@ -168,8 +168,10 @@ impl Db {
             Err(error @ Error::Unavailable(_)) => return Err(error),
             Err(error) => {
                 let now_at = self.look_up(tenant).await?;
-                if Arc::ptr_eq(&home, &now_at) {
-                    return Err(error);
+                match error {
+                    Error::Barred(_) => forget_roles(pool(&now_at), tenant).await?,
+                    error if Arc::ptr_eq(&home, &now_at) => return Err(error),
+                    _ => {}
                 }
                 pool(&now_at).begin_with(opening()).await?
             }
@@ -190,4 +192,24 @@ impl Db {
             None => self.look_up(tenant).await,
         }
     }
+}
+
+/// Closes the connections of a pool that do not know of a mall's role, until one does. PostgreSQL
+/// remembers for each connection whose roles its login may put on; where a mall is made in the very
+/// moment in which it looks that up, what it remembers lacks the new one, and stays so.
+async fn forget_roles(pool: &PgPool, tenant: TenantId) -> Result<(), Error> {
+    let role = Schema::of(tenant);
+    for _ in 0..=pool.options().get_max_connections() {
+        let mut connection = pool.acquire().await?;
+        // No transaction but this message's own: nothing of it stays.
+        let probe = AssertSqlSafe(format!("set local role {role}; select 1"));
+        match sqlx::raw_sql(probe).execute(&mut *connection).await {
+            Ok(_) => return Ok(()),
+            Err(error) => match Error::from(error) {
+                Error::Barred(_) => connection.close().await?,
+                other => return Err(other),
+            },
+        }
+    }
+    Ok(())
 }
