@@ -138,7 +138,8 @@ impl App {
         let policy = Arc::new(Policy::embedded().await?);
         let metrics = Metrics::new()?;
         let (url, cluster) = database(&config).await?;
-        let db = Db::new(&url, config.connections, clock.clone(), entropy.clone())?;
+        let (now, chance) = (clock.clone(), entropy.clone());
+        let db = Db::on(&url, &config.targets, config.connections, now, chance)?;
         let secret = db.secret_for(b"cursor")?;
         let cursors = CursorKey::new(secret.as_bytes()).ok_or(DbError::Corrupt("cursor key"))?;
         Ok(Self(Arc::new(Inner {

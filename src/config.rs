@@ -1,10 +1,17 @@
 //! Settings: flag, else environment (`ROTUNDA_…`), else file, else default.
 
-use std::{fs, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeMap, fs, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr,
+};
 
 use secrecy::SecretString;
 use serde::Deserialize;
 use thiserror::Error;
+
+use crate::{
+    db::locator::{MAIN, Targets},
+    kernel::text::Slug,
+};
 
 /// A setting that cannot be used.
 #[derive(Debug, Error)]
@@ -35,6 +42,15 @@ pub enum ConfigError {
         /// What would do.
         expected: &'static str,
     },
+    /// A database target cannot be called so.
+    #[error(
+        "a database target is called {0:?}, but its name must be a short one of 2 to 40 of a-z, 0-9 \
+         and -, a letter first, and not \"main\", which is database_url"
+    )]
+    Target(String),
+    /// The list of database targets cannot be read; what it says is not shown, for it holds secrets.
+    #[error("ROTUNDA_TARGETS must be a list of name=URL with spaces between")]
+    TargetList,
 }
 
 /// How log lines look.
@@ -66,13 +82,15 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The database's owner login; none: the private cluster in `data_dir`.
     pub database_url: Option<SecretString>,
+    /// Further databases that malls live on, by name, with their owner logins.
+    pub targets: Targets,
     /// Where to listen.
     pub listen: SocketAddr,
     /// How the outside reaches this server, such as `https://points.example`, for links.
     pub base_url: Option<String>,
     /// How log lines look.
     pub log: LogFormat,
-    /// The most database connections for requests.
+    /// The most database connections for requests, to each target.
     pub connections: u32,
     /// Seconds between "not ready" and the end of listening at a stop, for a load balancer to
     /// notice.
@@ -87,6 +105,8 @@ pub struct Given {
     pub data_dir: Option<PathBuf>,
     /// See [`Config::database_url`].
     pub database_url: Option<SecretString>,
+    /// See [`Config::targets`].
+    pub targets: Option<BTreeMap<String, SecretString>>,
     /// See [`Config::listen`].
     pub listen: Option<SocketAddr>,
     /// See [`Config::base_url`].
@@ -114,6 +134,7 @@ impl Config {
             None => Given::default(),
         };
         let env = from_env(env)?;
+        let targets = flags.targets.or(env.targets).or(file.targets);
         let base_url = flags.base_url.or(env.base_url).or(file.base_url);
         Ok(Self {
             data_dir: flags
@@ -125,6 +146,7 @@ impl Config {
                 .database_url
                 .or(env.database_url)
                 .or(file.database_url),
+            targets: named(targets.unwrap_or_default())?,
             listen: flags
                 .listen
                 .or(env.listen)
@@ -144,6 +166,24 @@ impl Config {
                 .unwrap_or(0),
         })
     }
+}
+
+/// The targets under names that the registry can hold.
+fn named(targets: BTreeMap<String, SecretString>) -> Result<Targets, ConfigError> {
+    let name = |(name, url): (String, SecretString)| match name.parse::<Slug>() {
+        Ok(parsed) if name != MAIN => Ok((parsed, url)),
+        _ => Err(ConfigError::Target(name)),
+    };
+    targets.into_iter().map(name).collect()
+}
+
+/// The targets as the environment lists them: `north=postgres://… south=postgres://…`.
+fn target_list(text: &str) -> Result<BTreeMap<String, SecretString>, ConfigError> {
+    let one = |part: &str| {
+        let (name, url) = part.split_once('=').ok_or(ConfigError::TargetList)?;
+        Ok((name.to_owned(), SecretString::from(url)))
+    };
+    text.split_whitespace().map(one).collect()
 }
 
 fn read_file(path: PathBuf) -> Result<Given, ConfigError> {
@@ -173,6 +213,9 @@ fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Given, ConfigError> 
         database_url: get("ROTUNDA_DATABASE_URL")
             .or_else(|| get("DATABASE_URL"))
             .map(SecretString::from),
+        targets: get("ROTUNDA_TARGETS")
+            .map(|list| target_list(&list))
+            .transpose()?,
         listen: parse(
             &get,
             "ROTUNDA_LISTEN",
@@ -252,6 +295,48 @@ mod tests {
         let said = load(Given::default(), file, &[]).unwrap_err().to_string();
         assert!(said.contains("line 2"), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
+    }
+
+    #[test]
+    fn targets_come_from_the_environment_or_the_file_and_show_no_secret() {
+        let file = Some("[targets]\nnorth = \"postgres://u:hunter2@n/d\"\n");
+        let config = load(Given::default(), file, &[]).unwrap();
+        let names = |config: &Config| -> Vec<String> {
+            let names = config.targets.keys();
+            names.map(|name| name.as_str().to_owned()).collect()
+        };
+        assert_eq!(names(&config), ["north"]);
+        assert!(!format!("{config:?}").contains("hunter2"));
+
+        let env = [(
+            "ROTUNDA_TARGETS",
+            "east=postgres://e/d?x=y  south=postgres://s/d",
+        )];
+        let config = load(Given::default(), file, &env).unwrap();
+        assert_eq!(names(&config), ["east", "south"]);
+
+        for (list, why) in [
+            ("main=postgres://u:hunter2@m/d", "main"),
+            ("Nord=postgres://u:hunter2@m/d", "Nord"),
+            ("postgres://u:hunter2@m/d", "name=URL"),
+        ] {
+            let said = load(Given::default(), None, &[("ROTUNDA_TARGETS", list)]);
+            let said = said.unwrap_err().to_string();
+            assert!(said.contains(why) && !said.contains("hunter2"), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_example_holds_every_setting() {
+        let example = include_str!("../deploy/config.example.toml");
+        let settings = example.lines().map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') => setting,
+            _ => line,
+        });
+        let settings: Vec<&str> = settings.collect();
+        let config = load(Given::default(), Some(&settings.join("\n")), &[]).unwrap();
+        assert!(config.database_url.is_some() && config.base_url.is_some());
+        assert_eq!(config.targets.len(), 1);
     }
 
     #[test]

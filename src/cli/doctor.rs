@@ -5,7 +5,12 @@ use std::{path::Path, process::ExitCode};
 use serde_json::{Value, json};
 
 use super::{Failure, Output};
-use crate::{app::App, db::examine::Examination, kernel::time::Instant};
+use crate::{
+    app::App,
+    db::examine::{Examination, Server},
+    http::problem::chain,
+    kernel::time::Instant,
+};
 
 /// The text above the options.
 pub(super) const EXAMPLES: &str = "Examples:\n  rotunda doctor\n  rotunda doctor --json\n\n\
@@ -94,11 +99,31 @@ fn unreachable(failure: &Failure) -> Check {
 }
 
 fn of_database(found: &Examination, now: Instant) -> Vec<Check> {
-    vec![
+    let mut checks = of_server(&found.main, now).to_vec();
+    checks.push(migrations(found));
+    for (name, server) in &found.others {
+        let of_target = match server {
+            Ok(server) => of_server(server, now).to_vec(),
+            Err(error) => vec![Check::not(
+                "database",
+                Mark::Bad,
+                format!("does not answer: {}", chain(error)),
+                "check the settings' targets and that PostgreSQL runs there",
+            )],
+        };
+        checks.extend(of_target.into_iter().map(|mut check| {
+            check.why = format!("target {name}: {}", check.why);
+            check
+        }));
+    }
+    checks
+}
+
+fn of_server(found: &Server, now: Instant) -> [Check; 4] {
+    [
         version(found.version),
         durability(&found.not_durable),
         login(found),
-        migrations(found),
         drift(found.now, now),
     ]
 }
@@ -145,7 +170,7 @@ fn durability(off: &[String]) -> Check {
     Check::not(name, Mark::Bad, why, fix)
 }
 
-fn login(found: &Examination) -> Check {
+fn login(found: &Server) -> Check {
     let name = "app-login";
     let Some(login) = found.login else {
         return Check::not(

@@ -86,7 +86,9 @@ impl From<TelemetryError> for Failure {
 impl From<db::error::Error> for Failure {
     fn from(error: db::error::Error) -> Self {
         let exit = match &error {
-            db::error::Error::Unavailable(_) | db::error::Error::Retry(_) => Exit::Unavailable,
+            db::error::Error::Unavailable(_)
+            | db::error::Error::Retry(_)
+            | db::error::Error::Moving => Exit::Unavailable,
             _ => Exit::Failed,
         };
         Self::new(exit, chain(&error))

@@ -28,6 +28,7 @@ use crate::{
     api,
     app::App,
     config::{Config, Given, LogFormat},
+    http::problem::chain,
     telemetry,
 };
 pub use exit::{Exit, Failure};
@@ -115,7 +116,7 @@ enum Command {
     Doctor,
     /// Bring the registry and every mall's tables to this program's version
     Migrate,
-    /// Make malls from manifests; list, show, suspend and resume them
+    /// Make malls from manifests; list, show, suspend, resume and move them
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
     /// Settle a month between merchants
@@ -270,8 +271,24 @@ async fn act(
 }
 
 async fn migrate(app: &App, output: Output) -> Result<(), Failure> {
-    let migrated = app.db.migrate_all().await?;
-    let malls = migrated.tenants;
+    let mut failed = Vec::new();
+    let migrated = app.db.migrate_each(|turn| {
+        let (done, all) = turn.of;
+        let slug = turn.slug;
+        match turn.outcome {
+            Ok(()) => output.say(&format!("[{done}/{all}] {slug}: up to date")),
+            Err(error) => {
+                output.say(&format!("[{done}/{all}] {slug}: {}", chain(error)));
+                failed.push((slug.to_owned(), all));
+            }
+        }
+    });
+    let migrated = migrated.await;
+    let (failed, all): (Vec<String>, Vec<usize>) = failed.into_iter().unzip();
+    if let Some(all) = all.first() {
+        return tenant::many::conclude(*all, &failed);
+    }
+    let malls = migrated?.tenants;
     output.data(
         &serde_json::json!({"object": "migration", "tenants": malls}),
         || format!("The registry and every mall are on this program's version; {malls} malls were behind."),

@@ -1,9 +1,12 @@
 //! `rotunda tenant`: malls come to be, change with their manifests, close and open again.
 
+pub(super) mod many;
+mod moving;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Exit, Failure, Output};
@@ -15,7 +18,7 @@ use crate::{
         grant::Grant,
     },
     db::{
-        tenants::{Schema, Tenant, names_to_json},
+        tenants::{Schema, Status, Tenant, names_to_json},
         tx::Tx,
     },
     kernel::text::{Language, Slug},
@@ -27,13 +30,22 @@ use crate::{
 /// Malls.
 #[derive(Debug, Subcommand)]
 pub(super) enum TenantCommand {
-    /// Make a mall, or bring it up to its manifest.
+    /// Make malls, or bring them up to their manifests.
     #[command(after_help = "Examples:\n  \
         rotunda tenant apply tenants/demo\n  \
-        rotunda tenant apply my-mall.toml --json")]
+        rotunda tenant apply my-mall.toml --json\n  \
+        rotunda tenant apply tenants --parallel 8")]
     Apply {
-        /// A folder with tenant.toml, merchants.toml and rewards.toml, or one file with it all.
-        path: PathBuf,
+        /// A folder with tenant.toml, merchants.toml and rewards.toml, one file with it all, or a
+        /// folder of many such.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The database target of the settings on which a new mall comes to be; else the main one.
+        #[arg(long, value_name = "NAME")]
+        target: Option<String>,
+        /// How many malls at the same time.
+        #[arg(long, value_name = "N", default_value_t = many::AT_ONCE)]
+        parallel: usize,
     },
     /// List every mall.
     List,
@@ -42,16 +54,41 @@ pub(super) enum TenantCommand {
         /// The mall's short name.
         slug: Slug,
     },
-    /// Close a mall's doors; its books stay.
-    Suspend {
+    /// Close malls' doors; their books stay.
+    Suspend(Which),
+    /// Open suspended malls' doors again.
+    Resume(Which),
+    /// Take a mall to another database; its tills answer 503 meanwhile. Run again, it goes on.
+    #[command(after_help = "Examples:\n  \
+        rotunda tenant move my-mall --to north\n  \
+        rotunda tenant move my-mall --cancel")]
+    Move {
         /// The mall's short name.
         slug: Slug,
+        /// The database target of the settings, or main.
+        #[arg(long, value_name = "NAME", required_unless_present = "cancel")]
+        to: Option<Slug>,
+        /// Take back a move that was interrupted: the mall opens again where it was.
+        #[arg(long, conflicts_with = "to")]
+        cancel: bool,
+        /// Also to a database that may lose what it has confirmed.
+        #[arg(long)]
+        dev: bool,
     },
-    /// Open a suspended mall's doors again.
-    Resume {
-        /// The mall's short name.
-        slug: Slug,
-    },
+}
+
+/// Which malls.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// The malls' short names.
+    #[arg(value_name = "SLUG", required_unless_present = "all")]
+    slugs: Vec<Slug>,
+    /// Every mall.
+    #[arg(long, conflicts_with = "slugs")]
+    all: bool,
+    /// How many malls at the same time.
+    #[arg(long, value_name = "N", default_value_t = many::AT_ONCE)]
+    parallel: usize,
 }
 
 /// What applying a manifest did.
@@ -72,32 +109,75 @@ pub struct Applied {
 /// Runs one command.
 pub(super) async fn run(app: &App, command: TenantCommand, output: Output) -> Result<(), Failure> {
     app.db.prepare().await?;
-    let done = match command {
-        TenantCommand::Apply { path } => match apply(app, &path).await {
-            Ok(applied) => return say_applied(&applied, output),
-            Err(error) => Err(error),
-        },
-        TenantCommand::List => return list(app, output).await,
-        TenantCommand::Show { slug } => show(app, &slug).await,
-        TenantCommand::Suspend { slug } => {
-            let done = tenancy::suspend(&app.db, &registry(app)?, &slug).await;
-            done.map(|()| status(&slug, "suspended"))
-                .map_err(anyhow::Error::from)
+    match command {
+        TenantCommand::Apply {
+            paths,
+            target,
+            parallel,
+        } => {
+            let paths = many::manifests(&paths);
+            let name = |path: &PathBuf| path.display().to_string();
+            let act = async |path: &PathBuf| {
+                let manifest = Manifest::read(path).map_err(anyhow::Error::from)?;
+                let applied = apply_manifest_on(app, &manifest, target.as_deref()).await?;
+                Ok(of_applied(&applied))
+            };
+            many::each(&paths, parallel, output, name, act).await
         }
-        TenantCommand::Resume { slug } => {
-            let done = tenancy::resume(&app.db, &registry(app)?, &slug).await;
-            done.map(|()| status(&slug, "active"))
-                .map_err(anyhow::Error::from)
+        TenantCommand::List => list(app, output).await,
+        TenantCommand::Show { slug } => {
+            let (json, words) = show(app, &slug).await?;
+            output.data(&json, || words)
         }
+        TenantCommand::Suspend(which) => set_status(app, which, Status::Suspended, output).await,
+        TenantCommand::Resume(which) => set_status(app, which, Status::Active, output).await,
+        TenantCommand::Move { slug, to, dev, .. } => {
+            let (json, words) = moving::run(app, &slug, to.as_ref(), dev, output).await?;
+            output.data(&json, || words)
+        }
+    }
+}
+
+/// Suspends or resumes; of all malls those that are not so already.
+async fn set_status(
+    app: &App,
+    which: Which,
+    wanted: Status,
+    output: Output,
+) -> Result<(), Failure> {
+    let grant = registry(app)?;
+    let slugs = if which.all {
+        let malls = tenancy::list(&app.db, &grant).await?;
+        let other = |mall: &Tenant| match wanted {
+            Status::Suspended => mall.status == Status::Active,
+            _ => mall.status == Status::Suspended,
+        };
+        malls
+            .into_iter()
+            .filter(other)
+            .map(|mall| mall.slug)
+            .collect()
+    } else {
+        which.slugs
     };
-    match done {
-        Ok((json, words)) => output.data(&json, || words),
-        Err(error) => match error.downcast_ref::<TenancyError>() {
-            Some(unknown @ TenancyError::UnknownTenant(_)) => {
-                Err(Failure::new(Exit::NotFound, unknown.to_string()))
-            }
-            _ => Err(error.into()),
-        },
+    let act = async |slug: &Slug| {
+        match wanted {
+            Status::Suspended => tenancy::suspend(&app.db, &grant, slug).await?,
+            _ => tenancy::resume(&app.db, &grant, slug).await?,
+        }
+        Ok(status(slug, wanted.as_str()))
+    };
+    let name = |slug: &Slug| slug.as_str().to_owned();
+    many::each(&slugs, which.parallel, output, name, act).await
+}
+
+impl From<TenancyError> for Failure {
+    fn from(error: TenancyError) -> Self {
+        match error {
+            TenancyError::UnknownTenant(_) => Self::new(Exit::NotFound, error.to_string()),
+            TenancyError::Db(error) => error.into(),
+            other => Self::new(Exit::Failed, other.to_string()),
+        }
     }
 }
 
@@ -115,11 +195,20 @@ pub async fn apply(app: &App, path: &Path) -> anyhow::Result<Applied> {
 /// # Errors
 /// What is wrong with the manifest, with its place; the database's errors.
 pub async fn apply_manifest(app: &App, manifest: &Manifest) -> anyhow::Result<Applied> {
+    apply_manifest_on(app, manifest, None).await
+}
+
+/// As [`apply_manifest`]; a new mall comes to be on that database target.
+async fn apply_manifest_on(
+    app: &App,
+    manifest: &Manifest,
+    target: Option<&str>,
+) -> anyhow::Result<Applied> {
     Mall::check(&manifest.programme, manifest.registration.currency)
         .map_err(|message| anyhow!(manifest.locate(&message)))?;
     let listings: Vec<Listing> = manifest.merchants.iter().map(listing).collect();
 
-    let opened = tenancy::open(&app.db, &registry(app)?, &manifest.registration).await?;
+    let opened = tenancy::open_on(&app.db, &registry(app)?, &manifest.registration, target).await?;
     let grant = within(app, &opened.tenant)?;
     let mut tx = app.db.write(&grant).await?;
     let programme = tenancy::adopt(&mut tx, &grant, &manifest.programme).await?;
@@ -200,20 +289,19 @@ async fn stock(
 }
 
 async fn list(app: &App, output: Output) -> Result<(), Failure> {
-    let malls = tenancy::list(&app.db, &registry(app)?)
-        .await
-        .map_err(Failure::other)?;
+    let malls = tenancy::list(&app.db, &registry(app)?).await?;
     let data: Vec<Value> = malls.iter().map(described).collect();
     let line = |mall: &Tenant| {
         let (slug, status) = (mall.slug.as_str(), mall.status.as_str());
-        format!("{slug:<20} {status:<10} {}", mall.names.get(Language::En))
+        let (target, name) = (&mall.target, mall.names.get(Language::En));
+        format!("{slug:<20} {status:<10} {target:<10} {name}")
     };
     output.data(&json!({ "object": "list", "data": data }), || {
         malls.iter().map(line).collect::<Vec<_>>().join("\n")
     })
 }
 
-async fn show(app: &App, slug: &Slug) -> anyhow::Result<(Value, String)> {
+async fn show(app: &App, slug: &Slug) -> Result<(Value, String), Failure> {
     let mall = tenancy::show(&app.db, &registry(app)?, slug).await?;
     let mut tx = app.db.read(&within(app, &mall)?).await?;
     let programme = tenancy::programme(&mut tx).await?;
@@ -233,6 +321,7 @@ async fn show(app: &App, slug: &Slug) -> anyhow::Result<(Value, String)> {
         ("slug", mall.slug.as_str().to_owned()),
         ("name", mall.names.get(Language::En).to_owned()),
         ("status", mall.status.as_str().to_owned()),
+        ("target", mall.target.clone()),
         ("time zone", mall.zone.to_string()),
         ("currency", mall.currency.code().to_owned()),
         ("languages", languages.join(", ")),
@@ -243,7 +332,7 @@ async fn show(app: &App, slug: &Slug) -> anyhow::Result<(Value, String)> {
     Ok((shown, words.join("\n")))
 }
 
-fn say_applied(applied: &Applied, output: Output) -> Result<(), Failure> {
+fn of_applied(applied: &Applied) -> (Value, String) {
     let counts = applied.merchants;
     let json = json!({
         "tenant": described(&applied.tenant),
@@ -256,26 +345,25 @@ fn say_applied(applied: &Applied, output: Output) -> Result<(), Failure> {
         "stores": { "created": counts.stores_created, "changed": counts.stores_changed },
         "goods": { "created": applied.goods.created, "changed": applied.goods.changed },
     });
-    output.data(&json, || {
-        format!(
-            "{}: {}; programme version {} ({}); merchants {} new, {} changed; \
+    let words = format!(
+        "{}: {}; programme version {} ({}); merchants {} new, {} changed; \
              stores {} new, {} changed; goods {} new, {} changed",
-            applied.tenant.slug.as_str(),
-            if applied.created { "made" } else { "known" },
-            applied.programme.version,
-            if applied.programme.changed {
-                "new"
-            } else {
-                "unchanged"
-            },
-            counts.merchants_created,
-            counts.merchants_changed,
-            counts.stores_created,
-            counts.stores_changed,
-            applied.goods.created,
-            applied.goods.changed,
-        )
-    })
+        applied.tenant.slug.as_str(),
+        if applied.created { "made" } else { "known" },
+        applied.programme.version,
+        if applied.programme.changed {
+            "new"
+        } else {
+            "unchanged"
+        },
+        counts.merchants_created,
+        counts.merchants_changed,
+        counts.stores_created,
+        counts.stores_changed,
+        applied.goods.created,
+        applied.goods.changed,
+    );
+    (json, words)
 }
 
 fn status(slug: &Slug, status: &str) -> (Value, String) {
@@ -299,6 +387,7 @@ fn described(mall: &Tenant) -> Value {
         "slug": mall.slug.as_str(),
         "names": names_to_json(&mall.names),
         "status": mall.status.as_str(),
+        "target": mall.target,
         "time_zone": mall.zone.to_string(),
         "currency": mall.currency.code(),
         "calling_code": mall.calling_code,

@@ -22,6 +22,18 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
+    /// What the statement names is not there for this login. In a mall's transaction that means that
+    /// the mall was closed in the middle of it, because it moves: the next transaction finds it
+    /// where it is.
+    #[error("the database shows nothing of this")]
+    Barred(#[source] sqlx::Error),
+    /// The mall is on its way from one database to another: the same request may be sent again
+    /// later, under the same idempotency key.
+    #[error("the mall is being moved to another database")]
+    Moving,
+    /// The registry puts a mall on a database target that the settings do not name.
+    #[error("the settings name no database target {0}")]
+    UnknownTarget(String),
     /// A grant for the registry where one for a mall was needed, or the other way round.
     #[error("this grant names no mall")]
     NoTenant,
@@ -36,7 +48,10 @@ pub enum Error {
 impl Error {
     /// Whether it may go better without anything being changed about it.
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Retry(_))
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::Retry(_) | Self::Barred(_) | Self::Moving
+        )
     }
 
     /// Whether a lock or a statement took longer than this login waits: tried again at once, it
@@ -69,6 +84,7 @@ impl From<sqlx::Error> for Error {
                 let constraint = said.constraint().map(portable);
                 match (state.as_str(), constraint) {
                     ("40001" | "40P01" | "55P03" | "0A000", _) => Self::Retry(error),
+                    ("42501" | "42P01", _) => Self::Barred(error),
                     ("57014", _) => Self::Unavailable(error),
                     (state, _)
                         if ["08", "53", "57"]

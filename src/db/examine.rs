@@ -1,8 +1,11 @@
 //! What the database says of itself, for `doctor` and for the start of a server.
 
+use sqlx::PgConnection;
+
 use super::{
     Db,
     error::Error,
+    locator::Target,
     migrate,
     tenants::{Schema, Tenant},
 };
@@ -31,9 +34,9 @@ pub struct AppLogin {
     pub owns: i64,
 }
 
-/// What the database says of itself.
+/// What one server says of itself.
 #[derive(Debug, Clone)]
-pub struct Examination {
+pub struct Server {
     /// The version as a number: 150014 is 15.14.
     pub version: i32,
     /// Of [`DURABILITY`], those that are off.
@@ -42,6 +45,15 @@ pub struct Examination {
     pub login: Option<AppLogin>,
     /// The database's clock.
     pub now: Instant,
+}
+
+/// What the databases say of themselves.
+#[derive(Debug)]
+pub struct Examination {
+    /// The server that holds the registry.
+    pub main: Server,
+    /// The other targets by name; an error where one does not answer.
+    pub others: Vec<(String, Result<Server, Error>)>,
     /// The registry and the queue are on this program's version.
     pub platform_is_current: bool,
     /// Malls that are not.
@@ -51,29 +63,16 @@ pub struct Examination {
 }
 
 impl Db {
-    /// Asks the database about itself, as its owner.
+    /// Asks every target about itself, as its owner.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Error::Unavailable`] where the main one does not answer.
     pub async fn examine(&self) -> Result<Examination, Error> {
-        let mut admin = self.admin_connection(None).await?;
-        let version: i32 = sqlx::query_scalar("select current_setting('server_version_num')::int")
-            .fetch_one(&mut admin)
-            .await?;
-        let login: Option<AppLogin> = sqlx::query_as(
-            "select rolsuper as superuser, rolinherit as inherits, \
-                    (rolbypassrls or rolcreaterole or rolcreatedb) as privileged, \
-                    has_schema_privilege(oid, 'public', 'create') as creates_in_public, \
-                    (select count(*) from pg_class where relowner = pg_roles.oid) \
-                    + (select count(*) from pg_namespace where nspowner = pg_roles.oid) as owns \
-             from pg_roles where rolname = 'rotunda_app'",
-        )
-        .fetch_optional(&mut admin)
-        .await?;
-        // The database's own clock is what is asked for here, not the time of a unit of work.
-        let now: Instant = sqlx::query_scalar("select clock_timestamp()")
-            .fetch_one(&mut admin)
-            .await?;
+        let main = examine(self.locator.main()).await?;
+        let mut others = Vec::new();
+        for target in self.locator.others() {
+            others.push((target.name.clone(), examine(target).await));
+        }
         let platform_is_current = self.platform_is_current().await.unwrap_or(false);
         let (malls, behind) = if platform_is_current {
             self.malls_behind().await?
@@ -81,10 +80,8 @@ impl Db {
             (0, Vec::new())
         };
         Ok(Examination {
-            version,
-            not_durable: self.not_durable().await?,
-            login,
-            now,
+            main,
+            others,
             platform_is_current,
             behind,
             malls,
@@ -92,20 +89,35 @@ impl Db {
     }
 
     /// The settings that let a confirmed commit be lost: of fsync, `full_page_writes` and
-    /// `synchronous_commit` those that are off.
+    /// `synchronous_commit` those that are off, with the target's name where it is not the main one.
+    /// A further target that does not answer says nothing: its malls take nothing either.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Error::Unavailable`] where the main target does not answer.
     pub async fn not_durable(&self) -> Result<Vec<String>, Error> {
-        let mut admin = self.admin_connection(None).await?;
-        let off: Vec<String> = sqlx::query_scalar(
-            "select name from unnest($1::text[]) as name \
-             where current_setting(name) = 'off' order by name",
-        )
-        .bind(&DURABILITY[..])
-        .fetch_all(&mut admin)
-        .await?;
+        let mut off = not_durable(&mut self.admin_connection().await?).await?;
+        for target in self.locator.others() {
+            match examine(target).await {
+                Ok(found) => {
+                    let named = |setting| format!("{setting} of {}", target.name);
+                    off.extend(found.not_durable.into_iter().map(named));
+                }
+                Err(error) => tracing::warn!(
+                    %error,
+                    "The database target {} does not answer: {error}", target.name
+                ),
+            }
+        }
         Ok(off)
+    }
+
+    /// As [`Db::not_durable`], of one target.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTarget`]; [`Error::Unavailable`].
+    pub async fn not_durable_at(&self, target: &str) -> Result<Vec<String>, Error> {
+        let target = self.locator.named(target)?;
+        not_durable(&mut target.admin_connection("pg_catalog").await?).await
     }
 
     /// How many malls there are, and the short names of those whose tables are not the newest.
@@ -120,17 +132,58 @@ impl Db {
             after = last.slug.as_str().to_owned();
             for mall in &page {
                 malls = malls.saturating_add(1);
-                let mut admin = self
-                    .admin_connection(Some(&Schema::of(mall.id).to_string()))
-                    .await?;
-                let newest: Result<Option<i64>, sqlx::Error> =
-                    sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
-                        .fetch_one(&mut admin)
-                        .await;
-                if newest.ok().flatten() != Some(migrate::newest_of_a_mall()) {
+                if self.version_of(mall).await.ok().flatten() != Some(migrate::newest_of_a_mall()) {
                     behind.push(mall.slug.as_str().to_owned());
                 }
             }
         }
     }
+
+    /// The newest migration that a mall's own tables have.
+    async fn version_of(&self, mall: &Tenant) -> Result<Option<i64>, Error> {
+        let home = self.locator.named(&mall.target)?;
+        let schema = Schema::of(mall.id).to_string();
+        let newest = sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+            .fetch_one(&mut home.admin_connection(&schema).await?)
+            .await?;
+        Ok(newest)
+    }
+}
+
+async fn examine(target: &Target) -> Result<Server, Error> {
+    let mut admin = target.admin_connection("pg_catalog").await?;
+    let version: i32 = sqlx::query_scalar("select current_setting('server_version_num')::int")
+        .fetch_one(&mut admin)
+        .await?;
+    let login: Option<AppLogin> = sqlx::query_as(
+        "select rolsuper as superuser, rolinherit as inherits, \
+                (rolbypassrls or rolcreaterole or rolcreatedb) as privileged, \
+                has_schema_privilege(oid, 'public', 'create') as creates_in_public, \
+                (select count(*) from pg_class where relowner = pg_roles.oid) \
+                + (select count(*) from pg_namespace where nspowner = pg_roles.oid) as owns \
+         from pg_roles where rolname = 'rotunda_app'",
+    )
+    .fetch_optional(&mut admin)
+    .await?;
+    // The database's own clock is what is asked for here, not the time of a unit of work.
+    let now: Instant = sqlx::query_scalar("select clock_timestamp()")
+        .fetch_one(&mut admin)
+        .await?;
+    Ok(Server {
+        version,
+        not_durable: not_durable(&mut admin).await?,
+        login,
+        now,
+    })
+}
+
+async fn not_durable(admin: &mut PgConnection) -> Result<Vec<String>, Error> {
+    let off: Vec<String> = sqlx::query_scalar(
+        "select name from unnest($1::text[]) as name \
+         where current_setting(name) = 'off' order by name",
+    )
+    .bind(&DURABILITY[..])
+    .fetch_all(admin)
+    .await?;
+    Ok(off)
 }

@@ -1,14 +1,29 @@
-//! Where a mall's data is: one server today, the node that holds its schema tomorrow.
+//! Where a mall's data is: the database targets, and which of them holds a mall.
+//!
+//! A target is one database on one server. The one called [`MAIN`] holds the registry, the queue and
+//! every mall that was not put elsewhere; the settings name the others. What the registry said last
+//! of a mall is believed until the target refuses a transaction of it: before a mall moves, the
+//! place that it leaves takes no transaction of it any more (see `moving`), so whoever believes the
+//! old place is refused there, asks again, and never writes to it.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, HashMap, HashSet},
+    str::FromStr,
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
-use sqlx::{PgPool, postgres::PgConnectOptions, postgres::PgPoolOptions};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{
+    ConnectOptions, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
-use crate::kernel::ids::TenantId;
+use super::{derive, error::Error, login_of};
+use crate::kernel::{ids::TenantId, text::Slug};
+
+/// What the registry calls the target that holds it.
+pub const MAIN: &str = "main";
 
 /// How long a request waits for a connection before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,39 +44,172 @@ const PLANNING: [(&str, &str); 4] = [
     ("enable_mergejoin", "off"),
 ];
 
-/// Pools per database target; any target gives correct results, the right one is fast.
-#[derive(Debug, Clone)]
-pub(super) struct Locator {
-    only: PgPool,
+/// The targets beside the main one: their names, and the owner logins' URLs.
+pub type Targets = BTreeMap<Slug, SecretString>;
+
+/// One database on one server, and the connections to it, which are opened when they are needed.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// What the registry calls it.
+    pub(super) name: String,
+    /// The app login's password there.
+    pub(super) app_password: String,
+    admin: PgConnectOptions,
+    connections: u32,
+    pools: OnceLock<Pools>,
+}
+
+#[derive(Debug)]
+struct Pools {
+    requests: PgPool,
     lanes: PgPool,
     siding: PgPool,
-    stuck: Arc<Mutex<HashSet<TenantId>>>,
+}
+
+impl Target {
+    fn new(name: &str, url: &SecretString, connections: u32) -> Result<Self, Error> {
+        let url = url.expose_secret();
+        let admin = PgConnectOptions::from_str(url)
+            .map_err(Error::Other)?
+            .application_name("rotunda-admin")
+            .disable_statement_logging();
+        Ok(Self {
+            name: name.to_owned(),
+            app_password: derive(login_of(url), b"rotunda_app")?,
+            admin,
+            connections,
+            pools: OnceLock::new(),
+        })
+    }
+
+    /// How the owner comes in.
+    pub(super) fn admin(&self) -> &PgConnectOptions {
+        &self.admin
+    }
+
+    /// How requests come in.
+    pub(super) fn login(&self) -> PgConnectOptions {
+        self.admin
+            .clone()
+            .username("rotunda_app")
+            .password(&self.app_password)
+            .application_name("rotunda")
+    }
+
+    /// One connection as the owner, with that search path.
+    pub(super) async fn admin_connection(&self, path: &str) -> Result<PgConnection, Error> {
+        let options = self.admin.clone().options([("search_path", path)]);
+        Ok(options.connect().await?)
+    }
+
+    /// The connections for requests.
+    pub(super) fn requests(&self) -> &PgPool {
+        &self.pools().requests
+    }
+
+    /// The connections that only lanes use, so that tills never wait behind readers; those of malls
+    /// that are stuck are others, so that no other mall's tills wait behind theirs.
+    pub(super) fn lanes(&self, stuck: bool) -> &PgPool {
+        let pools = self.pools();
+        if stuck { &pools.siding } else { &pools.lanes }
+    }
+
+    fn pools(&self) -> &Pools {
+        self.pools.get_or_init(|| {
+            let pool = |connections: u32, login: PgConnectOptions| {
+                PgPoolOptions::new()
+                    .max_connections(connections)
+                    .acquire_timeout(PATIENCE)
+                    .test_before_acquire(false)
+                    .idle_timeout(Duration::from_mins(10))
+                    .connect_lazy_with(login)
+            };
+            let lane = self.login().options(PLANNING);
+            Pools {
+                requests: pool(self.connections, self.login()),
+                lanes: pool(LANES, lane.clone()),
+                siding: pool(STUCK_LANES, lane),
+            }
+        })
+    }
+
+    async fn close(&self) {
+        if let Some(pools) = self.pools.get() {
+            pools.lanes.close().await;
+            pools.siding.close().await;
+            pools.requests.close().await;
+        }
+    }
+}
+
+/// The targets, and what is believed of each mall's place.
+#[derive(Debug)]
+pub(super) struct Locator {
+    main: Arc<Target>,
+    others: BTreeMap<String, Arc<Target>>,
+    homes: RwLock<HashMap<TenantId, Arc<Target>>>,
+    stuck: Mutex<HashSet<TenantId>>,
 }
 
 impl Locator {
-    /// One target for every mall.
-    pub(super) fn single(login: PgConnectOptions, connections: u32) -> Self {
-        let pool = |connections: u32| {
-            PgPoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(PATIENCE)
-                .test_before_acquire(false)
-                .idle_timeout(Duration::from_mins(10))
-        };
-        let lane = login.clone().options(PLANNING);
-        Self {
-            only: pool(connections).connect_lazy_with(login),
-            lanes: pool(LANES).connect_lazy_with(lane.clone()),
-            siding: pool(STUCK_LANES).connect_lazy_with(lane),
-            stuck: Arc::default(),
+    /// The main target and the others, with at most that many connections for requests to each.
+    pub(super) fn new(
+        main: &SecretString,
+        others: &Targets,
+        connections: u32,
+    ) -> Result<Self, Error> {
+        let mut named = BTreeMap::new();
+        for (name, url) in others {
+            let target = Target::new(name.as_str(), url, connections)?;
+            named.insert(target.name.clone(), Arc::new(target));
         }
+        Ok(Self {
+            main: Arc::new(Target::new(MAIN, main, connections)?),
+            others: named,
+            homes: RwLock::default(),
+            stuck: Mutex::default(),
+        })
     }
 
-    /// The connections of the target that holds this mall that only lanes use, so that tills never
-    /// wait behind readers; those of a mall that is stuck are others, so that no other mall's tills
-    /// wait behind it.
-    pub(super) fn lanes_of(&self, _tenant: TenantId, stuck: bool) -> &PgPool {
-        if stuck { &self.siding } else { &self.lanes }
+    /// The target that holds the registry.
+    pub(super) fn main(&self) -> &Arc<Target> {
+        &self.main
+    }
+
+    /// The targets beside the main one.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.others.values()
+    }
+
+    /// The target of a name.
+    pub(super) fn named(&self, name: &str) -> Result<&Arc<Target>, Error> {
+        if name == MAIN {
+            return Ok(&self.main);
+        }
+        let found = self.others.get(name);
+        found.ok_or_else(|| Error::UnknownTarget(name.to_owned()))
+    }
+
+    /// Where a mall was when anybody asked last.
+    pub(super) fn believed(&self, tenant: TenantId) -> Option<Arc<Target>> {
+        let homes = self.homes.read().unwrap_or_else(PoisonError::into_inner);
+        homes.get(&tenant).map(Arc::clone)
+    }
+
+    /// What the registry says of a mall's place; nowhere while it moves, or where the settings do
+    /// not name its target.
+    pub(super) fn learn(&self, tenant: TenantId, name: Option<&str>) {
+        let target = name.and_then(|name| self.named(name).ok());
+        if let (Some(target), Some(known)) = (target, self.believed(tenant))
+            && Arc::ptr_eq(target, &known)
+        {
+            return;
+        }
+        let mut homes = self.homes.write().unwrap_or_else(PoisonError::into_inner);
+        match target {
+            Some(target) => drop(homes.insert(tenant, Arc::clone(target))),
+            None => drop(homes.remove(&tenant)),
+        }
     }
 
     /// Whether somebody held this mall's books for too long when a lane wanted them last.
@@ -80,19 +228,10 @@ impl Locator {
         }
     }
 
-    /// The pool of the target that holds this mall.
-    pub(super) fn of(&self, _tenant: TenantId) -> &PgPool {
-        &self.only
-    }
-
-    /// The pool for the registry, which every target can read.
-    pub(super) fn registry(&self) -> &PgPool {
-        &self.only
-    }
-
     pub(super) async fn close(&self) {
-        self.lanes.close().await;
-        self.siding.close().await;
-        self.only.close().await;
+        for target in self.others.values() {
+            target.close().await;
+        }
+        self.main.close().await;
     }
 }

@@ -1,20 +1,27 @@
 //! Migrations: the registry first, then every mall, each schema with its own list of what it has.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use graphile_worker::WorkerUtils;
 use sqlx::{
-    AssertSqlSafe,
+    AssertSqlSafe, Connection, PgConnection,
     migrate::{MigrateError, Migrator},
     postgres::PgPoolOptions,
 };
 
-use super::{Db, error::Error, tenants::Schema};
+use super::{Db, error::Error, locator::Target, tenants::Schema};
 use crate::kernel::ids::TenantId;
 
 static PLATFORM: Migrator = sqlx::migrate!("migrations/platform");
-static TENANT: Migrator = sqlx::migrate!("migrations/tenant");
+
+/// Without the lock that the migrator takes: it is one for the whole database, so that malls would
+/// wait for each other. Each has one of its own, its row in the registry.
+static TENANT: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut tenant = sqlx::migrate!("migrations/tenant");
+    tenant.set_locking(false);
+    tenant
+});
 
 /// The schema in which `graphile_worker` keeps its tables.
 pub(crate) const JOBS: &str = "jobs";
@@ -56,6 +63,17 @@ pub struct Migrated {
     pub tenants: usize,
 }
 
+/// One mall of many, as it came out.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// The mall's short name.
+    pub slug: &'a str,
+    /// How many are done, this one among them, and how many there are.
+    pub of: (usize, usize),
+    /// How it came out.
+    pub outcome: &'a Result<(), Error>,
+}
+
 impl Db {
     /// Makes login role, registry and queue where they are missing; cheap where they are there.
     ///
@@ -65,16 +83,33 @@ impl Db {
         if self.platform_is_current().await.unwrap_or(false) {
             return Ok(());
         }
-        let mut tried = 0;
-        loop {
-            match self.set_up().await {
-                Ok(()) => return Ok(()),
-                // Another process creates the same role or schema in this moment.
-                Err(error) if tried >= TRIES => return Err(error),
-                Err(_) => tried += 1,
+        until_done(async || self.set_up().await).await
+    }
+
+    /// Makes login role and shared schema on a target that malls live on; cheap where they are
+    /// there. Every target is prepared when it first gets a mall.
+    ///
+    /// # Errors
+    /// As [`Db::prepare`].
+    pub(super) async fn prepare_target(&self, target: &Target) -> Result<(), Error> {
+        if sqlx::query("select 1")
+            .execute(target.requests())
+            .await
+            .is_ok()
+        {
+            let mut admin = target.admin_connection("pg_catalog").await?;
+            let there: bool = sqlx::query_scalar("select to_regnamespace('ext') is not null")
+                .fetch_one(&mut admin)
+                .await?;
+            if there {
+                return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
         }
+        until_done(async || {
+            let mut admin = target.admin_connection("pg_catalog").await?;
+            set_up_target(target, &mut admin).await
+        })
+        .await
     }
 
     /// Registry and every mall to the newest version, several malls at a time. A mall that is there
@@ -84,45 +119,74 @@ impl Db {
     /// As [`Db::prepare`]. A mall that fails does not hold up the others; the first failure is
     /// what the run ends with.
     pub async fn migrate_all(&self) -> Result<Migrated, Error> {
+        self.migrate_each(|_| {}).await
+    }
+
+    /// As [`Db::migrate_all`]; `tell` hears of each mall that was behind.
+    ///
+    /// # Errors
+    /// As [`Db::migrate_all`].
+    pub async fn migrate_each(&self, mut tell: impl FnMut(Turn<'_>)) -> Result<Migrated, Error> {
         self.prepare().await?;
-        let mut admin = self.admin_connection(None).await?;
-        let behind: Vec<TenantId> = sqlx::query_scalar(
-            "select tenant_id from platform.tenant \
-             where status <> 'opening' and schema_version <> $1 order by slug",
+        let mut admin = self.admin_connection().await?;
+        // A mall on the move is brought up to date before it is copied.
+        let behind: Vec<(TenantId, String)> = sqlx::query_as(
+            "select tenant_id, slug from platform.tenant \
+             where status not in ('opening', 'moving') and schema_version <> $1 order by slug",
         )
         .bind(newest_of_a_mall())
         .fetch_all(&mut admin)
         .await?;
-        let outcomes: Vec<Result<(), Error>> = stream::iter(&behind)
-            .map(|tenant| self.migrate_tenant(*tenant))
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        outcomes.into_iter().collect::<Result<(), Error>>()?;
-        Ok(Migrated {
-            tenants: behind.len(),
-        })
+        let all = behind.len();
+        let mut outcomes = stream::iter(&behind)
+            .map(async |(tenant, slug)| (slug, self.migrate_tenant(*tenant).await))
+            .buffer_unordered(AT_ONCE);
+        let (mut done, mut first) = (0_usize, Ok(()));
+        while let Some((slug, outcome)) = outcomes.next().await {
+            done = done.saturating_add(1);
+            tell(Turn {
+                slug,
+                of: (done, all),
+                outcome: &outcome,
+            });
+            first = first.and(outcome);
+        }
+        first.map(|()| Migrated { tenants: all })
     }
 
     /// One mall to the newest version.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::Other`].
+    /// [`Error::Unavailable`], [`Error::Moving`], [`Error::Other`].
     pub async fn migrate_tenant(&self, tenant: TenantId) -> Result<(), Error> {
-        let mut admin = self
-            .admin_connection(Some(&Schema::of(tenant).to_string()))
+        let home = self.look_up(tenant).await?;
+        self.migrate_at(&home, tenant).await
+    }
+
+    /// One mall's tables on that target to the newest version, which the registry then knows. The
+    /// mall's row is locked meanwhile, so that two who migrate it do so one after the other.
+    pub(super) async fn migrate_at(&self, home: &Target, tenant: TenantId) -> Result<(), Error> {
+        let mut admin = self.admin_connection().await?;
+        let mut lock = admin
+            .begin_with("begin; set local idle_in_transaction_session_timeout = 0")
             .await?;
-        let moved = run(&TENANT, &mut admin).await;
-        if let Err(error) = moved {
+        sqlx::query(
+            "select from platform.tenant where tenant_id = $1 \
+             order by tenant_id for no key update",
+        )
+        .bind(tenant)
+        .execute(&mut *lock)
+        .await?;
+        if let Err(error) = migrate_schema(home, tenant).await {
             tracing::error!(%tenant, %error, "a mall's tables were not brought up to date");
             return Err(error);
         }
         sqlx::query("update platform.tenant set schema_version = $2 where tenant_id = $1")
             .bind(tenant)
             .bind(newest_of_a_mall())
-            .execute(&mut admin)
+            .execute(&mut *lock)
             .await?;
-        Ok(())
+        Ok(lock.commit().await?)
     }
 
     /// Whether registry, queue and every mall's tables are those of this program.
@@ -133,10 +197,11 @@ impl Db {
         if !self.platform_is_current().await? {
             return Ok(false);
         }
-        let mut admin = self.admin_connection(None).await?;
+        let mut admin = self.admin_connection().await?;
         let behind: bool = sqlx::query_scalar(
             "select exists (select from platform.tenant \
-                            where status <> 'opening' and schema_version <> $1)",
+                            where status not in ('opening', 'moving') \
+                              and schema_version <> $1)",
         )
         .bind(newest_of_a_mall())
         .fetch_one(&mut admin)
@@ -149,7 +214,7 @@ impl Db {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn platform_is_current(&self) -> Result<bool, Error> {
-        let mut admin = self.admin_connection(None).await?;
+        let mut admin = self.admin_connection().await?;
         let newest = PLATFORM
             .iter()
             .map(|migration| migration.version)
@@ -173,41 +238,14 @@ impl Db {
     }
 
     async fn set_up(&self) -> Result<(), Error> {
-        let mut admin = self.admin_connection(None).await?;
-        if self.ping().await.is_err() {
-            self.set_up_login(&mut admin).await?;
-        }
-        sqlx::raw_sql(
-            "revoke create on schema public from public; \
-             create schema if not exists ext; \
-             create schema if not exists platform;",
-        )
-        .execute(&mut admin)
-        .await?;
-        let mut platform = self.admin_connection(Some("platform")).await?;
-        run(&PLATFORM, &mut platform).await?;
+        let main = self.locator.main();
+        let mut admin = self.admin_connection().await?;
+        set_up_target(main, &mut admin).await?;
+        sqlx::raw_sql("create schema if not exists platform")
+            .execute(&mut admin)
+            .await?;
+        run(&PLATFORM, &mut main.admin_connection("platform").await?).await?;
         self.set_up_jobs().await
-    }
-
-    /// Makes the app login or puts it right; not where it works, because all databases of a server
-    /// share it and two cannot change it at once.
-    async fn set_up_login(&self, admin: &mut sqlx::PgConnection) -> Result<(), Error> {
-        // The password is made of hexadecimal digits only, so it needs no quoting.
-        sqlx::raw_sql(AssertSqlSafe(format!(
-            "do $$ begin create role rotunda_app login noinherit; \
-               exception when duplicate_object then null; end $$; \
-             alter role rotunda_app login noinherit nosuperuser nocreatedb nocreaterole \
-               nobypassrls password '{password}'; \
-             alter role rotunda_app set search_path = ''; \
-             alter role rotunda_app set timezone = 'UTC'; \
-             alter role rotunda_app set lock_timeout = '3s'; \
-             alter role rotunda_app set statement_timeout = '30s'; \
-             alter role rotunda_app set idle_in_transaction_session_timeout = '30s';",
-            password = self.app_password,
-        )))
-        .execute(admin)
-        .await?;
-        Ok(())
     }
 
     /// Brings the queue's tables to the version that the worker expects, as their owner: a worker
@@ -215,7 +253,13 @@ impl Db {
     async fn set_up_jobs(&self) -> Result<(), Error> {
         let pool = PgPoolOptions::new()
             .max_connections(1)
-            .connect_with(self.admin.clone().options([("search_path", "pg_catalog")]))
+            .connect_with(
+                self.locator
+                    .main()
+                    .admin()
+                    .clone()
+                    .options([("search_path", "pg_catalog")]),
+            )
             .await?;
         WorkerUtils::new(&pool, JOBS)
             .migrate()
@@ -231,6 +275,64 @@ impl Db {
     }
 }
 
+/// Tries until it is done: another process may create the same role or schema in this moment.
+async fn until_done(set_up: impl AsyncFn() -> Result<(), Error>) -> Result<(), Error> {
+    let mut tried = 0;
+    loop {
+        match set_up().await {
+            Ok(()) => return Ok(()),
+            Err(error) if tried >= TRIES => return Err(error),
+            Err(_) => tried += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// What every target needs before a mall can live there.
+async fn set_up_target(target: &Target, admin: &mut PgConnection) -> Result<(), Error> {
+    if sqlx::query("select 1")
+        .execute(target.requests())
+        .await
+        .is_err()
+    {
+        set_up_login(target, admin).await?;
+    }
+    sqlx::raw_sql(
+        "revoke create on schema public from public; \
+         create schema if not exists ext;",
+    )
+    .execute(admin)
+    .await?;
+    Ok(())
+}
+
+/// Makes the app login or puts it right; not where it works, because all databases of a server
+/// share it and two cannot change it at once.
+async fn set_up_login(target: &Target, admin: &mut PgConnection) -> Result<(), Error> {
+    // The password is made of hexadecimal digits only, so it needs no quoting.
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "do $$ begin create role rotunda_app login noinherit; \
+           exception when duplicate_object then null; end $$; \
+         alter role rotunda_app login noinherit nosuperuser nocreatedb nocreaterole \
+           nobypassrls password '{password}'; \
+         alter role rotunda_app set search_path = ''; \
+         alter role rotunda_app set timezone = 'UTC'; \
+         alter role rotunda_app set lock_timeout = '3s'; \
+         alter role rotunda_app set statement_timeout = '30s'; \
+         alter role rotunda_app set idle_in_transaction_session_timeout = '30s';",
+        password = target.app_password,
+    )))
+    .execute(admin)
+    .await?;
+    Ok(())
+}
+
+/// One mall's tables on that target to the newest version; nobody else may do so at the same time.
+pub(super) async fn migrate_schema(home: &Target, tenant: TenantId) -> Result<(), Error> {
+    let schema = Schema::of(tenant).to_string();
+    run(&TENANT, &mut home.admin_connection(&schema).await?).await
+}
+
 /// The version that a mall's tables are on after a migration.
 pub(super) fn newest_of_a_mall() -> i64 {
     TENANT
@@ -241,7 +343,7 @@ pub(super) fn newest_of_a_mall() -> i64 {
 }
 
 /// Runs what is missing.
-async fn run(migrator: &Migrator, admin: &mut sqlx::PgConnection) -> Result<(), Error> {
+async fn run(migrator: &Migrator, admin: &mut PgConnection) -> Result<(), Error> {
     migrator
         .run_direct(None, admin, false)
         .await

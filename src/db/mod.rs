@@ -8,31 +8,30 @@
 //! whoever has that URL needs no second secret.
 //!
 //! One transaction is one mall (scale.md, R1): the registry in schema `platform` is read outside
-//! of them, and nothing writes both in one transaction.
+//! of them, and nothing writes both in one transaction. So a mall may live on another server than
+//! the registry: the [`locator`] knows which, and [`moving`] takes a mall from one to another.
 
 pub mod codec;
 pub mod embedded;
 pub mod error;
 pub mod examine;
-mod locator;
+pub mod locator;
 pub mod migrate;
+pub mod moving;
 pub mod replay;
 pub mod tenants;
 pub mod tx;
 
-use std::{str::FromStr, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use hmac::{Hmac, Mac};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sha2::Sha256;
-use sqlx::{
-    ConnectOptions, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
 
 use crate::kernel::{ids::Entropy, page::hex, time::Clock};
 pub use error::Error;
-use locator::Locator;
+use locator::{Locator, Targets};
 
 /// Connections that the queue has for itself: one listens, the others fetch, finish and relay.
 const JOB_CONNECTIONS: u32 = 4;
@@ -40,10 +39,8 @@ const JOB_CONNECTIONS: u32 = 4;
 /// The database, for everybody who holds a grant. Cheap to clone.
 #[derive(Clone)]
 pub struct Db {
-    locator: Locator,
+    locator: Arc<Locator>,
     jobs: PgPool,
-    admin: PgConnectOptions,
-    app_password: String,
     clock: Clock,
     entropy: Entropy,
 }
@@ -60,27 +57,28 @@ impl Db {
         clock: Clock,
         entropy: Entropy,
     ) -> Result<Self, Error> {
-        let url = admin_url.expose_secret();
-        let admin = PgConnectOptions::from_str(url)
-            .map_err(Error::Other)?
-            .application_name("rotunda-admin")
-            .disable_statement_logging();
-        let app_password = derive(login_of(url), b"rotunda_app")?;
-        let login = admin
-            .clone()
-            .username("rotunda_app")
-            .password(&app_password)
-            .application_name("rotunda");
+        Self::on(admin_url, &Targets::new(), connections, clock, entropy)
+    }
+
+    /// As [`Db::new`], with further targets that hold malls, each with as many connections.
+    ///
+    /// # Errors
+    /// [`Error::Other`] for a URL that cannot be read.
+    pub fn on(
+        admin_url: &SecretString,
+        targets: &Targets,
+        connections: u32,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Result<Self, Error> {
+        let locator = Locator::new(admin_url, targets, connections)?;
         let jobs = PgPoolOptions::new()
             .max_connections(JOB_CONNECTIONS)
             .acquire_timeout(Duration::from_secs(10))
-            .connect_lazy_with(login.clone().application_name("rotunda-jobs"));
-        let locator = Locator::single(login, connections);
+            .connect_lazy_with(locator.main().login().application_name("rotunda-jobs"));
         Ok(Self {
-            locator,
+            locator: Arc::new(locator),
             jobs,
-            admin,
-            app_password,
             clock,
             entropy,
         })
@@ -97,13 +95,14 @@ impl Db {
         }
     }
 
-    /// Whether the database answers; and no more than that.
+    /// Whether the main database answers; and no more than that. Malls on another target may be
+    /// out of reach all the same, and only they.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn ping(&self) -> Result<(), Error> {
         sqlx::query("select 1")
-            .execute(self.locator.registry())
+            .execute(self.locator.main().requests())
             .await?;
         Ok(())
     }
@@ -130,18 +129,12 @@ impl Db {
     /// # Errors
     /// [`Error::Corrupt`]: cannot happen with a URL that was read once.
     pub fn secret_for(&self, purpose: &[u8]) -> Result<String, Error> {
-        derive(&self.app_password, purpose)
+        derive(&self.locator.main().app_password, purpose)
     }
 
-    /// One connection as the owner, with that search path.
-    async fn admin_connection(&self, path: Option<&str>) -> Result<PgConnection, Error> {
-        let path = path.unwrap_or("pg_catalog");
-        Ok(self
-            .admin
-            .clone()
-            .options([("search_path", path)])
-            .connect()
-            .await?)
+    /// One connection as the owner to the registry's database.
+    async fn admin_connection(&self) -> Result<PgConnection, Error> {
+        self.locator.main().admin_connection("pg_catalog").await
     }
 }
 

@@ -1,10 +1,14 @@
 //! The registry: which malls there are, which host means which, and how a new one comes to be.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use sqlx::AssertSqlSafe;
 
-use super::{Db, error::Error};
+use super::{
+    Db,
+    error::Error,
+    locator::{MAIN, Target},
+};
 use crate::{
     authz::{action::ManageTenants, grant::Grant},
     kernel::{
@@ -41,6 +45,8 @@ pub enum Status {
     Active,
     /// It answers 503 until it is resumed.
     Suspended,
+    /// It answers 503 while its data goes from one database to another.
+    Moving,
 }
 
 impl Status {
@@ -50,11 +56,12 @@ impl Status {
             Self::Opening => "opening",
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Moving => "moving",
         }
     }
 
     fn parse(text: &str) -> Result<Self, Error> {
-        [Self::Opening, Self::Active, Self::Suspended]
+        [Self::Opening, Self::Active, Self::Suspended, Self::Moving]
             .into_iter()
             .find(|status| status.as_str() == text)
             .ok_or(Error::Corrupt("tenant status"))
@@ -82,6 +89,8 @@ pub struct Tenant {
     pub languages: Vec<Language>,
     /// The Host headers that mean it.
     pub hosts: Vec<String>,
+    /// The database target that holds its schema.
+    pub target: String,
 }
 
 /// What a manifest says about the registry's columns.
@@ -114,10 +123,11 @@ struct Row {
     calling_code: String,
     languages: serde_json::Value,
     hosts: Vec<String>,
+    target: String,
 }
 
 const SELECT: &str = "\
-    select tenant_id, slug, names, status, time_zone, currency, calling_code, languages, \
+    select tenant_id, slug, names, status, time_zone, currency, calling_code, languages, target, \
            array(select host from platform.host where host.tenant_id = tenant.tenant_id \
                  order by host) as hosts \
     from platform.tenant ";
@@ -172,6 +182,7 @@ impl TryFrom<Row> for Tenant {
             calling_code: row.calling_code,
             languages: languages.ok_or(Error::Corrupt("tenant languages"))?,
             hosts: row.hosts,
+            target: row.target,
         })
     }
 }
@@ -209,9 +220,34 @@ impl Db {
     async fn one_tenant(&self, sql: String, key: &str) -> Result<Option<Tenant>, Error> {
         let found: Option<Row> = sqlx::query_as(AssertSqlSafe(sql))
             .bind(key)
-            .fetch_optional(self.locator.registry())
+            .fetch_optional(self.locator.main().requests())
             .await?;
-        found.map(Tenant::try_from).transpose()
+        found.map(|row| self.read_row(row)).transpose()
+    }
+
+    /// A row of the registry, which says by the way where the mall is.
+    fn read_row(&self, row: Row) -> Result<Tenant, Error> {
+        let tenant = Tenant::try_from(row)?;
+        let home = (tenant.status != Status::Moving).then_some(tenant.target.as_str());
+        self.locator.learn(tenant.id, home);
+        Ok(tenant)
+    }
+
+    /// Asks the registry which target holds a mall.
+    pub(super) async fn look_up(&self, id: TenantId) -> Result<Arc<Target>, Error> {
+        let found: Option<(String, String)> =
+            sqlx::query_as("select target, status from platform.tenant where tenant_id = $1")
+                .bind(id)
+                .fetch_optional(self.locator.main().requests())
+                .await?;
+        let (name, status) = found.ok_or(Error::NoTenant)?;
+        if status == Status::Moving.as_str() {
+            self.locator.learn(id, None);
+            return Err(Error::Moving);
+        }
+        let target = self.locator.named(&name)?;
+        self.locator.learn(id, Some(&name));
+        Ok(Arc::clone(target))
     }
 
     /// Malls by short name, after one short name, for pages and for the house's own rounds.
@@ -223,35 +259,51 @@ impl Db {
         let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(sql))
             .bind(after)
             .bind(limit)
-            .fetch_all(self.locator.registry())
+            .fetch_all(self.locator.main().requests())
             .await?;
-        rows.into_iter().map(Tenant::try_from).collect()
+        rows.into_iter().map(|row| self.read_row(row)).collect()
     }
 
     /// Brings a mall into being or up to what its manifest says; safe to repeat, and goes on where
-    /// an earlier try stopped. A new mall gets its schema, its role and every migration.
+    /// an earlier try stopped. A new mall gets its schema, its role and every migration, on the main
+    /// target.
     ///
     /// # Errors
     /// [`Error::Constraint`] `host_pkey` where a host means another mall already;
     /// [`Error::Unavailable`].
     pub async fn register(
         &self,
-        _grant: &Grant<ManageTenants>,
+        grant: &Grant<ManageTenants>,
         wanted: &Registration,
     ) -> Result<Tenant, Error> {
-        let mut admin = self.admin_connection(None).await?;
+        self.register_on(grant, wanted, MAIN).await
+    }
+
+    /// As [`Db::register`]; a new mall comes to be on the target of that name. A mall that is there
+    /// stays where it is.
+    ///
+    /// # Errors
+    /// As [`Db::register`]; [`Error::UnknownTarget`].
+    pub async fn register_on(
+        &self,
+        _grant: &Grant<ManageTenants>,
+        wanted: &Registration,
+        target: &str,
+    ) -> Result<Tenant, Error> {
+        self.locator.named(target)?;
+        let mut admin = self.admin_connection().await?;
         let now = self.clock.now();
         let languages: Vec<&str> = wanted.languages.iter().map(|lang| lang.tag()).collect();
         let mut tx = sqlx::Connection::begin(&mut admin).await?;
-        let (id, status): (TenantId, String) = sqlx::query_as(
+        let (id, status, home): (TenantId, String, String) = sqlx::query_as(
             "insert into platform.tenant (tenant_id, slug, names, status, time_zone, currency, \
-                 calling_code, languages, created_at, changed_at) \
-             values ($1, $2, $3, 'opening', $4, $5, $6, $7, $8, $8) \
+                 calling_code, languages, created_at, changed_at, target) \
+             values ($1, $2, $3, 'opening', $4, $5, $6, $7, $8, $8, $9) \
              on conflict (slug) do update \
              set names = excluded.names, time_zone = excluded.time_zone, \
                  calling_code = excluded.calling_code, languages = excluded.languages, \
                  changed_at = excluded.changed_at \
-             returning tenant_id, status",
+             returning tenant_id, status, target",
         )
         .bind(TenantId::new(now, &self.entropy))
         .bind(wanted.slug.as_str())
@@ -261,6 +313,7 @@ impl Db {
         .bind(&wanted.calling_code)
         .bind(serde_json::json!(languages))
         .bind(now)
+        .bind(target)
         .fetch_one(&mut *tx)
         .await?;
         sqlx::query("delete from platform.host where tenant_id = $1 and host <> all ($2)")
@@ -278,14 +331,19 @@ impl Db {
         .await?;
         tx.commit().await?;
         if status == Status::Opening.as_str() {
-            self.provision(&mut admin, id).await?;
+            let home = self.locator.named(&home)?;
+            self.provision(home, id).await?;
+            sqlx::query("update platform.tenant set status = 'active' where tenant_id = $1")
+                .bind(id)
+                .execute(&mut admin)
+                .await?;
         }
         self.tenant_of_slug(wanted.slug.as_str())
             .await?
             .ok_or(Error::Corrupt("tenant"))
     }
 
-    /// Suspends or resumes a mall; whether there is such a mall.
+    /// Suspends or resumes a mall; whether there is such a mall, neither opening nor on the move.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -295,10 +353,10 @@ impl Db {
         slug: &Slug,
         status: Status,
     ) -> Result<bool, Error> {
-        let mut admin = self.admin_connection(None).await?;
+        let mut admin = self.admin_connection().await?;
         let changed = sqlx::query(
             "update platform.tenant set status = $2, changed_at = $3 \
-             where slug = $1 and status <> 'opening'",
+             where slug = $1 and status not in ('opening', 'moving')",
         )
         .bind(slug.as_str())
         .bind(status.as_str())
@@ -308,24 +366,32 @@ impl Db {
         Ok(changed.rows_affected() > 0)
     }
 
-    /// Role, schema and tables of a new mall, then the registry says that it is active.
-    async fn provision(&self, admin: &mut sqlx::PgConnection, id: TenantId) -> Result<(), Error> {
+    /// Role, schema and tables of a new mall.
+    async fn provision(&self, home: &Target, id: TenantId) -> Result<(), Error> {
+        let mut admin = home.admin_connection("pg_catalog").await?;
+        self.make_schema(home, &mut admin, id, "").await?;
+        self.migrate_tenant(id).await
+    }
+
+    /// The role and the empty schema of a mall, and `also` in the same transaction.
+    pub(super) async fn make_schema(
+        &self,
+        home: &Target,
+        admin: &mut sqlx::PgConnection,
+        id: TenantId,
+        also: &str,
+    ) -> Result<(), Error> {
+        self.prepare_target(home).await?;
         let schema = Schema::of(id);
-        let mut tx = sqlx::Connection::begin(&mut *admin).await?;
+        let mut tx = sqlx::Connection::begin(admin).await?;
         sqlx::raw_sql(AssertSqlSafe(format!(
             "do $$ begin create role {schema} nologin; \
                exception when duplicate_object then null; end $$; \
              grant {schema} to rotunda_app; \
-             create schema if not exists {schema};"
+             create schema if not exists {schema}; {also}"
         )))
         .execute(&mut *tx)
         .await?;
-        tx.commit().await?;
-        self.migrate_tenant(id).await?;
-        sqlx::query("update platform.tenant set status = 'active' where tenant_id = $1")
-            .bind(id)
-            .execute(admin)
-            .await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 }

@@ -1,11 +1,14 @@
 //! The only way to SQL. A transaction belongs to one mall, one actor and one instant, and needs a
 //! [`Grant`]; its first message sets role and path and fails unless both took.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 
-use super::{Db, error::Error, tenants::Schema};
+use super::{Db, error::Error, locator::Target, tenants::Schema};
 use crate::{
     authz::{action::Action, actor::Actor, grant::Grant},
     kernel::{
@@ -95,21 +98,17 @@ impl Db {
     /// Opens a transaction that only reads.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; [`Error::NoTenant`] for a grant on the registry.
+    /// [`Error::Unavailable`]; [`Error::Moving`]; [`Error::NoTenant`] for a grant on the registry.
     pub async fn read<A: Action>(&self, grant: &Grant<A>) -> Result<ReadTx, Error> {
-        let tenant = grant.tenant().ok_or(Error::NoTenant)?;
-        let pool = self.locator.of(tenant);
-        self.open(grant, pool, "begin read only").await
+        self.open(grant, Target::requests, "begin read only").await
     }
 
     /// Opens a transaction that writes.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; [`Error::NoTenant`] for a grant on the registry.
+    /// [`Error::Unavailable`]; [`Error::Moving`]; [`Error::NoTenant`] for a grant on the registry.
     pub async fn write<A: Action>(&self, grant: &Grant<A>) -> Result<Tx, Error> {
-        let tenant = grant.tenant().ok_or(Error::NoTenant)?;
-        let pool = self.locator.of(tenant);
-        Ok(Tx(self.open(grant, pool, "begin").await?))
+        Ok(Tx(self.open(grant, Target::requests, "begin").await?))
     }
 
     /// Opens a transaction that writes for many at once, on a connection that nobody else uses:
@@ -121,9 +120,10 @@ impl Db {
         let tenant = grant.tenant().ok_or(Error::NoTenant)?;
         loop {
             let stuck = self.locator.is_stuck(tenant);
-            let pool = self.locator.lanes_of(tenant, stuck);
             let begin = if stuck { STUCK } else { LANE };
-            let tx = self.open(grant, pool, begin).await?;
+            let tx = self
+                .open(grant, |target| target.lanes(stuck), begin)
+                .await?;
             // Another lane of the mall may have got stuck while this one waited for a connection.
             if stuck || !self.locator.is_stuck(tenant) {
                 return Ok(Tx(tx));
@@ -141,26 +141,32 @@ impl Db {
     async fn open<A: Action>(
         &self,
         grant: &Grant<A>,
-        pool: &PgPool,
+        pool: impl Fn(&Target) -> &PgPool,
         begin: &str,
     ) -> Result<ReadTx, Error> {
         let tenant = grant.tenant().ok_or(Error::NoTenant)?;
         let schema = Schema::of(tenant);
-        // One message: if role or path did not take, the division fails and nothing was opened.
+        // One message, and so one transaction from its first word on: if role or path did not take,
+        // the division fails and nothing was opened. The path does not take where the mall has been
+        // closed because it moves. `begin` stands last, because a failure behind it would leave the
+        // connection in a transaction that nobody ends.
         let opening = format!(
-            "{begin}; set local role {schema}; set local search_path to {schema}, ext, pg_temp; \
-             select 1 / (current_schema() = '{schema}' and current_user = '{schema}')::int"
+            "set local role {schema}; set local search_path to {schema}, ext, pg_temp; \
+                 select 1 / coalesce(current_schema() = '{schema}' \
+                     and current_user = '{schema}', false)::int; {begin}"
         );
-        let mut dead = 0;
-        let inner = loop {
-            match pool.begin_with(AssertSqlSafe(opening.clone())).await {
-                Ok(inner) => break inner,
-                // Connections that waited are not asked first whether they live: that would be a
-                // message more for each unit of work. Nothing was done on one that does not.
-                Err(error) if is_dead(&error) && dead < pool.options().get_max_connections() => {
-                    dead += 1;
+        let home = self.home_of(tenant).await?;
+        let inner = match begin_on(pool(&home), &opening).await {
+            Ok(inner) => inner,
+            Err(error @ Error::Unavailable(_)) => return Err(error),
+            Err(error) => {
+                let now_at = self.look_up(tenant).await?;
+                match error {
+                    Error::Barred(_) => forget_roles(pool(&now_at), tenant).await?,
+                    error if Arc::ptr_eq(&home, &now_at) => return Err(error),
+                    _ => {}
                 }
-                Err(error) => return Err(error.into()),
+                begin_on(pool(&now_at), &opening).await?
             }
         };
         Ok(ReadTx {
@@ -171,6 +177,47 @@ impl Db {
             entropy: self.entropy.clone(),
         })
     }
+
+    /// The target that holds a mall, as the registry said last.
+    async fn home_of(&self, tenant: TenantId) -> Result<Arc<Target>, Error> {
+        match self.locator.believed(tenant) {
+            Some(home) => Ok(home),
+            None => self.look_up(tenant).await,
+        }
+    }
+}
+
+/// Begins a transaction on whatever connection of the pool lives. Connections that waited are not
+/// asked first whether they do: that would be a message more for each unit of work, and nothing was
+/// done on one that does not.
+async fn begin_on(pool: &PgPool, opening: &str) -> Result<Transaction<'static, Postgres>, Error> {
+    for _ in 0..pool.options().get_max_connections() {
+        match pool.begin_with(AssertSqlSafe(opening.to_owned())).await {
+            Err(error) if is_dead(&error) => {}
+            other => return Ok(other?),
+        }
+    }
+    Ok(pool.begin_with(AssertSqlSafe(opening.to_owned())).await?)
+}
+
+/// Closes the connections of a pool that do not know of a mall's role, until one does. PostgreSQL
+/// remembers for each connection whose roles its login may put on; where a mall is made in the very
+/// moment in which it looks that up, what it remembers lacks the new one, and stays so.
+async fn forget_roles(pool: &PgPool, tenant: TenantId) -> Result<(), Error> {
+    let role = Schema::of(tenant);
+    for _ in 0..=pool.options().get_max_connections() {
+        let mut connection = pool.acquire().await?;
+        // No transaction but this message's own: nothing of it stays.
+        let probe = AssertSqlSafe(format!("set local role {role}; select 1"));
+        match sqlx::raw_sql(probe).execute(&mut *connection).await {
+            Ok(_) => return Ok(()),
+            Err(error) => match Error::from(error) {
+                Error::Barred(_) => connection.close().await?,
+                other => return Err(other),
+            },
+        }
+    }
+    Ok(())
 }
 
 /// Whether the connection had ended before it was used.

@@ -101,7 +101,7 @@ impl<'a, A: Action> ApiExtractor<'a> for Caller<A> {
 /// Finds mall and key, asks the policy, and holds the query against the API's description.
 ///
 /// # Errors
-/// `unknown-mall`, `mall-suspended`, `missing-key`, `unknown-key`, `not-allowed`,
+/// `unknown-mall`, `mall-suspended`, `mall-moving`, `missing-key`, `unknown-key`, `not-allowed`,
 /// `unknown-parameter`, `database-unavailable`.
 pub async fn admit<A: Action>(request: &Request) -> Result<Caller<A>, Problem> {
     let visit = Visit::of(request).ok_or_else(|| Problem::of(&codes::INTERNAL_ERROR))?;

@@ -110,6 +110,11 @@ table! {
         "This mall takes no requests for now"
         "The mall was suspended by its host, or is being opened. Nothing is lost; try again later.";
 
+    MALL_MOVING = SERVICE_UNAVAILABLE "mall-moving"
+        "This mall is being moved to another database"
+        "It takes seconds to minutes. Wait as long as Retry-After says and repeat the request under \
+         the same Idempotency-Key: what was done is done once.";
+
     // --- who asks
     MISSING_KEY = UNAUTHORIZED "missing-key"
         "This operation needs a key"

@@ -303,8 +303,11 @@ impl From<&db::error::Error> for Problem {
     fn from(error: &db::error::Error) -> Self {
         use db::error::Error as Db;
         match error {
-            Db::Unavailable(_) => Self::of(&codes::DATABASE_UNAVAILABLE).retry_after(1),
-            Db::Retry(_) => Self::of(&codes::TRY_AGAIN).retry_after(1),
+            Db::Unavailable(_) | Db::UnknownTarget(_) => {
+                Self::of(&codes::DATABASE_UNAVAILABLE).retry_after(1)
+            }
+            Db::Retry(_) | Db::Barred(_) => Self::of(&codes::TRY_AGAIN).retry_after(1),
+            Db::Moving => return Self::of(&codes::MALL_MOVING).retry_after(2),
             Db::Constraint { .. } | Db::NoTenant | Db::Corrupt(_) | Db::Other(_) => {
                 Self::of(&codes::INTERNAL_ERROR)
             }

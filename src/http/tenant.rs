@@ -16,7 +16,7 @@ const LONGEST: usize = 253;
 /// The mall that a request means.
 ///
 /// # Errors
-/// `host-missing`, `unknown-mall`, `mall-suspended`, `database-unavailable`.
+/// `host-missing`, `unknown-mall`, `mall-suspended`, `mall-moving`, `database-unavailable`.
 pub async fn of(app: &App, request: &Request) -> Result<Arc<Tenant>, Problem> {
     let host = host_of(request)?;
     let found = app.tenant_of_host(&host).await;
@@ -28,6 +28,7 @@ pub async fn of(app: &App, request: &Request) -> Result<Arc<Tenant>, Problem> {
         Status::Opening | Status::Suspended => {
             Err(Problem::of(&codes::MALL_SUSPENDED).retry_after(60))
         }
+        Status::Moving => Err(Problem::of(&codes::MALL_MOVING).retry_after(2)),
     }
 }
 

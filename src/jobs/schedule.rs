@@ -4,7 +4,12 @@
 //! started again, ask for the same job and get one. After a stop of any length one run is enough:
 //! expiry takes everything that is due by now, and so do lapses.
 
-use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DurationRound, NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
@@ -89,6 +94,7 @@ impl Schedule {
     /// [`Error::Unavailable`] where the malls cannot be listed.
     pub async fn tick(&mut self) -> Result<(), Error> {
         let now = self.db.clock().now();
+        let mut away: BTreeSet<String> = BTreeSet::new();
         let mut after = String::new();
         loop {
             let page = self.db.tenants(&after, PAGE).await?;
@@ -98,7 +104,7 @@ impl Schedule {
             after = last.slug.as_str().to_owned();
             for mall in page.iter().filter(|mall| mall.status == Status::Active) {
                 let (id, due) = (mall.id, Due::of(mall, now));
-                if self.asked.get(&id) == Some(&due) {
+                if self.asked.get(&id) == Some(&due) || away.contains(&mall.target) {
                     continue;
                 }
                 match self.ask(id, due).await {
@@ -106,10 +112,16 @@ impl Schedule {
                         self.asked.insert(id, due);
                         self.bell.ring(id);
                     }
-                    Err(error) => warn!(
-                        tenant.id = %id, error = %error,
-                        "Could not schedule what is due in {id}: {error}"
-                    ),
+                    Err(error) => {
+                        // The malls of other targets do not wait for each of this one.
+                        if matches!(error, Error::Unavailable(_)) {
+                            away.insert(mall.target.clone());
+                        }
+                        warn!(
+                            tenant.id = %id, error = %error,
+                            "Could not schedule what is due in {id}: {error}"
+                        );
+                    }
                 }
             }
         }

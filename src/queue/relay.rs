@@ -1,9 +1,9 @@
 //! From a mall's outbox to the worker: at least once, and again is harmless.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use tokio::time::MissedTickBehavior;
-use tracing::warn;
+use tracing::{debug, warn};
 use uuid::Uuid;
 
 use super::{Bell, worker::key};
@@ -123,14 +123,18 @@ pub async fn run(db: Db, policy: Arc<Policy>, bell: Bell, stop: impl Future<Outp
             biased;
             () = &mut stop => return,
             rung = bell.answer() => for tenant in rung {
-                relay_one(&db, &policy, tenant).await;
+                // What went wrong is logged, and tried again at the next sweep.
+                let _ = relay_one(&db, &policy, tenant).await;
             },
             _ = sweep.tick() => sweep_all(&db, &policy).await,
         }
     }
 }
 
+/// A target that does not answer is left alone until the next sweep: the malls on the others do not
+/// wait for each of its own.
 async fn sweep_all(db: &Db, policy: &Policy) {
+    let mut away: BTreeSet<String> = BTreeSet::new();
     let mut after = String::new();
     loop {
         let page = match db.tenants(&after, PAGE).await {
@@ -143,17 +147,33 @@ async fn sweep_all(db: &Db, policy: &Policy) {
         let Some(last) = page.last() else { return };
         after = last.slug.as_str().to_owned();
         for tenant in page.iter().filter(|mall| mall.status == Status::Active) {
-            relay_one(db, policy, tenant.id).await;
+            if away.contains(&tenant.target) {
+                continue;
+            }
+            if let Err(Error::Unavailable(_)) = relay_one(db, policy, tenant.id).await {
+                away.insert(tenant.target.clone());
+            }
         }
     }
 }
 
-async fn relay_one(db: &Db, policy: &Policy, tenant: TenantId) {
+async fn relay_one(db: &Db, policy: &Policy, tenant: TenantId) -> Result<(), Error> {
     let Ok(grant) = policy.allow::<RelayJobs>(&Principal::system(tenant)) else {
         warn!(tenant.id = %tenant, "The policy does not let the house relay jobs");
-        return;
+        return Ok(());
     };
-    if let Err(error) = relay(db, &grant).await {
-        warn!(tenant.id = %tenant, error = %error, "Could not relay the jobs of {tenant}: {error}");
+    match relay(db, &grant).await {
+        Ok(_) => Ok(()),
+        Err(Error::Moving) => {
+            debug!(tenant.id = %tenant, "The jobs of {tenant} wait until it has moved");
+            Ok(())
+        }
+        Err(error) => {
+            warn!(
+                tenant.id = %tenant, error = %error,
+                "Could not relay the jobs of {tenant}: {error}"
+            );
+            Err(error)
+        }
     }
 }

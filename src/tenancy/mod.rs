@@ -23,6 +23,7 @@ use crate::{
     },
     db::{
         self, Db,
+        locator::MAIN,
         tenants::{Registration, Status, Tenant},
         tx::{ReadTx, Tx},
     },
@@ -88,6 +89,20 @@ pub enum TenancyError {
         /// The mall that it means.
         slug: Slug,
     },
+    /// The mall lives elsewhere.
+    #[error(
+        "{} lives on the target {home}: `rotunda tenant move` takes it to another",
+        .slug.as_str()
+    )]
+    Elsewhere {
+        /// The mall.
+        slug: Slug,
+        /// Its target.
+        home: String,
+    },
+    /// The mall is on its way to another database.
+    #[error("{} is being moved: finish the move or cancel it first", .0.as_str())]
+    Moving(Slug),
     /// Two manifests of one mall were applied at once; this one was not.
     #[error("the programme was changed at the same moment: apply again")]
     ChangedMeanwhile,
@@ -106,7 +121,28 @@ pub async fn open(
     grant: &Grant<ManageTenants>,
     wanted: &Registration,
 ) -> Result<Opened, TenancyError> {
+    open_on(db, grant, wanted, None).await
+}
+
+/// As [`open`]; a new mall comes to be on that database target, the main one where none is named.
+///
+/// # Errors
+/// As [`open`]; [`TenancyError::Elsewhere`] where the mall lives on another target than that.
+pub async fn open_on(
+    db: &Db,
+    grant: &Grant<ManageTenants>,
+    wanted: &Registration,
+    target: Option<&str>,
+) -> Result<Opened, TenancyError> {
     let known = db.tenant_of_slug(wanted.slug.as_str()).await?;
+    if let (Some(known), Some(target)) = (&known, target)
+        && known.target != target
+    {
+        return Err(TenancyError::Elsewhere {
+            slug: wanted.slug.clone(),
+            home: known.target.clone(),
+        });
+    }
     if let Some(known) = known.as_ref().filter(|it| it.currency != wanted.currency) {
         return Err(TenancyError::CurrencyFixed {
             slug: wanted.slug.clone(),
@@ -124,7 +160,9 @@ pub async fn open(
         }
     }
     Ok(Opened {
-        tenant: db.register(grant, wanted).await?,
+        tenant: db
+            .register_on(grant, wanted, target.unwrap_or(MAIN))
+            .await?,
         created: known.is_none(),
     })
 }
@@ -161,7 +199,7 @@ pub async fn show(
 /// Closes a mall's doors: it answers no request until [`resume`]. Its books stay.
 ///
 /// # Errors
-/// [`TenancyError::UnknownTenant`].
+/// [`TenancyError::UnknownTenant`], [`TenancyError::Moving`].
 pub async fn suspend(
     db: &Db,
     grant: &Grant<ManageTenants>,
@@ -173,7 +211,7 @@ pub async fn suspend(
 /// Opens a suspended mall's doors again.
 ///
 /// # Errors
-/// [`TenancyError::UnknownTenant`].
+/// [`TenancyError::UnknownTenant`], [`TenancyError::Moving`].
 pub async fn resume(
     db: &Db,
     grant: &Grant<ManageTenants>,
@@ -189,10 +227,13 @@ async fn set_status(
     status: Status,
 ) -> Result<(), TenancyError> {
     if db.set_status(grant, slug, status).await? {
-        Ok(())
-    } else {
-        Err(TenancyError::UnknownTenant(slug.clone()))
+        return Ok(());
     }
+    let known = db.tenant_of_slug(slug.as_str()).await?;
+    Err(match known {
+        Some(mall) if mall.status == Status::Moving => TenancyError::Moving(slug.clone()),
+        _ => TenancyError::UnknownTenant(slug.clone()),
+    })
 }
 
 /// The newest version of the programme; none before the first manifest.

@@ -38,6 +38,7 @@ async fn open() -> Desk<impl Endpoint<Output = Response>> {
     let app = App::open(Config {
         data_dir: std::env::temp_dir(),
         database_url: Some(SecretString::from(url())),
+        targets: rotunda::db::locator::Targets::new(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         base_url: None,
         log: LogFormat::Text,

@@ -46,6 +46,7 @@ fn config(url: &str) -> Config {
     Config {
         data_dir: std::env::temp_dir(),
         database_url: Some(SecretString::from(url)),
+        targets: rotunda::db::locator::Targets::new(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         base_url: None,
         log: LogFormat::Text,

@@ -2,7 +2,10 @@
 
 mod crowd;
 mod isolation;
+mod many;
+mod moving;
 mod names;
+mod places;
 mod roles;
 mod traffic;
 mod twins;

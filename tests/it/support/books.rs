@@ -56,7 +56,12 @@ pub struct Shop {
 
 /// A connection as the owner of everything, in that search path.
 pub async fn owner(path: &str) -> PgConnection {
-    let options = PgConnectOptions::from_str(&super::url()).unwrap();
+    owner_at(&super::url(), path).await
+}
+
+/// As [`owner`], to the database of that URL.
+pub async fn owner_at(url: &str, path: &str) -> PgConnection {
+    let options = PgConnectOptions::from_str(url).unwrap();
     let options = options.options([("search_path", path)]);
     options.connect().await.unwrap()
 }

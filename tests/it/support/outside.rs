@@ -22,7 +22,10 @@ use rotunda::{
     },
     cli::tenant::apply,
     config::{Config, LogFormat},
-    db::tenants::{Schema, Tenant},
+    db::{
+        locator::Targets,
+        tenants::{Schema, Tenant},
+    },
     identity::{self, NewKey},
     kernel::{
         ids::{Entropy, MerchantId},
@@ -33,7 +36,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
-use super::{books::owner, fresh_slug, url};
+use super::{books::owner_at, fresh_slug, url};
 
 /// A server without its sockets.
 pub struct Server {
@@ -60,9 +63,21 @@ pub struct Caller<'a> {
 impl Server {
     /// A server with that many database connections.
     pub async fn open(connections: u32, clock: Clock, entropy: Entropy) -> Self {
+        Self::open_on(&url(), Targets::new(), connections, clock, entropy).await
+    }
+
+    /// A server on the database of that URL, with further targets.
+    pub async fn open_on(
+        url: &str,
+        targets: Targets,
+        connections: u32,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Self {
         let config = Config {
             data_dir: std::env::temp_dir(),
-            database_url: Some(SecretString::from(url())),
+            database_url: Some(SecretString::from(url)),
+            targets,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             base_url: None,
             log: LogFormat::Text,
@@ -224,8 +239,13 @@ impl Answer {
 
 /// Every row of every table of a mall as text, by table.
 pub async fn tables(mall: &Tenant) -> BTreeMap<String, String> {
+    tables_at(&url(), mall).await
+}
+
+/// As [`tables`], on the database of that URL.
+pub async fn tables_at(url: &str, mall: &Tenant) -> BTreeMap<String, String> {
     let schema = Schema::of(mall.id).to_string();
-    let mut sql = owner(&schema).await;
+    let mut sql = owner_at(url, &schema).await;
     let names: Vec<String> =
         sqlx::query_scalar("select tablename::text from pg_tables where schemaname = $1")
             .bind(&schema)
