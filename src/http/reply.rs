@@ -215,8 +215,13 @@ fn attachment(name: &str) -> String {
         .chars()
         .map(|letter| if is_plain(letter) { letter } else { '_' })
         .collect();
-    let whole: String = name.bytes().map(encoded).collect();
+    let whole = percent_encoded(name);
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{whole}")
+}
+
+/// A text as an address may hold it: every byte that is no letter, digit, `-`, `.` or `_` as `%XX`.
+pub fn percent_encoded(text: &str) -> String {
+    text.bytes().map(encoded).collect()
 }
 
 fn is_plain(letter: char) -> bool {

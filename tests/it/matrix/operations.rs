@@ -64,9 +64,10 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 42] = [
+pub const RECIPES: [Recipe; 44] = [
     read("prove_books", ("books", "verify")),
-    read("list_goods", ("good", "read")),
+    with("list_goods", ("good", "read"), "", ""),
+    with("list_goods", ("good", "read"), "?q=cup", ""),
     done(
         "create_good",
         ("good", "create"),
@@ -93,6 +94,7 @@ pub const RECIPES: [Recipe; 42] = [
     ),
     read("get_member", ("member", "read")),
     read("get_balance", ("member", "read")),
+    read("get_home", ("member", "read")),
     read("list_history", ("member", "read")),
     read("list_merchants", ("merchant", "read")),
     done(
