@@ -63,7 +63,8 @@ set search_pieces = (
         cross join lateral (values (substr(word.letters, place, 1)),
                                    (substr(word.letters, place, 2))) as piece (letters)
     );
-create index good_search_idx on good using gin (search_pieces);
+-- Written seldom and read at once: without a list of what is still to be put into it.
+create index good_search_idx on good using gin (search_pieces) with (fastupdate = off);
 
 do $$
 declare

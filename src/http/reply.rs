@@ -46,6 +46,11 @@ impl Written {
         &self.body
     }
 
+    /// Its status, its body, and whether it was given before.
+    pub fn into_parts(self) -> (u16, String, bool) {
+        (self.status, self.body, self.again)
+    }
+
     /// An answer that was given before, under the same idempotency key.
     pub(super) const fn again(status: u16, body: String) -> Self {
         let again = true;

@@ -43,7 +43,7 @@ pub(super) async fn balance(tx: &mut ReadTx, member: MemberId) -> Result<Option<
             select lot_id, merchant_id, store_id, journal_id, points, remaining, expired, clawed,
                    owed, worth, worth_left, earned_at, expires_at
             from lot
-            where lot.member_id = wallet.member_id and remaining > 0
+            where lot.member_id = $1 and remaining > 0
               and (expires_at > $2 or expires_at is null)
             order by expires_at, earned_at, lot_id
             limit $3
@@ -103,8 +103,9 @@ pub(super) async fn history(
         .as_deref()
         .and_then(|key| key.parse().ok())
         .unwrap_or(i64::MAX);
-    // One row a line, or one without any. The wallet by wallet_pkey; its lines, the newest first,
-    // by journal_member_seq_key.
+    // One row a line, or one without any. The wallet by wallet_pkey; its lines by
+    // journal_member_seq_key, which are numbered without gaps: between two bounds no plan reads more
+    // of them than are shown.
     let rows = sqlx::query!(
         r#"
         select line.journal_id as "id?: JournalId", line.seq as "seq?", line.kind as "kind?",
@@ -118,6 +119,7 @@ pub(super) async fn history(
                    occurred_at, posted_at, late
             from journal
             where journal.member_id = wallet.member_id and seq < $2
+              and seq >= least($2, wallet.seq + 1) - $3
             order by seq desc
             limit $3
         ) as line on true

@@ -64,7 +64,14 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 44] = [
+pub const RECIPES: [Recipe; 45] = [
+    // Whose each item is is answered item by item (tests/it/batch.rs).
+    done(
+        "post_batch",
+        ("batch", "post"),
+        r#"{"items": [{"idempotency_key": "<new>",
+            "refund": {"purchase_id": "pur_00000000000000000000000000", "reference": "1"}}]}"#,
+    ),
     read("prove_books", ("books", "verify")),
     with("list_goods", ("good", "read"), "", ""),
     with("list_goods", ("good", "read"), "?q=cup", ""),
