@@ -126,7 +126,7 @@ mod tests {
         }
         assert_eq!(Search::new("ｶﾞ"), Search::new("ガ"));
         assert_eq!(Search::new("e\u{301}"), Search::new("É"));
-        let search = Search::new(r"50%_\").unwrap();
-        assert_eq!(search.patterns(), [r"%50\%\_\\%"]);
+        let search = Search::new("50%_\\").unwrap();
+        assert_eq!(search.patterns(), ["%50\\%\\_\\\\%"]);
     }
 }

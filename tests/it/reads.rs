@@ -71,7 +71,7 @@ kind = "pickup"
 offered_by = ["cake", "tea"]
 [[goods]]
 code = "yak"
-names = { en = "Yak", zh-CN = "奶牛", zh-TW = "奶牛" }
+names = { en = "Yak nan", zh-CN = "奶牛", zh-TW = "奶牛" }
 points = 5
 stock = 100
 kind = "pickup"
@@ -283,7 +283,9 @@ async fn a_good_is_found_by_one_character_by_two_and_by_parts_of_latin_words() {
         ("ILK", &["milk", "milk-tea"]),
         ("k", &["milk", "milk-tea", "yak"]),
         ("milk+tea", &["milk-tea"]),
-        // Two pairs that both stand in a name make no word of it: ea-f-re is no part of Fresh.
+        // Every pair of it stands in "nan", the word itself does not.
+        ("nan", &["yak"]),
+        ("nana", &[]),
         ("fres+50%25", &["milk"]),
         ("0%25", &["milk"]),
         ("%25", &["milk"]),
