@@ -407,11 +407,11 @@ async fn what_follows_an_item_that_has_to_wait_waits_too() {
     let desk = Desk::open().await;
     let first = desk.post(&json!([desk.purchase("0", "0", 5)])).await;
     assert_eq!(first[0].0, 201);
-    // Somebody holds the books: the purchase has to be tried again, and the spend that it pays for
-    // must not be refused for good meanwhile.
+    // Somebody holds what purchases are written to: this one has to be tried again, and the spend
+    // that it pays for must not be refused for good meanwhile.
     let schema = Schema::of(desk.tenant.id).to_string();
     let mut holder = owner(&schema).await;
-    let hold = "begin; lock table wallet in exclusive mode";
+    let hold = "begin; lock table purchase in exclusive mode";
     sqlx::raw_sql(hold).execute(&mut holder).await.unwrap();
     let items = json!([desk.purchase("1", "1", 10), desk.spend("2", "2", 12)]);
     let told = desk.post(&items).await;

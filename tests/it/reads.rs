@@ -6,15 +6,34 @@ mod plans;
 
 use poem::http::Method;
 use rotunda::{
-    db::tenants::Tenant,
+    db::tenants::{Schema, Tenant},
     kernel::{ids::Entropy, time::Clock},
 };
 use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
 
 use crate::support::{
-    NOON, instant,
-    outside::{Caller, Server},
+    NOON,
+    books::owner,
+    instant,
+    outside::{Caller, Server, tables},
+    settling,
 };
+
+const MIGRATION: &str = include_str!("../../migrations/tenant/0002_reads.sql");
+
+/// The migration's statements that begin so.
+fn backfill(begin: &str) -> String {
+    let plain: Vec<&str> = MIGRATION
+        .lines()
+        .filter(|line| !line.starts_with("--"))
+        .collect();
+    let plain = plain.join("\n");
+    let all = plain.split(';').map(str::trim);
+    let found: Vec<&str> = all.filter(|one| one.starts_with(begin)).collect();
+    assert!(!found.is_empty());
+    found.join(";\n")
+}
 
 /// Points lapse with the month after the one in which they were earned; two merchants, few goods.
 const MANIFEST: &str = r#"
@@ -349,4 +368,48 @@ async fn a_search_comes_in_pages_and_says_what_it_cannot_take() {
         .post(house.by(&owner), "/v1/goods", &body)
         .await;
     assert_eq!(house.found("%E4%B9%8C%E9%BE%99").await, ["oolong"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_there_before_the_migration_is_found_like_what_comes_after() {
+    let house = House::open().await;
+    let schema = Schema::of(house.tenant.id).to_string();
+    let before = tables(&house.tenant).await;
+    let again = format!(
+        "update good set search_text = '', search_pieces = '{{}}'; {}",
+        backfill("update good")
+    );
+    let mut sql = owner(&schema).await;
+    sqlx::raw_sql(AssertSqlSafe(again))
+        .execute(&mut sql)
+        .await
+        .unwrap();
+    assert_eq!(tables(&house.tenant).await["good"], before["good"]);
+
+    let mall = settling::Mall::open("2026-07-02T00:00:00Z").await;
+    let [a, b] = mall.shops(["a", "b"]).await;
+    let ada = mall.member("1").await;
+    for day in 10..28 {
+        let when = format!("2026-06-{day}T04:00:00Z");
+        for _ in 0..5 {
+            mall.earns(ada, a, 10, &when).await;
+        }
+        mall.spends(ada, b, 7, &when).await;
+        mall.spends(ada, a, 3, &when).await;
+    }
+    mall.closes("2026-06").await;
+    let before = tables(&mall.tenant).await;
+    assert!(
+        before["month_line"].lines().count() > 2,
+        "more than a row a merchant"
+    );
+    let again = format!(
+        "delete from month_line; {}",
+        backfill("insert into month_line")
+    );
+    mall.as_admin(&again).await;
+    assert_eq!(
+        tables(&mall.tenant).await["month_line"],
+        before["month_line"]
+    );
 }
