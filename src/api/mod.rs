@@ -35,6 +35,7 @@ type Operations = (
     pos::refunds::Refunds,
     pos::spends::Spends,
     pos::claims::Claims,
+    pos::batches::Batches,
     member::Redemptions,
 );
 
@@ -53,6 +54,7 @@ fn operations() -> Operations {
         pos::refunds::Refunds::default(),
         pos::spends::Spends::default(),
         pos::claims::Claims,
+        pos::batches::Batches,
         member::Redemptions,
     )
 }

@@ -75,6 +75,8 @@ actions! {
     RefundPurchase = "purchase" "refund";
     /// Pay part of a purchase with a member's points.
     SpendPoints = "points" "spend";
+    /// Send many purchases, spends and refunds at once, each of which needs its own right too.
+    PostBatch = "batch" "post";
     /// Let points lapse whose time has come.
     ExpirePoints = "points" "expire";
     /// Put a good into the catalogue.

@@ -24,6 +24,11 @@ impl<A: Action> Grant<A> {
         }
     }
 
+    /// Whom it was made for.
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     /// In which mall; none for acts on the registry.
     pub fn tenant(&self) -> Option<TenantId> {
         self.principal.tenant

@@ -122,6 +122,15 @@ impl Policy {
         self.decisions.get(&(role.to_owned(), object, act)).copied()
     }
 
+    /// The key to `B` for whoever holds the one to `A`, where the policy gives it to them too: for an
+    /// act that consists of others.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn also<A: Action, B: Action>(&self, grant: &Grant<A>) -> Result<Grant<B>, Denied> {
+        self.allow(grant.principal())
+    }
+
     /// The key to `A`, where the policy gives it to this principal.
     ///
     /// # Errors

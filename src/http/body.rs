@@ -1,5 +1,7 @@
 //! A JSON body: read within its limits, held against the API's description, then parsed.
 
+use std::{collections::BTreeMap, marker::PhantomData};
+
 use poem::{Request, RequestBody};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
@@ -69,6 +71,72 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
     }
 }
 
+/// A body `{"items": […]}` whose items are each answered for itself: what is wrong with one of them
+/// is no reason to refuse the others. `T` describes the body.
+#[derive(Debug)]
+pub struct Items<T> {
+    /// Each item as it was sent, or why it is not what the operation takes.
+    pub items: Vec<(Value, Result<(), Problem>)>,
+    described: PhantomData<fn() -> T>,
+}
+
+impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Items<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        Body::<T>::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Body::<T>::request_meta()
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        if !request.content_type().is_some_and(is_json) {
+            return Err(Problem::of(&codes::UNSUPPORTED_MEDIA_TYPE).into());
+        }
+        let bytes = body.take()?.into_vec().await?;
+        let mut value = read(&bytes)?;
+        let known = Visit::of(request).and_then(|visit| visit.route.clone());
+        let faults = known.map_or_else(Vec::new, |route| route.check_body(&value));
+        let (single, whole): (Vec<Fault>, Vec<Fault>) = faults
+            .into_iter()
+            .partition(|fault| item_of(fault).is_some());
+        if !whole.is_empty() {
+            return Err(refused(whole).into());
+        }
+        let Some(Value::Array(items)) = value.get_mut("items").map(Value::take) else {
+            return Err(Problem::of(&codes::INVALID_BODY).into());
+        };
+        let mut wrong: BTreeMap<usize, Vec<Fault>> = BTreeMap::new();
+        for fault in single {
+            if let Some(place) = item_of(&fault) {
+                wrong.entry(place).or_default().push(fault);
+            }
+        }
+        let with_faults = |(place, item)| {
+            let faults = wrong.remove(&place);
+            (item, faults.map_or(Ok(()), |faults| Err(refused(faults))))
+        };
+        Ok(Self {
+            items: items.into_iter().enumerate().map(with_faults).collect(),
+            described: PhantomData,
+        })
+    }
+}
+
+/// In which item of the list `items` a fault is; none where it is about the body as a whole.
+fn item_of(fault: &Fault) -> Option<usize> {
+    let place = fault.pointer.strip_prefix("/items/")?;
+    place.split('/').next()?.parse().ok()
+}
+
 fn is_json(content_type: &str) -> bool {
     let media = content_type.split(';').next().unwrap_or_default().trim();
     let media = media.to_ascii_lowercase();
@@ -107,7 +175,7 @@ fn refused(faults: Vec<Fault>) -> Problem {
 }
 
 /// `serde_json` keeps members by name, so that writing a value again is its canonical form.
-fn digest(value: &Value) -> [u8; 32] {
+pub fn digest(value: &Value) -> [u8; 32] {
     Sha256::digest(value.to_string().as_bytes()).into()
 }
 

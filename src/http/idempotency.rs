@@ -54,22 +54,37 @@ impl IdempotencyKey {
         let Some(first) = first else {
             return Err(Problem::of(&codes::IDEMPOTENCY_KEY_MISSING).param("Idempotency-Key"));
         };
-        let key = first.to_str().unwrap_or_default();
-        let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
-        if second.is_some() || !visible || !(1..=LONGEST).contains(&key.len()) {
+        let key = first.to_str().ok().and_then(Self::given);
+        key.filter(|_| second.is_none()).ok_or_else(|| {
             let detail = "Idempotency-Key must be one value of 1 to 255 printable ASCII \
                           characters without spaces.";
-            return Err(Problem::new(&codes::INVALID_PARAMETER, detail).param("Idempotency-Key"));
-        }
-        Ok(Self {
-            key: key.to_owned(),
+            Problem::new(&codes::INVALID_PARAMETER, detail).param("Idempotency-Key")
+        })
+    }
+
+    /// A key that stands in a body; none where it is no key.
+    pub fn given(text: &str) -> Option<Self> {
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        (visible && (1..=LONGEST).contains(&text.len())).then(|| Self {
+            key: text.to_owned(),
         })
     }
 
     /// For the table of keys: whose, which, and for what.
     pub fn replay_key<A: Action>(&self, caller: &Caller<A>, digest: &[u8]) -> ReplayKey {
+        self.replay_key_of(caller, &caller.visit.method, &caller.visit.path, digest)
+    }
+
+    /// The same where the act has an address of its own that this request did not go to.
+    pub fn replay_key_of<A: Action>(
+        &self,
+        caller: &Caller<A>,
+        method: &str,
+        path: &str,
+        digest: &[u8],
+    ) -> ReplayKey {
         let mut hash = Sha256::new();
-        for part in [caller.visit.method.as_str(), caller.visit.path.as_str()] {
+        for part in [method, path] {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
@@ -79,6 +94,12 @@ impl IdempotencyKey {
             key: self.key.clone(),
             fingerprint: hash.finalize().to_vec(),
         }
+    }
+}
+
+impl From<IdempotencyKey> for String {
+    fn from(key: IdempotencyKey) -> Self {
+        key.key
     }
 }
 

@@ -46,6 +46,11 @@ impl Written {
         &self.body
     }
 
+    /// Its status, its body, and whether it was given before.
+    pub fn into_parts(self) -> (u16, String, bool) {
+        (self.status, self.body, self.again)
+    }
+
     /// An answer that was given before, under the same idempotency key.
     pub(super) const fn again(status: u16, body: String) -> Self {
         let again = true;
@@ -215,8 +220,13 @@ fn attachment(name: &str) -> String {
         .chars()
         .map(|letter| if is_plain(letter) { letter } else { '_' })
         .collect();
-    let whole: String = name.bytes().map(encoded).collect();
+    let whole = percent_encoded(name);
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{whole}")
+}
+
+/// A text as an address may hold it: every byte that is no letter, digit, `-`, `.` or `_` as `%XX`.
+pub fn percent_encoded(text: &str) -> String {
+    text.bytes().map(encoded).collect()
 }
 
 fn is_plain(letter: char) -> bool {

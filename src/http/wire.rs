@@ -11,12 +11,15 @@ use poem_openapi::{
 };
 use serde_json::Value;
 
-use crate::kernel::{
-    ids::{Id, Kind},
-    money::Currency,
-    points::{LARGEST, Points},
-    text::{CardNumber, Category, Code, Language, Name, Names, ReceiptNumber, Slug, TextError},
-    time::{Instant, Month},
+use crate::{
+    kernel::{
+        ids::{Id, Kind},
+        money::Currency,
+        points::{LARGEST, Points},
+        text::{CardNumber, Category, Code, Language, Name, Names, ReceiptNumber, Slug, TextError},
+        time::{Instant, Month},
+    },
+    redemption::Search,
 };
 
 /// 2^53 − 1, as a schema writes it.
@@ -396,6 +399,28 @@ written!(
     text_schema("A month, such as 2026-11.", 7, "^[0-9]{4}-(0[1-9]|1[0-2])$"),
     |text| text.parse().ok(),
     ToString::to_string
+);
+
+/// What somebody looks for in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sought(pub Search);
+
+/// The longest text that is looked for.
+const LONGEST_SOUGHT: usize = 64;
+
+written!(
+    [] Sought,
+    "sought",
+    text_schema(
+        "One line of 1 to 64 characters with at least one word in it, without control characters.",
+        LONGEST_SOUGHT,
+        LINE
+    ),
+    |text| {
+        let fits = text.chars().count() <= LONGEST_SOUGHT && !text.chars().any(char::is_control);
+        fits.then(|| Search::new(text)).flatten().map(Self)
+    },
+    |sought| sought.0.to_string()
 );
 
 // --- names in several languages

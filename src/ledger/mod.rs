@@ -139,12 +139,12 @@ pub async fn balance(tx: &mut ReadTx, member: MemberId) -> Result<Option<Balance
 /// A member's history, the newest line first.
 ///
 /// # Errors
-/// [`db::Error::Unavailable`].
+/// [`db::Error::Unavailable`]. None where there is no such member.
 pub async fn history(
     tx: &mut ReadTx,
     member: MemberId,
     slice: &Slice,
-) -> Result<Page<HistoryLine>, db::Error> {
+) -> Result<Option<Page<HistoryLine>>, db::Error> {
     views::history(tx, member, slice).await
 }
 
@@ -249,7 +249,17 @@ pub struct FlowLine {
     pub late: bool,
 }
 
-/// The transfers behind one merchant's figures of a month, in the order of their posting.
+/// Writes down which transfers are behind which merchant's figures of a month that was cut off, so
+/// that [`flow_lines`] need not look for them. Once a month, in the transaction that closes it.
+///
+/// # Errors
+/// [`db::Error::Constraint`] where it was done before.
+pub async fn write_lines(tx: &mut Tx, month: Month) -> Result<(), db::Error> {
+    views::write_lines(tx, month).await
+}
+
+/// The transfers behind one merchant's figures of a closed month ([`write_lines`]), in the order of
+/// their posting.
 ///
 /// # Errors
 /// [`db::Error::Unavailable`].

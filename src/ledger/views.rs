@@ -7,10 +7,13 @@ use uuid::Uuid;
 use super::{
     Balance, Drawn, Flow, FlowKind, FlowLine, HistoryLine, MOST_LOTS,
     lots::{Draw, Lot},
-    store::{LotRow, uuids},
+    store::uuids,
 };
 use crate::{
-    db::{Error, tx::ReadTx},
+    db::{
+        Error,
+        tx::{ReadTx, Tx},
+    },
     kernel::{
         ids::{JournalId, LotId, MemberId, MerchantId, StoreId},
         page::{Page, Slice},
@@ -20,48 +23,72 @@ use crate::{
 
 pub(super) async fn balance(tx: &mut ReadTx, member: MemberId) -> Result<Option<Balance>, Error> {
     let now = tx.now();
-    let wallet = sqlx::query!(
+    // One row a lot, or one without any. The wallet by wallet_pkey; what has lapsed and the lots in
+    // spend order by lot_open_idx.
+    let rows = sqlx::query!(
         r#"
-        select available, held, debt,
-               (select coalesce(sum(remaining), 0)::bigint
-                from lot
-                where lot.member_id = wallet.member_id and remaining > 0
-                  and expires_at <= $2) as "due!"
+        select wallet.available, wallet.held, wallet.debt, lapsed.points as "lapsed!",
+               lot.lot_id as "lot_id?: LotId", lot.merchant_id as "merchant_id?: MerchantId",
+               lot.store_id as "store_id?: StoreId", lot.journal_id as "journal_id?: JournalId",
+               lot.points as "points?", lot.remaining as "remaining?", lot.expired as "expired?",
+               lot.clawed as "clawed?", lot.owed as "owed?", lot.worth as "worth?",
+               lot.worth_left as "worth_left?", lot.earned_at as "earned_at?", lot.expires_at
         from wallet
-        where member_id = $1"#,
-        member.uuid(),
-        now,
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    let Some(wallet) = wallet else {
-        return Ok(None);
-    };
-    // In spend order, by lot_open_idx.
-    let rows = sqlx::query_as!(
-        LotRow,
-        r#"
-        select lot_id as "lot_id: _", member_id as "member_id: _",
-               merchant_id as "merchant_id: _", store_id as "store_id: _",
-               journal_id as "journal_id: _", points, remaining, expired, clawed, owed,
-               worth, worth_left, earned_at, expires_at
-        from lot
-        where member_id = $1 and remaining > 0 and (expires_at > $2 or expires_at is null)
-        order by expires_at, earned_at, lot_id
-        limit $3"#,
+        cross join lateral (
+            select coalesce(sum(remaining), 0)::bigint as points
+            from lot
+            where lot.member_id = wallet.member_id and remaining > 0 and expires_at <= $2
+        ) as lapsed
+        left join lateral (
+            select lot_id, merchant_id, store_id, journal_id, points, remaining, expired, clawed,
+                   owed, worth, worth_left, earned_at, expires_at
+            from lot
+            where lot.member_id = $1 and remaining > 0
+              and (expires_at > $2 or expires_at is null)
+            order by expires_at, earned_at, lot_id
+            limit $3
+        ) as lot on true
+        where wallet.member_id = $1
+        order by lot.expires_at, lot.earned_at, lot.lot_id"#,
         member.uuid(),
         now,
         MOST_LOTS.saturating_add(1),
     )
     .fetch_all(tx.conn())
     .await?;
+    let Some(wallet) = rows.first() else {
+        return Ok(None);
+    };
+    let (available, held, owed) = (
+        wallet.available.saturating_sub(wallet.lapsed),
+        wallet.held,
+        wallet.debt,
+    );
     let most = usize::try_from(MOST_LOTS).unwrap_or(usize::MAX);
     let more_lots = rows.len() > most;
+    let lots = rows.into_iter().take(most).filter_map(|row| {
+        Some(Lot {
+            id: row.lot_id?,
+            member,
+            merchant: row.merchant_id?,
+            store: row.store_id?,
+            cause: row.journal_id?,
+            points: row.points?,
+            remaining: row.remaining?,
+            expired: row.expired?,
+            clawed: row.clawed?,
+            owed: row.owed?,
+            worth: row.worth?,
+            worth_left: row.worth_left?,
+            earned_at: row.earned_at?,
+            expires_at: row.expires_at,
+        })
+    });
     Ok(Some(Balance {
-        available: wallet.available.saturating_sub(wallet.due),
-        held: wallet.held,
-        owed: wallet.debt,
-        lots: rows.into_iter().take(most).map(Lot::from).collect(),
+        available,
+        held,
+        owed,
+        lots: lots.collect(),
         more_lots,
     }))
 }
@@ -70,32 +97,60 @@ pub(super) async fn history(
     tx: &mut ReadTx,
     member: MemberId,
     slice: &Slice,
-) -> Result<Page<HistoryLine>, Error> {
+) -> Result<Option<Page<HistoryLine>>, Error> {
     let before = slice
         .after
         .as_deref()
         .and_then(|key| key.parse().ok())
         .unwrap_or(i64::MAX);
-    // Newest first, by journal_member_seq_key.
-    let lines = sqlx::query_as!(
-        HistoryLine,
+    // One row a line, or one without any. The wallet by wallet_pkey; its lines by
+    // journal_member_seq_key, which are numbered without gaps: between two bounds no plan reads more
+    // of them than are shown.
+    let rows = sqlx::query!(
         r#"
-        select journal_id as "id: _", seq as "seq!", kind, points, balance_after,
-               merchant_id as "merchant: _", store_id as "store: _", source_id as source,
-               occurred_at, posted_at, late
-        from journal
-        where member_id = $1 and seq < $2
-        order by seq desc
-        limit $3"#,
+        select line.journal_id as "id?: JournalId", line.seq as "seq?", line.kind as "kind?",
+               line.points as "points?", line.balance_after as "balance_after?",
+               line.merchant_id as "merchant: MerchantId", line.store_id as "store: StoreId",
+               line.source_id as "source?", line.occurred_at as "occurred_at?",
+               line.posted_at as "posted_at?", line.late as "late?"
+        from wallet
+        left join lateral (
+            select journal_id, seq, kind, points, balance_after, merchant_id, store_id, source_id,
+                   occurred_at, posted_at, late
+            from journal
+            where journal.member_id = wallet.member_id and seq < $2
+              and seq >= least($2, wallet.seq + 1) - $3
+            order by seq desc
+            limit $3
+        ) as line on true
+        where wallet.member_id = $1
+        order by line.seq desc"#,
         member.uuid(),
         before,
         slice.limit.saturating_add(1),
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(Page::from_rows(lines, slice.limit, |line| {
-        line.seq.to_string()
-    }))
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let lines = rows.into_iter().filter_map(|row| {
+        Some(HistoryLine {
+            id: row.id?,
+            seq: row.seq?,
+            kind: row.kind?,
+            points: row.points?,
+            balance_after: row.balance_after?,
+            merchant: row.merchant,
+            store: row.store,
+            source: row.source?,
+            occurred_at: row.occurred_at?,
+            posted_at: row.posted_at?,
+            late: row.late?,
+        })
+    });
+    let page = Page::from_rows(lines.collect(), slice.limit, |line| line.seq.to_string());
+    Ok(Some(page))
 }
 
 pub(super) async fn balances_after(
@@ -240,6 +295,53 @@ fn flow_kind(text: &str) -> Result<FlowKind, Error> {
     }
 }
 
+/// Writes down which lines of a month concern whom: for [`flow_lines`], once the month cannot gain
+/// any more.
+pub(super) async fn write_lines(tx: &mut Tx, month: Month) -> Result<(), Error> {
+    // One pass over the month by transfer_month_idx.
+    sqlx::query!(
+        r#"
+        insert into month_line (month, merchant_id, last_journal, last_line, journals, lines)
+        select $1, merchant_id, journals[cardinality(journals)], lines[cardinality(lines)],
+               journals, lines
+        from (
+            select merchant_id, array_agg(journal_id order by journal_id, line) as journals,
+                   array_agg(line order by journal_id, line) as lines
+            from (
+                select party.merchant_id, flow.journal_id, flow.line,
+                       (row_number() over (partition by party.merchant_id
+                                           order by flow.journal_id, flow.line) - 1)
+                           / $2 as part
+                from (
+                    select transfer.journal_id, transfer.line, lot.merchant_id as issuer,
+                           case when source.kind in ('issued', 'accepted') then source.owner_id
+                                when target.kind = 'deficit' then target.partner_id
+                                else target.owner_id end as taker
+                    from transfer
+                    join account as source on source.account_id = transfer.from_account
+                    join account as target on target.account_id = transfer.to_account
+                    join lot on lot.lot_id = transfer.lot_id
+                    where transfer.posted_in = $1
+                      and (source.kind in ('issued', 'accepted')
+                           or target.kind in ('issued', 'accepted', 'deficit'))
+                ) as flow
+                cross join lateral unnest(
+                    case when taker = issuer then array[taker] else array[taker, issuer] end
+                ) as party (merchant_id)
+            ) as concern
+            group by merchant_id, part
+        ) as packed"#,
+        month.first_day(),
+        LINES_A_ROW,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// How many lines stand in a row of `month_line`: 20 bytes each, and a row stays on its page.
+const LINES_A_ROW: i64 = 64;
+
 pub(super) async fn flow_lines(
     tx: &mut ReadTx,
     month: Month,
@@ -247,42 +349,51 @@ pub(super) async fn flow_lines(
     slice: &Slice,
 ) -> Result<Page<FlowLine>, Error> {
     let (after, after_line) = parse_line_key(slice.after.as_deref());
-    // The month by transfer_month_idx, its lines in the order of transfer_pkey.
+    let limit = slice.limit.saturating_add(1);
+    // The first row may hold one line that is wanted, each other one holds only such.
+    let most_rows = limit.saturating_div(LINES_A_ROW).saturating_add(2);
+    // Which lines by month_line_pkey; then each by transfer_pkey, journal_pkey, lot_pkey and
+    // account_pkey.
     let rows = sqlx::query!(
         r#"
-        select journal as "journal: JournalId", line, kind as "kind!", by as "by!: MerchantId",
-               issuer as "from: MerchantId", amount, value, lot as "lot: LotId", reason, source_id,
-               store_id as "store: StoreId", occurred_at, late
-        from (
-            select transfer.journal_id as journal, transfer.line, transfer.amount, transfer.value,
-                   lot.lot_id as lot, lot.merchant_id as issuer, journal.kind as reason,
-                   journal.source_id, journal.store_id, journal.occurred_at, journal.late,
-                   case when source.kind = 'issued' then 'issued'
-                        when target.kind = 'issued' then 'taken-back'
-                        when source.kind = 'accepted' then 'given-back'
-                        else 'accepted' end as kind,
-                   case when source.kind = 'issued' then source.owner_id
-                        when target.kind = 'issued' then target.owner_id
-                        when source.kind = 'accepted' then source.owner_id
-                        when target.kind = 'deficit' then target.partner_id
-                        else target.owner_id end as by
-            from transfer
-            join journal on journal.journal_id = transfer.journal_id
-            join account as source on source.account_id = transfer.from_account
-            join account as target on target.account_id = transfer.to_account
-            join lot on lot.lot_id = transfer.lot_id
-            where transfer.posted_in = $1
-              and (source.kind in ('issued', 'accepted')
-                   or target.kind in ('issued', 'accepted', 'deficit'))
-        ) as flow
-        where (by = $2 or issuer = $2) and (journal, line) > ($3, $4)
-        order by journal, line
-        limit $5"#,
+        with wanted as materialized (
+            select entry.journal, entry.line
+            from (
+                select journals, lines
+                from month_line
+                where month = $1 and merchant_id = $2 and (last_journal, last_line) > ($3, $4)
+                order by last_journal, last_line
+                limit $6
+            ) as part
+            cross join lateral unnest(part.journals, part.lines) as entry (journal, line)
+            where (entry.journal, entry.line) > ($3, $4)
+            order by entry.journal, entry.line
+            limit $5
+        )
+        select transfer.journal_id as "journal: JournalId", transfer.line,
+               case when source.kind = 'issued' then 'issued'
+                    when target.kind = 'issued' then 'taken-back'
+                    when source.kind = 'accepted' then 'given-back'
+                    else 'accepted' end as "kind!",
+               case when source.kind in ('issued', 'accepted') then source.owner_id
+                    when target.kind = 'deficit' then target.partner_id
+                    else target.owner_id end as "by!: MerchantId",
+               lot.merchant_id as "from: MerchantId", transfer.amount, transfer.value,
+               lot.lot_id as "lot: LotId", journal.kind as reason, journal.source_id,
+               journal.store_id as "store: StoreId", journal.occurred_at, journal.late
+        from wanted
+        join transfer on transfer.journal_id = wanted.journal and transfer.line = wanted.line
+        join journal on journal.journal_id = transfer.journal_id
+        join account as source on source.account_id = transfer.from_account
+        join account as target on target.account_id = transfer.to_account
+        join lot on lot.lot_id = transfer.lot_id
+        order by transfer.journal_id, transfer.line"#,
         month.first_day(),
         merchant.uuid(),
         after,
         after_line,
-        slice.limit.saturating_add(1),
+        limit,
+        most_rows,
     )
     .fetch_all(tx.conn())
     .await?;

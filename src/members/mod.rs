@@ -186,6 +186,19 @@ pub async fn get(
     found.ok_or(MemberError::UnknownMember)?.seen(grant.reach())
 }
 
+/// Whether a right to read members reaches this one, if there is one: for what is read of a member
+/// elsewhere in one query, which finds out itself that there is none.
+///
+/// # Errors
+/// [`MemberError::UnknownMember`].
+pub fn within(grant: &Grant<ReadMembers>, id: MemberId) -> Result<(), MemberError> {
+    if sees(grant.reach(), id) {
+        Ok(())
+    } else {
+        Err(MemberError::UnknownMember)
+    }
+}
+
 /// The member of a telephone or card number.
 ///
 /// # Errors

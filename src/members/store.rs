@@ -86,6 +86,7 @@ pub(super) async fn holder(
     Ok(found)
 }
 
+/// By `member_pkey`.
 pub(super) async fn by_id(tx: &mut ReadTx, id: MemberId) -> Result<Option<Record>, Error> {
     let row = sqlx::query_as!(
         Row,
@@ -99,6 +100,7 @@ pub(super) async fn by_id(tx: &mut ReadTx, id: MemberId) -> Result<Option<Record
     row.map(Record::try_from).transpose()
 }
 
+/// By `member_phone_key`.
 pub(super) async fn by_phone(tx: &mut ReadTx, phone: &Phone) -> Result<Option<Record>, Error> {
     let row = sqlx::query_as!(
         Row,
@@ -112,6 +114,7 @@ pub(super) async fn by_phone(tx: &mut ReadTx, phone: &Phone) -> Result<Option<Re
     row.map(Record::try_from).transpose()
 }
 
+/// By `member_card_key`.
 pub(super) async fn by_card(tx: &mut ReadTx, card: &CardNumber) -> Result<Option<Record>, Error> {
     let row = sqlx::query_as!(
         Row,

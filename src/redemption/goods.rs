@@ -7,7 +7,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{RedemptionError, store};
+use super::{RedemptionError, Search, store};
 use crate::{
     authz::{
         action::{ApplyManifest, CreateGood, ReadGoods},
@@ -151,13 +151,15 @@ pub async fn create_good(
     })
 }
 
-/// The catalogue in the order of codes. Everybody who may read it sees all of it.
+/// The catalogue in the order of codes, or what `search` finds of it. Everybody who may read it sees
+/// all of it.
 ///
 /// # Errors
 /// [`RedemptionError::Cursor`].
 pub async fn list_goods(
     tx: &mut ReadTx,
     _grant: &Grant<ReadGoods>,
+    search: Option<&Search>,
     slice: &Slice,
 ) -> Result<Page<Good>, RedemptionError> {
     let after: Option<Code> = slice
@@ -166,14 +168,14 @@ pub async fn list_goods(
         .map(|key| key.parse().map_err(|_| CursorError))
         .transpose()?;
     let limit = slice.limit.clamp(1, MOST);
-    let goods = store::goods(tx, after.as_ref(), limit.saturating_add(1)).await?;
-    let mut page = Page::from_rows(goods, limit, |good| good.code.as_str().to_owned());
-    let ids: Vec<GoodId> = page.items.iter().map(|good| good.id).collect();
-    let mut offers = store::offers(tx, &ids).await?;
-    for good in &mut page.items {
-        good.offered_by = offers.remove(&good.id).unwrap_or_default();
-    }
-    Ok(page)
+    let (after, most) = (after.as_ref(), limit.saturating_add(1));
+    let goods = match search {
+        None => store::goods(tx, after, most).await?,
+        Some(search) => store::found_goods(tx, search, after, most).await?,
+    };
+    Ok(Page::from_rows(goods, limit, |good| {
+        good.code.as_str().to_owned()
+    }))
 }
 
 /// One good of the catalogue.
@@ -190,12 +192,7 @@ pub async fn good(
 
 pub(super) async fn by_id(tx: &mut ReadTx, id: GoodId) -> Result<Good, RedemptionError> {
     let found = store::good(tx, id).await?;
-    let mut good = found.ok_or(RedemptionError::UnknownGood)?;
-    good.offered_by = store::offers(tx, &[id])
-        .await?
-        .remove(&id)
-        .unwrap_or_default();
-    Ok(good)
+    found.ok_or(RedemptionError::UnknownGood)
 }
 
 /// Brings the catalogue to what `listings` says, by codes: creates what is missing, changes names,

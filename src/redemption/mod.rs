@@ -16,6 +16,7 @@ mod due;
 mod goods;
 mod programme;
 mod reservations;
+mod search;
 mod store;
 mod terms;
 mod till;
@@ -28,6 +29,7 @@ pub use goods::{
 };
 pub use programme::TermsError;
 pub use reservations::{Redemption, State, cancel, claim, lapse_due, redemption, reserve};
+pub use search::Search;
 pub use terms::{Explanation, Form, FormError, Quote, Terms, Wanted};
 pub use till::{
     GivenBack, Limits, Paid, Receipt, Return, Returns, SpendError, SpendItem, SpendQuestion,

@@ -425,8 +425,7 @@ async fn offered_by(
     good: GoodId,
     merchant: MerchantId,
 ) -> Result<bool, db::Error> {
-    let offers = store::offers(tx, &[good]).await?;
-    Ok(offers.get(&good).is_some_and(|by| by.contains(&merchant)))
+    store::offers(tx, good, merchant).await
 }
 
 /// A reservation outside of `reach` is unknown.

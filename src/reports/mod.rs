@@ -1,5 +1,6 @@
 //! What can be seen across the rooms: reads any table, writes none, belongs to no room.
 
+pub mod home;
 pub mod proof;
 pub mod sources;
 pub mod totals;

@@ -266,6 +266,7 @@ pub async fn seal(
         .collect();
     store::insert_statements(tx, settlement.id, &rows).await?;
     store::insert_payments(tx, settlement.id, &calculation.payments).await?;
+    ledger::write_lines(tx, month).await?;
     ledger::settle_money(tx, settlement.id, month, currency.code(), &owed).await?;
     settlement.state = State::Closed;
     settlement.closed_at = Some(tx.now());

@@ -376,7 +376,7 @@ async fn a_merchants_principal_never_reaches_the_mall() {
         Authenticate CreateKey ReadKeys RevokeKey ManageTenants ApplyManifest ReadProgramme
         CreateMerchant ReadMerchants ActivateMerchant SuspendMerchant CreateStore ReadStores
         ActivateStore SuspendStore EnrolMember ReadMembers RecordPurchase ReadPurchases
-        RefundPurchase SpendPoints ExpirePoints CreateGood ReadGoods ReserveGood ReadRedemptions
+        RefundPurchase SpendPoints PostBatch ExpirePoints CreateGood ReadGoods ReserveGood ReadRedemptions
         ClaimGood CancelRedemption LapseRedemptions PreviewSettlement CloseSettlement
         ReadSettlements ReadStatements VerifyBooks RelayJobs
     );

@@ -143,7 +143,7 @@ impl Dusk {
             after: None,
         };
         let read = self.grant::<ReadGoods>("machine.app");
-        let goods = redemption::list_goods(&mut tx, &read, &slice)
+        let goods = redemption::list_goods(&mut tx, &read, None, &slice)
             .await
             .unwrap();
         let (reserve, setting) = (

@@ -183,7 +183,8 @@ impl Scene {
             after: None,
         };
         let page = ledger::history(&mut tx, self.ada, &slice).await.unwrap();
-        page.items
+        page.unwrap()
+            .items
             .into_iter()
             .map(|line| (line.kind, line.points, line.balance_after))
             .collect()

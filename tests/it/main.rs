@@ -15,6 +15,7 @@
 
 mod api;
 mod authz;
+mod batch;
 mod by_itself;
 mod compile;
 mod expiry;
@@ -29,6 +30,7 @@ mod members;
 mod merchants;
 mod porch;
 mod proof;
+mod reads;
 mod real_input;
 mod redemption;
 mod settlement;

@@ -16,8 +16,8 @@ use crate::{
         idempotency::{IdempotencyKey, Once},
         paging::{self, List},
         problem::Problem,
-        reply::Reply,
-        wire::{Cursor, Limit, Moment, Positive, Quantity},
+        reply::{Reply, percent_encoded},
+        wire::{Cursor, Limit, Moment, Positive, Quantity, Sought},
     },
     kernel::{
         ids::{GoodId, MerchantId},
@@ -151,18 +151,27 @@ impl Goods {
 
     /// List the catalogue
     ///
-    /// In the order of the codes.
+    /// In the order of the codes. With `q`, the goods in whose names or code each of its words
+    /// stands somewhere: any part of a word counts, in any of the languages, be it one Chinese
+    /// character; large and small letters, full and half width are the same.
     #[oai(path = "/v1/goods", method = "get", operation_id = "list_goods")]
     async fn list_goods(
         &self,
         caller: Caller<ReadGoods>,
+        /// Only goods with these words.
+        q: Query<Option<Sought>>,
         #[oai(default)] limit: Query<Limit>,
         cursor: Query<Option<Cursor>>,
     ) -> Result<Reply<200, List<GoodOut>>, Problem> {
-        let slice = paging::slice(caller.app(), GOODS, limit.0, cursor.0.as_ref())?;
+        let search = q.0.map(|sought| sought.0);
+        let url = search.as_ref().map_or_else(
+            || GOODS.to_owned(),
+            |search| format!("{GOODS}?q={}", percent_encoded(&search.to_string())),
+        );
+        let slice = paging::slice(caller.app(), &url, limit.0, cursor.0.as_ref())?;
         let mut tx = caller.db().read(&caller.grant).await?;
-        let page = redemption::list_goods(&mut tx, &caller.grant, &slice).await?;
-        let list = List::new(caller.app(), GOODS, page, GoodOut::from);
+        let goods = redemption::list_goods(&mut tx, &caller.grant, search.as_ref(), &slice);
+        let list = List::new(caller.app(), &url, goods.await?, GoodOut::from);
         Ok(Reply::new(&list))
     }
 

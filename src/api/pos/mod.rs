@@ -1,5 +1,6 @@
 //! For the till: members, purchases and refunds, points that pay, goods that are handed over.
 
+pub mod batches;
 pub mod claims;
 pub mod members;
 pub mod purchases;

@@ -59,7 +59,7 @@ struct LineIn {
 /// nothing.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
-struct RecordPurchaseIn {
+pub(super) struct RecordPurchaseIn {
     /// Where it was printed.
     store_id: StoreId,
     /// What the receipt says, unique in the store for ever.
@@ -94,7 +94,7 @@ struct EarnedOut {
 /// A purchase as it was recorded.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "RecordedPurchase", skip_serializing_if_is_none)]
-struct PurchaseOut {
+pub(super) struct PurchaseOut {
     /// The purchase's id.
     purchase_id: PurchaseId,
     /// The sum of its lines, in minor units.
@@ -293,9 +293,9 @@ impl FoundOut {
 }
 
 /// A receipt to be recorded.
-struct Recording {
-    grant: Grant<RecordPurchase>,
-    body: RecordPurchaseIn,
+pub(super) struct Recording {
+    pub(super) grant: Grant<RecordPurchase>,
+    pub(super) body: RecordPurchaseIn,
 }
 
 /// The members of a slice of receipts, by the numbers that name them.

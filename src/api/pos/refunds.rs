@@ -35,19 +35,19 @@ pub struct Refunds {
 /// A refund of a purchase, in whole or in part.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
-struct RefundPurchaseIn {
+pub(super) struct RefundPurchaseIn {
     /// What the store calls the refund, unique within the purchase for ever.
-    reference: ReceiptNumber,
+    pub(super) reference: ReceiptNumber,
     /// What is refunded, in minor units; without it, all that is left of the purchase.
-    amount: Option<Positive>,
+    pub(super) amount: Option<Positive>,
     /// When; without it, now. At most five minutes ahead of our clock.
-    occurred_at: Option<Moment>,
+    pub(super) occurred_at: Option<Moment>,
 }
 
 /// A refund as it was recorded.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "RecordedRefund", skip_serializing_if_is_none)]
-struct RefundOut {
+pub(super) struct RefundOut {
     /// The refund's id.
     refund_id: RefundId,
     /// Of which purchase.
@@ -85,10 +85,10 @@ impl RefundOut {
 }
 
 /// A refund to be recorded.
-struct Refunding {
-    grant: Grant<RefundPurchase>,
-    purchase: PurchaseId,
-    body: RefundPurchaseIn,
+pub(super) struct Refunding {
+    pub(super) grant: Grant<RefundPurchase>,
+    pub(super) purchase: PurchaseId,
+    pub(super) body: RefundPurchaseIn,
 }
 
 impl Refunding {

@@ -36,7 +36,7 @@ pub struct Spends {
 /// A receipt that points are to pay part of.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
-struct SpendIn {
+pub(super) struct SpendIn {
     /// Where.
     store_id: StoreId,
     /// What the receipt says, unique in the store for ever; the purchase that is recorded later
@@ -73,7 +73,7 @@ struct QuestionIn {
 /// What points did to a receipt.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Spend")]
-struct SpendOut {
+pub(super) struct SpendOut {
     /// The spend's id.
     spend_id: SpendId,
     /// Points taken.
@@ -139,9 +139,9 @@ impl SpendOut {
 }
 
 /// Points to be taken.
-struct Spending {
-    grant: Grant<SpendPoints>,
-    body: SpendIn,
+pub(super) struct Spending {
+    pub(super) grant: Grant<SpendPoints>,
+    pub(super) body: SpendIn,
 }
 
 impl Spending {

@@ -23,9 +23,11 @@ use crate::{
             StoreId,
         },
         points::Points,
+        text::Names,
     },
     ledger::{self, Balance, HistoryLine, lots::Lot},
     members,
+    reports::home::{Home, HomeLine, home},
 };
 
 /// Operations on members' points.
@@ -98,6 +100,105 @@ struct HistoryLineOut {
     posted_at: Moment,
     /// Whether it is settled in a later month than it happened in, because that month was closed.
     late: bool,
+}
+
+/// Points that lapse together.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "NextExpiry")]
+struct ExpiryOut {
+    /// How many.
+    points: Points,
+    /// The first moment at which they can no longer be spent.
+    expires_at: Moment,
+}
+
+/// Where something happened.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Place", skip_serializing_if_is_none)]
+struct PlaceOut {
+    /// At which merchant.
+    merchant_id: MerchantId,
+    /// What people call the merchant.
+    merchant_names: Names,
+    /// In which store.
+    store_id: Option<StoreId>,
+    /// What people call the store.
+    store_names: Option<Names>,
+}
+
+/// One line of a member's home.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "HomeLine", skip_serializing_if_is_none)]
+struct HomeLineOut {
+    /// The event's id.
+    journal_id: JournalId,
+    /// Why: purchase, refund, spend, spend-return, reserve, claim, cancel, lapse, or expire; new
+    /// ones may be added.
+    kind: String,
+    /// What it changed; below zero where points went.
+    points: Signed,
+    /// The balance after it; below zero where points are owed.
+    balance_after: Signed,
+    /// Where; a merchant's key sees itself only.
+    place: Option<PlaceOut>,
+    /// When it happened.
+    occurred_at: Moment,
+}
+
+/// What a member sees first.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Home", skip_serializing_if_is_none)]
+struct HomeOut {
+    /// The member's id.
+    member_id: MemberId,
+    /// What can be spent; points that have lapsed are not in it.
+    available: Points,
+    /// What is set aside for reserved goods.
+    held: Points,
+    /// What is owed because points were taken back after they had been spent; the next points
+    /// that are earned pay it.
+    owed: Points,
+    /// The points that lapse next; without it, none ever do.
+    next_expiry: Option<ExpiryOut>,
+    /// The newest 20 lines of the history, the newest first.
+    history: Vec<HomeLineOut>,
+}
+
+impl HomeLineOut {
+    fn of(reach: Reach, line: HomeLine) -> Self {
+        let merchant = line.merchant.filter(|(id, _)| shown(reach, *id));
+        let (store_id, store_names) = line.store.unzip();
+        Self {
+            journal_id: line.id,
+            kind: line.kind,
+            points: Signed(line.points),
+            balance_after: Signed(line.balance_after),
+            place: merchant.map(|(merchant_id, merchant_names)| PlaceOut {
+                merchant_id,
+                merchant_names,
+                store_id,
+                store_names,
+            }),
+            occurred_at: Moment(line.occurred_at),
+        }
+    }
+}
+
+impl HomeOut {
+    fn of(reach: Reach, member: MemberId, home: Home) -> Self {
+        let lines = home.lines.into_iter();
+        Self {
+            member_id: member,
+            available: points(home.available),
+            held: points(home.held),
+            owed: points(home.owed),
+            next_expiry: home.next_expiry.map(|next| ExpiryOut {
+                points: points(next.points),
+                expires_at: Moment(next.at),
+            }),
+            history: lines.map(|line| HomeLineOut::of(reach, line)).collect(),
+        }
+    }
 }
 
 impl LotOut {
@@ -184,10 +285,31 @@ impl Wallets {
         member_id: Path<MemberId>,
     ) -> Result<Reply<200, BalanceOut>, Problem> {
         let mut tx = caller.db().read(&caller.grant).await?;
-        let member = members::get(&mut tx, &caller.grant, member_id.0).await?;
-        let balance = ledger::balance(&mut tx, member.id).await?;
+        members::within(&caller.grant, member_id.0)?;
+        let balance = ledger::balance(&mut tx, member_id.0).await?;
         let balance = balance.ok_or_else(|| Problem::of(&codes::UNKNOWN_MEMBER))?;
         Ok(Reply::new(&BalanceOut::of(caller.grant.reach(), &balance)))
+    }
+
+    /// Read a member's home
+    ///
+    /// The balance, what lapses next and the newest lines of the history in one answer, for a
+    /// page that opens at once.
+    #[oai(
+        path = "/v1/members/:member_id/home",
+        method = "get",
+        operation_id = "get_home"
+    )]
+    async fn get_home(
+        &self,
+        caller: Caller<ReadMembers>,
+        member_id: Path<MemberId>,
+    ) -> Result<Reply<200, HomeOut>, Problem> {
+        let mut tx = caller.db().read(&caller.grant).await?;
+        let home = home(&mut tx, &caller.grant, member_id.0).await?;
+        let home = home.ok_or_else(|| Problem::of(&codes::UNKNOWN_MEMBER))?;
+        let reach = caller.grant.reach();
+        Ok(Reply::new(&HomeOut::of(reach, member_id.0, home)))
     }
 
     /// List a member's history
@@ -208,8 +330,9 @@ impl Wallets {
         let url = format!("/v1/members/{}/history", member_id.0);
         let slice = paging::slice(caller.app(), &url, limit.0, cursor.0.as_ref())?;
         let mut tx = caller.db().read(&caller.grant).await?;
-        let member = members::get(&mut tx, &caller.grant, member_id.0).await?;
-        let page = ledger::history(&mut tx, member.id, &slice).await?;
+        members::within(&caller.grant, member_id.0)?;
+        let page = ledger::history(&mut tx, member_id.0, &slice).await?;
+        let page = page.ok_or_else(|| Problem::of(&codes::UNKNOWN_MEMBER))?;
         let reach = caller.grant.reach();
         let list = List::new(caller.app(), &url, page, |line| {
             HistoryLineOut::of(reach, line)

@@ -235,7 +235,7 @@ impl Rights {
         };
         let mut goods = HashMap::new();
         loop {
-            let page = redemption::list_goods(tx, &self.read, &slice).await?;
+            let page = redemption::list_goods(tx, &self.read, None, &slice).await?;
             goods.extend(page.items.into_iter().map(|good| (good.code, good.id)));
             match page.next {
                 Some(next) => slice.after = Some(next),

@@ -5,7 +5,7 @@ use super::{Question, question};
 /// What was issued and taken, line by line: who took, who had issued, and which way the money goes.
 macro_rules! crossings {
     () => {
-        "(select transfer.posted_in, transfer.amount, transfer.value, lot.merchant_id as issuer,
+        "(select transfer.posted_in, transfer.journal_id, transfer.line, transfer.amount, transfer.value, lot.merchant_id as issuer,
             case when source.kind = 'issued' then 'issued'
                 when target.kind = 'issued' then 'taken back'
                 when source.kind = 'accepted' then 'given back'
@@ -103,6 +103,32 @@ pub(super) const QUESTIONS: &[Question] = &[
          ) as fresh
          full outer join statement on statement.settlement_id = fresh.settlement_id
             and statement.merchant_id = fresh.merchant_id"
+    ),
+    question!(
+        "settlement-lines",
+        "what is listed of a closed month by merchant is every line that concerns the merchant, once",
+        "select case
+            when count(*) filter (where held) <> 1 or count(*) filter (where not held) <> 1 then
+                format('mer:%s is shown line %s of %s in %s not as often as it concerns it',
+                    merchant_id, line, journal_id, to_char(month, 'YYYY-MM'))
+         end
+         from (
+            select settlement.month, party.merchant_id, crossing.journal_id, crossing.line,
+                true as held
+            from settlement
+            join ",
+        crossings!(),
+        " as crossing on crossing.posted_in = settlement.month
+            cross join lateral unnest(case when taker = issuer then array[taker]
+                else array[taker, issuer] end) as party (merchant_id)
+            where settlement.state = 'closed'
+            union all
+            select month_line.month, month_line.merchant_id, entry.journal_id, entry.line, false
+            from month_line
+            cross join lateral unnest(month_line.journals, month_line.lines)
+                as entry (journal_id, line)
+         ) as side
+         group by month, merchant_id, journal_id, line"
     ),
     question!(
         "settlement-paid",

@@ -64,9 +64,17 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 42] = [
+pub const RECIPES: [Recipe; 45] = [
+    // Whose each item is is answered item by item (tests/it/batch.rs).
+    done(
+        "post_batch",
+        ("batch", "post"),
+        r#"{"items": [{"idempotency_key": "<new>",
+            "refund": {"purchase_id": "pur_00000000000000000000000000", "reference": "1"}}]}"#,
+    ),
     read("prove_books", ("books", "verify")),
-    read("list_goods", ("good", "read")),
+    with("list_goods", ("good", "read"), "", ""),
+    with("list_goods", ("good", "read"), "?q=cup", ""),
     done(
         "create_good",
         ("good", "create"),
@@ -93,6 +101,7 @@ pub const RECIPES: [Recipe; 42] = [
     ),
     read("get_member", ("member", "read")),
     read("get_balance", ("member", "read")),
+    read("get_home", ("member", "read")),
     read("list_history", ("member", "read")),
     read("list_merchants", ("merchant", "read")),
     done(

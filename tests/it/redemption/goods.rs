@@ -521,7 +521,7 @@ async fn a_catalogue_applied_again_changes_what_is_written_and_never_the_stock()
             limit,
             after: after.map(str::to_owned),
         };
-        redemption::list_goods(&mut tx, &reads, &slice)
+        redemption::list_goods(&mut tx, &reads, None, &slice)
             .await
             .unwrap()
     };

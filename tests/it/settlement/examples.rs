@@ -214,6 +214,7 @@ async fn example_p_a_late_bundle_is_posted_in_the_next_month_and_june_stays_as_i
     let line = rotunda::ledger::history(&mut tx, ada, &slice)
         .await
         .unwrap()
+        .unwrap()
         .items
         .remove(0);
     assert!(line.late);
