@@ -52,6 +52,11 @@ const MOST_WAITING: usize = 256;
 /// How many slices of one lane are under way at a time. A third one would only make all smaller.
 const SLICES: usize = 2;
 
+/// For how many slices a lane looks its keys up first, once one of them had been answered before.
+/// Else the keys are taken for new, which nearly all are: a key that is not refuses itself when the
+/// answers are written down, and the slice is posted again.
+const WARY: u32 = 32;
+
 /// How often a slice is posted before it is given up.
 const TRIES: u32 = 3;
 
@@ -96,6 +101,8 @@ struct Queue<H> {
     slices: usize,
     /// Whether a transaction is being opened: it will take whatever waits by then.
     opening: bool,
+    /// How many slices look their keys up first.
+    wary: u32,
 }
 
 impl<H> Default for Queue<H> {
@@ -104,6 +111,7 @@ impl<H> Default for Queue<H> {
             waiting: VecDeque::new(),
             slices: 0,
             opening: false,
+            wary: 0,
         }
     }
 }
@@ -301,6 +309,25 @@ impl<H: Hot> Runner<H> {
         taken
     }
 
+    /// Whether a slice looks its keys up first.
+    fn is_wary(&self) -> bool {
+        let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(queue) = malls.get_mut(&self.tenant) else {
+            return true;
+        };
+        let wary = queue.wary > 0;
+        queue.wary = queue.wary.saturating_sub(1);
+        wary
+    }
+
+    /// Says that keys come again.
+    fn grow_wary(&self) {
+        let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = malls.get_mut(&self.tenant) {
+            queue.wary = WARY;
+        }
+    }
+
     /// Everybody who waits.
     fn take_all(&self) -> VecDeque<Ticket<H>> {
         let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -358,16 +385,26 @@ impl<H: Hot> Runner<H> {
         let Some(first) = slice.first() else {
             return Ok(Vec::new());
         };
-        let mut tried = 1;
+        let (mut tried, mut wary) = (1, self.is_wary());
         loop {
             let open = match tx.take() {
                 Some(open) => open,
                 None => self.app.db.lane(first.request.grant()).await?,
             };
-            match attempt(open, &first.mall, slice).await {
+            match attempt(open, &first.mall, slice, wary).await {
                 Err(error) if error.passes() && !error.is_timeout() && tried < TRIES => tried += 1,
-                done => return done,
+                Ok(None) => {}
+                Ok(Some(answers)) => {
+                    let again =
+                        |one: &Result<Written, _>| one.as_ref().is_ok_and(Written::is_again);
+                    if answers.iter().any(again) {
+                        self.grow_wary();
+                    }
+                    return Ok(answers);
+                }
+                Err(error) => return Err(error),
             }
+            wary = true;
         }
     }
 }
@@ -386,14 +423,21 @@ fn tell_all<H>(tickets: impl IntoIterator<Item = Ticket<H>>, error: &Error) {
     }
 }
 
-/// One transaction for a slice: work and answers become durable together.
+/// One transaction for a slice: work and answers become durable together. Without looking the keys
+/// up where nobody is wary; then nothing is done, and none is the answer, where a request is refused
+/// in a way that is not written down, because its key might have an answer.
 async fn attempt<H: Hot>(
     mut tx: Tx,
     mall: &Mall,
     slice: &[Ticket<H>],
-) -> Result<Vec<Result<Written, Problem>>, Error> {
-    let keys: Vec<&ReplayKey> = slice.iter().map(|ticket| &ticket.key).collect();
-    let known = tx.known_keys(&keys).await?;
+    wary: bool,
+) -> Result<Option<Vec<Result<Written, Problem>>>, Error> {
+    let known = if wary {
+        let keys: Vec<&ReplayKey> = slice.iter().map(|ticket| &ticket.key).collect();
+        tx.known_keys(&keys).await?
+    } else {
+        vec![Known::Fresh; slice.len()]
+    };
     let fresh: Vec<&Ticket<H>> = slice
         .iter()
         .zip(&known)
@@ -415,6 +459,9 @@ async fn attempt<H: Hot>(
         .zip(&posted)
         .filter_map(|(ticket, posted)| posted.remembered(&ticket.key))
         .collect();
+    if !wary && answers.len() < fresh.len() {
+        return Ok(None);
+    }
     tx.remember_all(&answers).await?;
     tx.commit().await?;
     let mut posted = posted.into_iter().map(|posted| posted.answer);
@@ -424,7 +471,7 @@ async fn attempt<H: Hot>(
         Known::Answered(status, body) => Ok(Written::again(status, body)),
         Known::Reused => Err(Problem::of(&codes::IDEMPOTENCY_KEY_REUSED)),
     };
-    Ok(known.into_iter().map(answer).collect())
+    Ok(Some(known.into_iter().map(answer).collect()))
 }
 
 /// What one request came to, and the body to keep where it was refused for good.
@@ -481,6 +528,7 @@ pub async fn post_all<H: Hot>(
         waiting: tickets,
         slices: SLICES,
         opening: true,
+        wary: WARY,
     };
     let runner = Runner {
         app: visit.app.clone(),

@@ -21,6 +21,9 @@ use crate::app::App;
 /// What pages may load where they do not say otherwise: nothing.
 const STRICT: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
 
+/// How many headers an answer has, so that they are laid out once.
+const HEADERS: usize = 12;
+
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An endpoint with everything around it: request id, body limits, problems, headers, log line
@@ -136,6 +139,7 @@ fn known_method(method: &str) -> &'static str {
 
 /// The headers that every answer has; an endpoint's own policy stays.
 fn finish_headers(headers: &mut HeaderMap, visit: &Visit) {
+    headers.reserve(HEADERS);
     if let Ok(id) = HeaderValue::try_from(visit.request_id.as_str()) {
         headers.insert(&REQUEST_ID, id);
     }

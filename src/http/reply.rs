@@ -51,6 +51,11 @@ impl Written {
         (self.status, self.body, self.again)
     }
 
+    /// Whether it was given before.
+    pub(super) const fn is_again(&self) -> bool {
+        self.again
+    }
+
     /// An answer that was given before, under the same idempotency key.
     pub(super) const fn again(status: u16, body: String) -> Self {
         let again = true;
