@@ -28,8 +28,9 @@ pub const MAIN: &str = "main";
 /// How long a request waits for a connection before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How many lanes post at the same time. More gain nothing: each posts for many at once.
-const LANES: u32 = 4;
+/// How many slices are posted at the same time. More gain nothing, as each is many requests; fewer
+/// would let one mall that is getting stuck, with three lanes of two slices, take them all.
+const LANES: u32 = 8;
 
 /// How many lanes try at the same time of malls whose books somebody holds.
 const STUCK_LANES: u32 = 2;
