@@ -10,11 +10,18 @@ mod acts;
 mod bank;
 mod closing;
 mod crash;
+mod deadlocks;
+mod doubt;
+mod floods;
 mod hot_spender;
+mod keys;
 mod lost_answers;
 mod lost_commits;
 mod proxy;
 mod real;
+mod server_killed;
+mod stop;
+mod waits;
 mod wire;
 
 use std::time::{Duration, Instant};
