@@ -252,7 +252,7 @@ async fn net_1_five_hundred_bodies_of_a_byte_a_second_are_given_up() {
 /// that asks for too much is put off.
 fn crowd(
     till: &Till,
-    people: Arc<Vec<String>>,
+    people: &[String],
     name: &'static str,
     stop: &Arc<AtomicBool>,
 ) -> JoinSet<u32> {
@@ -294,7 +294,7 @@ async fn dos_a_mall_at_ten_times_its_load_leaves_the_others_where_they_are() {
     let mut seen = Vec::new();
     for (name, people) in [("usual", usual), ("tenfold", people)] {
         let stop = Arc::<AtomicBool>::default();
-        let clients = crowd(&busy, people, name, &stop);
+        let clients = crowd(&busy, &people, name, &stop);
         sleep(Duration::from_millis(300)).await;
         let since = Instant::now();
         let mut took = buys(&calm, &neighbour, name, 400, 5).await;

@@ -58,7 +58,8 @@ async fn cra_9_two_hundred_at_ten_slow_connections_are_told_to_come_back_and_hea
         let (till, stop) = (till.clone(), Arc::clone(&stop));
         clients.spawn(async move { ask_on(till, "/v1/goods", &stop).await });
     }
-    let (mut health, since, mut number) = (Vec::new(), Instant::now(), 0);
+    let (mut health, since) = (Vec::new(), Instant::now());
+    let (mut number, mut sales) = (0, 0);
     while since.elapsed() < Duration::from_secs(SECONDS) {
         let asked = Instant::now();
         let alive = till
@@ -67,13 +68,18 @@ async fn cra_9_two_hundred_at_ten_slow_connections_are_told_to_come_back_and_hea
             .unwrap();
         assert_eq!(alive.status, StatusCode::OK);
         health.push(asked.elapsed());
-        // The tills have connections of their own.
+        // The lanes have connections of their own; what is read first on a till's way to them has
+        // not, and is believed for less than a second.
         number += 1;
         let name = format!("well-{number}");
         let body = till.purchase(&people[0], &name, 100);
         let sold = till.send(Method::POST, "/v1/purchases", Some(&name), Some(&body));
         let sold = sold.await.unwrap();
-        assert_eq!(sold.status, StatusCode::CREATED, "{sold:?}");
+        if sold.status == StatusCode::CREATED {
+            sales += 1;
+        } else {
+            come_back(&sold);
+        }
         sleep(Duration::from_millis(10)).await;
     }
     stop.store(true, Ordering::Relaxed);
@@ -88,8 +94,8 @@ async fn cra_9_two_hundred_at_ten_slow_connections_are_told_to_come_back_and_hea
     let (longest, slowest) = (percentile(&mut refused, 100), percentile(&mut served, 100));
     let well = percentile(&mut health, 99);
     eprintln!(
-        "cra-9: {} served within {slowest:?}, {} put off within {longest:?} (half {:?}), {number} \
-         sold meanwhile, health p99 {well:?} of {}, all gone {ended:?} after the end",
+        "cra-9: {} served within {slowest:?}, {} put off within {longest:?} (half {:?}), {sales} of \
+         {number} sold meanwhile, health p99 {well:?} of {}, all gone {ended:?} after the end",
         served.len(),
         refused.len(),
         percentile(&mut refused, 50),
