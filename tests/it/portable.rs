@@ -406,7 +406,7 @@ async fn zone(url: &str, mall: &Tenant) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn days_and_months_are_the_malls_own_whatever_zone_the_database_has() {
     let mut seen = Vec::new();
-    for wanted in ["UTC", "Pacific/Auckland", "America/Los_Angeles"] {
+    for wanted in ["UTC", "Pacific/Auckland"] {
         let database = OwnDatabase::create().await;
         // The login is there from here on, and this database's own word about it goes before all.
         Server::open_on(
@@ -445,7 +445,9 @@ async fn days_and_months_are_the_malls_own_whatever_zone_the_database_has() {
             "the detour works"
         );
         let lived = house.lives(&database.url).await;
-        assert!(detour.changed.load(Ordering::Relaxed) > 0);
+        // The negative control: what a session's zone has a say in is seen to differ.
+        let journal = &tables_at(&detour.url, &house.mall).await["journal"];
+        assert_eq!(journal == &lived["table journal"], wanted == "UTC");
         seen.push(lived);
         drop(house);
         drop(detour);
@@ -459,6 +461,49 @@ async fn days_and_months_are_the_malls_own_whatever_zone_the_database_has() {
             assert_eq!(bytes, &other[what], "{what}");
         }
     }
+}
+
+/// The same receipts at two servers at the same time, under the same and under other keys; how many.
+async fn contend(
+    way: Way,
+    house: &Arc<House>,
+    second: &Arc<Server>,
+    member: &Value,
+    from: usize,
+) -> usize {
+    let mut asked = JoinSet::new();
+    for number in from..from + 60 {
+        for (key, server) in [("a", 0), ("a", 1), ("b", 1), ("c", 0)] {
+            let (house, second) = (Arc::clone(house), Arc::clone(second));
+            let receipt = format!("r-{number}");
+            let body = json!({ "store_id": house.stores["tea-1"], "receipt_number": receipt,
+                "member_id": member, "lines": [{ "category": "tea", "quantity": 1,
+                "amount": 100 }] });
+            asked.spawn(async move {
+                let server = [&house.server, &*second][server];
+                let (key, body) = (format!("{key}-{number}"), body.to_string());
+                for _ in 0..100 {
+                    let caller = house.with(&house.till);
+                    let answer = server
+                        .ask_under(&key, caller, &Method::POST, "/v1/purchases", Some(&body))
+                        .await;
+                    match answer.status {
+                        200 | 201 => return (receipt, answer.json()["purchase_id"].clone()),
+                        409 | 503 => {}
+                        _ => panic!("{way:?}: {answer:?}"),
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+                panic!("{way:?}: put off for ever");
+            });
+        }
+    }
+    let mut made = BTreeMap::new();
+    for (receipt, purchase) in asked.join_all().await {
+        let first = made.entry(receipt).or_insert_with(|| purchase.clone());
+        assert_eq!(*first, purchase, "one receipt, one purchase");
+    }
+    made.len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -479,46 +524,18 @@ async fn who_was_faster_is_told_from_the_message_or_from_the_state_alone() {
             Entropy::System,
         );
         let second = Arc::new(second.await);
-        // The same receipts at two servers at the same time, under the same and under other keys.
-        let mut asked = JoinSet::new();
-        for number in 0..60 {
-            for (key, server) in [("a", 0), ("a", 1), ("b", 1), ("c", 0)] {
-                let (house, second) = (Arc::clone(&house), Arc::clone(&second));
-                let receipt = format!("r-{number}");
-                let body = json!({ "store_id": house.stores["tea-1"], "receipt_number": receipt,
-                    "member_id": member, "lines": [{ "category": "tea", "quantity": 1,
-                    "amount": 100 }] });
-                asked.spawn(async move {
-                    let server = [&house.server, &*second][server];
-                    let (key, body) = (format!("{key}-{number}"), body.to_string());
-                    for _ in 0..100 {
-                        let caller = house.with(&house.till);
-                        let answer = server
-                            .ask_under(&key, caller, &Method::POST, "/v1/purchases", Some(&body))
-                            .await;
-                        match answer.status {
-                            200 | 201 => return (receipt, answer.json()["purchase_id"].clone()),
-                            409 | 503 => {}
-                            _ => panic!("{way:?}: {answer:?}"),
-                        }
-                        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-                    }
-                    panic!("{way:?}: put off for ever");
-                });
-            }
+        let mut receipts = 0;
+        while detour.changed.load(Ordering::Relaxed) < 3 {
+            assert!(receipts < 2_000, "nobody is ever slower");
+            receipts += contend(way, &house, &second, &member, receipts).await;
         }
-        let mut made = BTreeMap::new();
-        for (receipt, purchase) in asked.join_all().await {
-            let first = made.entry(receipt).or_insert_with(|| purchase.clone());
-            assert_eq!(*first, purchase, "one receipt, one purchase");
-        }
-        assert_eq!(made.len(), 60);
         let changed = detour.changed.load(Ordering::Relaxed);
-        eprintln!("{way:?}: {changed} errors without the name of a constraint");
-        assert!(changed > 0, "nobody was ever slower");
+        eprintln!(
+            "{way:?}: {changed} errors without the name of a constraint, {receipts} receipts"
+        );
         let path = format!("/v1/members/{}/balance", member.as_str().unwrap());
         let balance = house.server.get(house.with(&house.till), &path).await;
-        assert_eq!(balance["available"], 60);
+        assert_eq!(balance["available"], receipts);
         let again = json!({ "card_number": "ada" }).to_string();
         let caller = house.with(&house.till);
         let known = house

@@ -8,21 +8,14 @@ use super::{
 };
 
 /// Files that need one of these words, and why.
-const EXCUSED: [(&str, &str); 6] = [
+const EXCUSED: [(&str, &str); 4] = [
     // The queue's tables come from elsewhere, with row level security that lets nobody in.
     ("src/db/migrate.rs", "R18: create policy"),
-    // Private servers of tests and of one machine are made here, outside of any mall.
-    ("src/db/embedded", "R13: current_setting"),
     // One snapshot of all tables of a mall that is copied, though nobody writes to it.
     ("src/db/moving.rs", "R11: isolation level"),
     // What the server says of itself, its own clock included, for the doctor.
     ("src/db/examine.rs", "R13: current_setting"),
     ("src/db/examine.rs", "R6: clock_timestamp"),
-    // Rows as they are written to a file, by a session that has said how.
-    (
-        "src/db/moving/",
-        "R7: a moment as the session's zone has it",
-    ),
 ];
 
 /// Whether a file is one of those that may speak SQL.
