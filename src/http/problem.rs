@@ -129,6 +129,14 @@ impl Problem {
         self
     }
 
+    /// Whether the same may go better if it is tried again at once. Not where it waited in vain for
+    /// what somebody holds: it would wait as long again, and the client with it.
+    pub(super) fn is_worth_another_try(&self) -> bool {
+        let source = self.source.as_deref();
+        let unforeseen = source.and_then(|source| source.downcast_ref::<Unforeseen>());
+        unforeseen.is_some_and(|unforeseen| unforeseen.passes_at_once)
+    }
+
     /// The row of the table.
     pub fn kind(&self) -> &'static Kind {
         self.kind
@@ -211,7 +219,7 @@ impl Problem {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::of(&codes::UNSUPPORTED_MEDIA_TYPE),
             StatusCode::UNAUTHORIZED => Self::of(&codes::MISSING_KEY),
             status if status.is_client_error() => Self::of(&codes::INVALID_PARAMETER),
-            _ => Self::of(&codes::INTERNAL_ERROR).because(Unforeseen(error.to_string())),
+            _ => Self::of(&codes::INTERNAL_ERROR).because(Said(error.to_string())),
         }
     }
 }
@@ -229,11 +237,25 @@ fn invalid_parameter(name: &str, route: Option<&Route>) -> Problem {
 
 /// An error that no arm of [`Problem::from_poem`] knows; its text is for the log.
 #[derive(Debug)]
-struct Unforeseen(String);
+struct Said(String);
+
+impl fmt::Display for Said {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+impl StdError for Said {}
+
+/// An error of the database; its text is for the log.
+#[derive(Debug)]
+struct Unforeseen {
+    what: String,
+    passes_at_once: bool,
+}
 
 impl fmt::Display for Unforeseen {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.what)
     }
 }
 impl StdError for Unforeseen {}
@@ -302,7 +324,7 @@ impl From<&ReadBodyError> for Problem {
 impl From<&db::error::Error> for Problem {
     fn from(error: &db::error::Error) -> Self {
         use db::error::Error as Db;
-        match error {
+        let problem = match error {
             Db::Unavailable(_) | Db::UnknownTarget(_) => {
                 Self::of(&codes::DATABASE_UNAVAILABLE).retry_after(1)
             }
@@ -311,8 +333,11 @@ impl From<&db::error::Error> for Problem {
             Db::Constraint { .. } | Db::NoTenant | Db::Corrupt(_) | Db::Other(_) => {
                 Self::of(&codes::INTERNAL_ERROR)
             }
-        }
-        .because(Unforeseen(chain(error)))
+        };
+        problem.because(Unforeseen {
+            what: chain(error),
+            passes_at_once: matches!(error, Db::Retry(_) | Db::Barred(_)) && !error.is_timeout(),
+        })
     }
 }
 

@@ -7,7 +7,6 @@ use poem_openapi::types::ToJSON;
 
 use super::{
     admit::Caller,
-    codes,
     idempotency::{Begun, IdempotencyKey, Once},
     problem::Problem,
     reply::Written,
@@ -67,7 +66,8 @@ pub trait Work: Sync {
 /// describes the statuses that the work answers with.
 ///
 /// # Errors
-/// The work's refusals; what [`Once::begin`] says; `try-again` after three tries.
+/// The work's refusals; what [`Once::begin`] says; `try-again` after three tries, or after one that
+/// waited in vain for what somebody holds.
 pub async fn once<A: Action, W: Work, R: From<Written>>(
     caller: &Caller<A>,
     key: &IdempotencyKey,
@@ -77,7 +77,9 @@ pub async fn once<A: Action, W: Work, R: From<Written>>(
     let mut tried = 1;
     loop {
         match attempt(caller, key, digest, work).await {
-            Err(problem) if is_retry(&problem) && tried < TRIES => tried = tried.saturating_add(1),
+            Err(problem) if problem.is_worth_another_try() && tried < TRIES => {
+                tried = tried.saturating_add(1);
+            }
             outcome => return outcome.map(R::from),
         }
     }
@@ -112,13 +114,11 @@ pub async fn rehearsed<A: Action, W: Work>(
         let outcome = work.run(&mut tx).await;
         drop(tx);
         match outcome {
-            Err(problem) if is_retry(&problem) && tried < TRIES => tried = tried.saturating_add(1),
+            Err(problem) if problem.is_worth_another_try() && tried < TRIES => {
+                tried = tried.saturating_add(1);
+            }
             Err(problem) => return Err(problem),
             Ok(done) => return Ok(done.answer),
         }
     }
-}
-
-fn is_retry(problem: &Problem) -> bool {
-    *problem.kind() == codes::TRY_AGAIN
 }

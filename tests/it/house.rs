@@ -1,5 +1,6 @@
 //! The plan of the house: who imports whom, who may speak SQL and which, and who owns a table.
 
+mod dialect;
 mod source;
 mod sql;
 

@@ -29,6 +29,7 @@ mod matrix;
 mod members;
 mod merchants;
 mod porch;
+mod portable;
 mod proof;
 mod reads;
 mod real_input;

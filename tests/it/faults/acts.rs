@@ -50,6 +50,8 @@ pub struct Progress {
     pub ambiguous: AtomicU64,
     /// Requests that were told to come back.
     pub put_off: AtomicU64,
+    /// Requests that found nobody who listens.
+    pub unheard: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -141,6 +143,12 @@ pub async fn insist(till: &Till, wanted: &Wanted, progress: &Progress) -> Answer
             Ok(answer) => {
                 progress.acknowledged.fetch_add(1, Ordering::Relaxed);
                 return answer;
+            }
+            Err(error) if error.is_connect() => {
+                // Nobody heard it, so nothing is in doubt.
+                progress.unheard.fetch_add(1, Ordering::Relaxed);
+                assert!(since.elapsed() < PATIENCE, "nobody there: {wanted:?}");
+                sleep(PAUSE).await;
             }
             Err(error) => {
                 assert!(!error.is_timeout(), "no answer for a minute: {wanted:?}");

@@ -150,6 +150,12 @@ impl Postgres {
         }
     }
 
+    /// How often its log says something.
+    pub fn has_said(&self, words: &str) -> usize {
+        let text = fs::read_to_string(self.folder.join("faults.log")).unwrap_or_default();
+        text.matches(words).count()
+    }
+
     /// The end of its log.
     fn said(&self) -> String {
         let text = fs::read_to_string(self.folder.join("faults.log")).unwrap_or_default();
@@ -230,7 +236,13 @@ pub struct Server {
 impl Server {
     /// Starts it on a free port, and comes back when it listens.
     pub fn start(url: &str) -> Self {
-        let mut serve = command(url, &["serve", "--listen", "127.0.0.1:0", "--no-color"]);
+        Self::start_at(url, "127.0.0.1:0", &[])
+    }
+
+    /// As [`Server::start`], at that address and with those settings in its environment.
+    pub fn start_at(url: &str, address: &str, settings: &[(&str, &str)]) -> Self {
+        let mut serve = command(url, &["serve", "--listen", address, "--no-color"]);
+        serve.envs(settings.iter().copied());
         serve.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = serve.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -259,6 +271,31 @@ impl Server {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        signal("-TERM", &[self.child.id()]);
+    }
+
+    /// Waits until it ends, and says whether it was content.
+    pub async fn ends(&mut self) -> bool {
+        let since = Instant::now();
+        loop {
+            if let Some(ended) = self.child.try_wait().unwrap() {
+                return ended.success();
+            }
+            assert!(since.elapsed() < PATIENCE, "{:?}", self.said.lock());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Its resident memory in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
+        kilobytes.parse::<u64>().unwrap() * 1024
     }
 
     /// That it still is the process that was started.
@@ -333,6 +370,19 @@ impl Place {
         self.serve_through(&url);
     }
 
+    /// Another server process at the very address of the one that is no more.
+    pub fn serve_there_again(&mut self) {
+        let address = self.server.address.to_string();
+        self.server = Server::start_at(&self.postgres.url, &address, &[]);
+    }
+
+    /// Another server process that gives a balancer so many seconds at a stop.
+    pub fn serve_draining(&mut self, seconds: &str) {
+        let settings = [("ROTUNDA_DRAIN_SECONDS", seconds)];
+        self.server = Server::start_at(&self.postgres.url, "127.0.0.1:0", &settings);
+        self.till.server = self.server.address.to_string();
+    }
+
     /// Another server process in its place that reaches the database by that URL.
     pub fn serve_through(&mut self, url: &str) {
         self.server = Server::start(url);
@@ -348,6 +398,14 @@ impl Place {
             .connect()
             .await
             .unwrap()
+    }
+
+    /// A connection as the owner that sees the mall's tables.
+    pub async fn tenant_owner(&self) -> PgConnection {
+        let schema = Schema::of(self.opened.mall.tenant.id).to_string();
+        let options = PgConnectOptions::from_str(&self.postgres.url).unwrap();
+        let options = options.options([("search_path", &schema)]);
+        options.connect().await.unwrap()
     }
 
     /// A connection as the owner of everything.
