@@ -62,9 +62,8 @@ impl Imports {
         }
     }
 
-    /// Imports the file into a new mall, by the release binary, its start and its check of the file
-    /// included.
-    pub async fn import(&mut self, site: &Site) -> Measured {
+    /// Makes a new mall for the next import.
+    pub async fn open_mall(&mut self, site: &Site) {
         let slug = format!("import-{}", self.malls.len());
         let extent = Size {
             merchants: 0,
@@ -72,7 +71,14 @@ impl Imports {
             points: false,
         };
         let (mall, _) = Mall::open(site, &slug, extent).await;
+        self.malls.push(mall);
         site.execute("checkpoint").await;
+    }
+
+    /// Imports the file into the newest mall by the release binary, its start and its check of the
+    /// file included.
+    pub fn import(&self, site: &Site) -> Measured {
+        let slug = format!("import-{}", self.malls.len() - 1);
         let begin = Instant::now();
         let said = output(
             Command::new(env!("CARGO_BIN_EXE_rotunda"))
@@ -83,25 +89,27 @@ impl Imports {
         let took = begin.elapsed();
         let said: serde_json::Value = serde_json::from_str(&said).unwrap();
         assert_eq!(said["purchases"].as_u64(), Some(self.purchases as u64));
-        self.malls.push(mall);
         self.measured(took)
     }
 
-    /// Copies what the last import made of these tables into new ones.
-    pub async fn copy(&self, site: &Site, tables: &[&str]) -> Measured {
+    /// Makes tables like these, and files of what the newest mall has in them.
+    pub async fn copy_out(&self, site: &Site, tables: &[&str]) {
         let from = &self.malls.last().expect("an import").schema;
         site.execute("drop schema if exists copied cascade; create schema copied")
             .await;
-        let file = |table: &str| site.folder.join(format!("{table}.copy"));
         for table in tables {
             let make = format!("create table copied.{table} (like {from}.{table} including all)");
             site.execute(&make).await;
-            psql(site, &format!("\\copy {from}.{table} to"), &file(table));
+            psql(site, &format!("\\copy {from}.{table} to"), table);
         }
         site.execute("checkpoint").await;
+    }
+
+    /// Copies those files into those tables, one after the other.
+    pub fn copy(&self, site: &Site, tables: &[&str]) -> Measured {
         let begin = Instant::now();
         for table in tables {
-            psql(site, &format!("\\copy copied.{table} from"), &file(table));
+            psql(site, &format!("\\copy copied.{table} from"), table);
         }
         self.measured(begin.elapsed())
     }
@@ -110,15 +118,14 @@ impl Imports {
         Measured {
             rate: self.purchases as f64 / took.as_secs_f64(),
             answered: self.purchases as u64,
-            p50: f64::NAN,
-            p99: f64::NAN,
             longest: took.as_secs_f64() * 1_000.0,
             ..Measured::default()
         }
     }
 }
 
-fn psql(site: &Site, copy: &str, file: &Path) {
+fn psql(site: &Site, copy: &str, table: &str) {
+    let file = site.folder.join(format!("{table}.copy"));
     let copy = format!("{copy} '{}'", file.display());
     output(Command::new(site.tool("psql")).args([&site.url, "-qXc", &copy]));
 }

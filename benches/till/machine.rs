@@ -1,6 +1,6 @@
 //! What a measurement cost: processors, log, memory.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use sqlx::{Connection, PgConnection};
 
@@ -8,6 +8,9 @@ use super::load::Measured;
 
 /// Clock ticks a second, as Linux counts them.
 const TICKS: f64 = 100.0;
+
+/// How long PostgreSQL has to see that connections of a program that ended are gone.
+const PARTING: Duration = Duration::from_millis(300);
 
 /// Whose processor time is a measurement's "server".
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +64,10 @@ impl Machine {
 
     /// Adds to a measurement what it cost since the begin.
     pub async fn end(&mut self, taken: &mut Measured) {
+        if !matches!(self.subject, Subject::Process(_)) {
+            // What their backends used counts once the postmaster has seen them end.
+            tokio::time::sleep(PARTING).await;
+        }
         let (now, before) = (self.count().await, self.before);
         let each = |what: f64| what / (taken.answered.max(1) as f64);
         taken.server_us = each(now.subject - before.subject) * 1e6;

@@ -235,14 +235,17 @@ impl Bench {
                 self.ended(taken).await
             }
             What::Import => {
+                let imports = self.imports.as_mut().unwrap();
+                imports.open_mall(&self.site).await;
                 self.machine.begin(Subject::Programs).await;
-                let taken = self.imports.as_mut().unwrap().import(&self.site).await;
+                let taken = imports.import(&self.site);
                 self.ended(taken).await
             }
             What::Copy(tables) => {
-                self.machine.begin(Subject::Programs).await;
                 let imports = self.imports.as_ref().unwrap();
-                let taken = imports.copy(&self.site, tables).await;
+                imports.copy_out(&self.site, tables).await;
+                self.machine.begin(Subject::Programs).await;
+                let taken = imports.copy(&self.site, tables);
                 self.ended(taken).await
             }
             _ => self.take_requests(row).await,

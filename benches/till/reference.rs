@@ -1,11 +1,7 @@
 //! Programs that are measured on the same PostgreSQL: pgbench's TPC-B-like transactions, and
 //! cala-ledger's transactions of two entries.
 
-use std::{
-    path::PathBuf,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{path::PathBuf, process::Command, time::Duration};
 
 use super::{load::Measured, site::Site};
 
@@ -105,7 +101,8 @@ impl Cala {
 
 /// What a program says, that must end well.
 pub fn output(command: &mut Command) -> String {
-    let output = command.stderr(Stdio::inherit()).output().unwrap();
-    assert!(output.status.success(), "{command:?}");
+    let output = command.output().unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {complaint}");
     String::from_utf8(output.stdout).unwrap()
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use super::{
     load::Measured,
-    rows::{Goal, Plan, Wanted},
+    rows::{GOALS, Goal, Plan, Wanted},
 };
 
 /// What was measured so far.
@@ -29,7 +29,11 @@ impl Results {
     pub fn text(&self, plan: &Plan) -> String {
         let mut text = self.measured(plan);
         writeln!(text, "\n{:<38} {:>12}  to reach", "goal", "measured").unwrap();
-        for goal in &plan.goals {
+        let shown = |goal: &&Goal| {
+            let figure = matches!(goal.wanted, Wanted::Figure(..));
+            figure || plan.goals.iter().any(|asked| std::ptr::eq(*asked, *goal))
+        };
+        for goal in GOALS.iter().filter(shown) {
             let Some(line) = self.line(goal) else {
                 continue;
             };
@@ -66,11 +70,11 @@ impl Results {
             };
             writeln!(
                 text,
-                "{:<33} {:>8.0} {:>8.2} {:>8.2} {:>7.0} {:>4} {:>4} {:>6} {:>6.0} {:>6.0} {:>7.0}",
+                "{:<33} {:>8.0} {:>8} {:>8} {:>7.0} {:>4} {:>4} {:>6} {:>6.0} {:>6.0} {:>7.0}",
                 row.name,
                 figure(|one| one.rate),
-                figure(|one| one.p50),
-                figure(|one| one.p99),
+                known(figure(|one| one.p50)),
+                known(figure(|one| one.p99)),
                 figure(|one| one.longest),
                 count(|one| one.errors),
                 count(|one| one.lost),
@@ -101,7 +105,7 @@ impl Results {
                     several => format!("best of {}", several.join(" / ")),
                 };
                 Line {
-                    measured: format!("{times:.2} x"),
+                    measured: format!("{times:.3} x"),
                     wanted: match least {
                         Some(least) => format!("at least {least} x {of}"),
                         None => format!("- x {of}"),
@@ -135,5 +139,14 @@ impl Results {
             }
             Wanted::Figure(_, name, limit) => most(*self.figures.get(name)?, limit, "", ""),
         })
+    }
+}
+
+/// A latency in milliseconds; a dash where the reference does not say it.
+fn known(figure: f64) -> String {
+    if figure > 0.0 {
+        format!("{figure:.2}")
+    } else {
+        "-".to_owned()
     }
 }
