@@ -74,7 +74,7 @@ pub const GROWTH: &str = "one more mall, last to first";
 
 const TPCB: &[&str] = &["tpcb, 8 clients", "tpcb, 32 clients"];
 
-pub const ROWS: &[Row] = &[
+pub static ROWS: &[Row] = &[
     till("tpcb, 1 client", What::Pgbench(1)),
     till("tpcb, 8 clients", What::Pgbench(8)),
     till("tpcb, 32 clients", What::Pgbench(32)),
@@ -134,7 +134,7 @@ pub const ROWS: &[Row] = &[
     row(Part::Malls, "purchases over all malls", What::Spread(128)),
 ];
 
-pub const GOALS: &[Goal] = &[
+pub static GOALS: &[Goal] = &[
     times(PURCHASES, PURCHASES, TPCB, Some(4.0)),
     times(
         "purchases, 1 connection",
