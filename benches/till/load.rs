@@ -1,8 +1,12 @@
-//! Clients: each keeps one connection and asks again as soon as it is answered.
+//! Clients: each keeps one connection and asks again as soon as it is answered, or when it is time.
 
 use std::{
     fmt,
-    sync::Arc,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,8 +19,22 @@ use tokio::{
 
 use super::mall::Mall;
 
+/// Connections over which fixed arrivals come; where all of them wait, the next arrival is late, and
+/// its latency says so.
+const ARRIVING: usize = 256;
+
+/// Clients so far: each has names of its own.
+static CLIENTS: AtomicU64 = AtomicU64::new(1);
+
 /// A request as it goes out.
-pub struct Request(pub Vec<u8>);
+pub struct Request {
+    pub bytes: Vec<u8>,
+    /// Whether a good answer means a new purchase or spend in the database.
+    pub writes: bool,
+}
+
+/// What a client asks of a mall.
+pub type Ask = fn(&Mall, &mut Dice) -> Request;
 
 /// Chance, and names that nobody used before.
 pub struct Dice {
@@ -26,6 +44,15 @@ pub struct Dice {
 }
 
 impl Dice {
+    pub fn new() -> Self {
+        let client = CLIENTS.fetch_add(1, Ordering::Relaxed);
+        Self {
+            rng: StdRng::seed_from_u64(client),
+            client,
+            made: 0,
+        }
+    }
+
     pub fn below(&mut self, limit: usize) -> usize {
         self.rng.random_range(0..limit)
     }
@@ -45,6 +72,9 @@ pub struct Measured {
     pub answered: u64,
     /// Answered otherwise.
     pub errors: u64,
+    /// Answered as written and not in the database; in the database more often than answered.
+    pub lost: u64,
+    pub double: u64,
     /// Milliseconds.
     pub p50: f64,
     pub p99: f64,
@@ -59,24 +89,6 @@ pub struct Measured {
 }
 
 impl Measured {
-    pub fn of(mut latencies: Vec<Duration>, errors: u64, took: Duration) -> Self {
-        latencies.sort_unstable();
-        let at = |share: f64| {
-            let place = (latencies.len() as f64 * share) as usize;
-            let found = latencies.get(place.min(latencies.len().saturating_sub(1)));
-            found.map_or(0.0, |one| one.as_secs_f64() * 1000.0)
-        };
-        Self {
-            rate: latencies.len() as f64 / took.as_secs_f64(),
-            answered: latencies.len() as u64,
-            errors,
-            p50: at(0.5),
-            p99: at(0.99),
-            longest: at(1.0),
-            ..Self::default()
-        }
-    }
-
     pub fn median(all: &[Self], of: impl Fn(&Self) -> f64) -> Option<f64> {
         let mut figures: Vec<f64> = all.iter().map(of).collect();
         figures.sort_by(f64::total_cmp);
@@ -88,13 +100,15 @@ impl fmt::Display for Measured {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{:>7.0}/s  p50 {:>7.2} ms  p99 {:>7.2} ms  longest {:>5.0} ms  {} errors  \
-             server {:>4.0} us  postgres {:>4.0} us  WAL {:>5.0} B  others {:>2.0} %",
+            "{:>7.0}/s  p50 {:>7.2} ms  p99 {:>7.2} ms  longest {:>5.0} ms  {} errors, {} lost, \
+             {} double  server {:>4.0} us  postgres {:>4.0} us  WAL {:>5.0} B  others {:>2.0} %",
             self.rate,
             self.p50,
             self.p99,
             self.longest,
             self.errors,
+            self.lost,
+            self.double,
             self.server_us,
             self.postgres_us,
             self.wal,
@@ -103,52 +117,168 @@ impl fmt::Display for Measured {
     }
 }
 
-/// Many clients for a while.
-pub struct Load;
+/// What clients saw.
+#[derive(Debug, Default)]
+pub struct Seen {
+    latencies: Vec<Duration>,
+    errors: u64,
+    written: u64,
+    took: Duration,
+}
 
-impl Load {
-    pub async fn run(
-        mall: &Arc<Mall>,
-        load: fn(&Mall, &mut Dice) -> Request,
-        clients: usize,
-        span: Duration,
-    ) -> Measured {
-        let mut running = JoinSet::new();
-        let begin = Instant::now();
-        for _ in 0..clients {
-            let mall = Arc::clone(mall);
-            running.spawn(async move {
-                let seed = mall.next_client();
-                let mut dice = Dice {
-                    rng: StdRng::seed_from_u64(seed),
-                    client: seed,
-                    made: 0,
-                };
-                let mut socket = TcpStream::connect(mall.address).await.unwrap();
-                socket.set_nodelay(true).unwrap();
-                let (mut latencies, mut errors) = (Vec::new(), 0_u64);
-                let mut buffer = Vec::with_capacity(8192);
-                while begin.elapsed() < span {
-                    let request = load(&mall, &mut dice);
-                    let asked = Instant::now();
-                    socket.write_all(&request.0).await.unwrap();
-                    let status = answer(&mut socket, &mut buffer).await;
-                    if (200..300).contains(&status) {
-                        latencies.push(asked.elapsed());
-                    } else {
-                        errors += 1;
-                    }
-                }
-                (latencies, errors)
-            });
-        }
-        let (mut latencies, mut errors) = (Vec::new(), 0);
-        for (own, failed) in running.join_all().await {
-            latencies.extend(own);
-            errors += failed;
-        }
-        Measured::of(latencies, errors, begin.elapsed())
+impl Seen {
+    /// Answers that promise something in the database.
+    pub fn written(&self) -> u64 {
+        self.written
     }
+
+    /// Requests that were refused.
+    pub fn errors(&self) -> u64 {
+        self.errors
+    }
+
+    /// What others saw at the same time.
+    pub fn and(mut self, other: Self) -> Self {
+        self.latencies.extend(other.latencies);
+        self.errors += other.errors;
+        self.written += other.written;
+        self.took = self.took.max(other.took);
+        self
+    }
+
+    pub fn measured(mut self) -> Measured {
+        self.latencies.sort_unstable();
+        let at = |share: f64| {
+            let place = (self.latencies.len() as f64 * share) as usize;
+            let last = self.latencies.len().saturating_sub(1);
+            let found = self.latencies.get(place.min(last));
+            found.map_or(0.0, |one| one.as_secs_f64() * 1000.0)
+        };
+        Measured {
+            rate: self.latencies.len() as f64 / self.took.as_secs_f64(),
+            answered: self.latencies.len() as u64,
+            errors: self.errors,
+            p50: at(0.5),
+            p99: at(0.99),
+            longest: at(1.0),
+            ..Measured::default()
+        }
+    }
+}
+
+/// Many clients of a server for a while, each of all of these malls in turn by chance.
+pub async fn clients(
+    address: SocketAddr,
+    malls: &[Arc<Mall>],
+    ask: Ask,
+    clients: usize,
+    span: Duration,
+) -> Seen {
+    let begin = Instant::now();
+    let client = |malls: Vec<Arc<Mall>>| async move {
+        let mut client = Client::connect(address).await;
+        while begin.elapsed() < span {
+            let mall = client.dice.below(malls.len());
+            let request = ask(&malls[mall], &mut client.dice);
+            client.ask(request, Instant::now()).await;
+        }
+        client.seen
+    };
+    together(begin, (0..clients).map(|_| client(malls.to_vec()))).await
+}
+
+/// As many arrivals a second, evenly spaced, whatever the answers take; latencies count from the
+/// moment at which a request was due. Tasks are woken by the millisecond, which is in them.
+pub async fn arrivals(
+    address: SocketAddr,
+    mall: &Arc<Mall>,
+    ask: Ask,
+    rate: f64,
+    span: Duration,
+) -> Seen {
+    let next = Arc::new(AtomicU64::new(0));
+    let mut waiting = Vec::with_capacity(ARRIVING);
+    for _ in 0..ARRIVING {
+        waiting.push(Client::connect(address).await);
+    }
+    let begin = Instant::now();
+    let client = |mut client: Client| {
+        let (mall, next) = (Arc::clone(mall), Arc::clone(&next));
+        async move {
+            loop {
+                let turn = next.fetch_add(1, Ordering::Relaxed);
+                let after = Duration::from_secs_f64(turn as f64 / rate);
+                if after >= span {
+                    return client.seen;
+                }
+                let request = ask(&mall, &mut client.dice);
+                let due = begin + after;
+                tokio::time::sleep_until(due.into()).await;
+                client.ask(request, due).await;
+            }
+        }
+    };
+    together(begin, waiting.into_iter().map(client)).await
+}
+
+async fn together<F>(begin: Instant, clients: impl Iterator<Item = F>) -> Seen
+where
+    F: Future<Output = Seen> + Send + 'static,
+{
+    let running: JoinSet<Seen> = clients.collect();
+    let all = running.join_all().await;
+    let seen = all.into_iter().fold(Seen::default(), Seen::and);
+    Seen {
+        took: begin.elapsed(),
+        ..seen
+    }
+}
+
+struct Client {
+    socket: TcpStream,
+    buffer: Vec<u8>,
+    dice: Dice,
+    seen: Seen,
+}
+
+impl Client {
+    async fn connect(address: SocketAddr) -> Self {
+        let socket = TcpStream::connect(address).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        Self {
+            socket,
+            buffer: Vec::with_capacity(8192),
+            dice: Dice::new(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// Asks now, and counts the answer from the moment at which it was due.
+    async fn ask(&mut self, request: Request, due: Instant) {
+        self.socket.write_all(&request.bytes).await.unwrap();
+        let status = answer(&mut self.socket, &mut self.buffer).await;
+        if (200..300).contains(&status) {
+            self.seen.latencies.push(due.elapsed());
+            self.seen.written += u64::from(request.writes);
+        } else {
+            self.seen.errors += 1;
+        }
+    }
+}
+
+/// Asks once, on a connection of its own, and is answered well.
+pub async fn once(address: SocketAddr, request: Request) {
+    let mut client = Client::connect(address).await;
+    client.ask(request, Instant::now()).await;
+    assert_eq!(client.seen.errors, 0, "a refusal");
+}
+
+/// What a server answers to one GET; none where it does not.
+pub async fn get(address: SocketAddr, path: &str) -> Option<u16> {
+    let mut socket = TcpStream::connect(address).await.ok()?;
+    let asked = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    socket.write_all(asked.as_bytes()).await.ok()?;
+    Some(answer(&mut socket, &mut Vec::new()).await)
 }
 
 /// Reads one answer with a Content-Length; its status.
