@@ -429,7 +429,7 @@ async fn days_and_months_are_the_malls_own_whatever_zone_the_database_has() {
         for who in [
             "database",
             "role rotunda_app in database",
-            "role postgres in database",
+            "role current_user in database",
         ] {
             let sql = format!("alter {who} {name} set timezone = '{wanted}'");
             sqlx::raw_sql(AssertSqlSafe(sql))

@@ -21,6 +21,8 @@ const CHANGES: &[(&str, &[&str])] = &[
             "per_member_day",
             "per_member_month",
             "points",
+            "search_pieces",
+            "search_text",
             "stock",
         ],
     ),
@@ -53,10 +55,11 @@ const CHANGES: &[(&str, &[&str])] = &[
 ];
 
 /// What is only ever appended to.
-const APPEND_ONLY: [&str; 8] = [
+const APPEND_ONLY: [&str; 9] = [
     "account",
     "journal",
     "member",
+    "month_line",
     "payment",
     "programme",
     "refund",
