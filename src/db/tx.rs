@@ -152,8 +152,8 @@ impl Db {
         // connection in a transaction that nobody ends.
         let opening = format!(
             "set local role {schema}; set local search_path to {schema}, ext, pg_temp; \
-                 select 1 / coalesce(current_schema() = '{schema}' \
-                     and current_user = '{schema}', false)::int; {begin}"
+             select 1 / coalesce(current_schema() = '{schema}' \
+                 and current_user = '{schema}', false)::int; {begin}"
         );
         let home = self.home_of(tenant).await?;
         let inner = match begin_on(pool(&home), &opening).await {
