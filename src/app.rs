@@ -4,6 +4,7 @@ pub mod mall;
 
 use std::{
     fmt,
+    hash::Hash,
     ops::Deref,
     sync::{
         Arc,
@@ -19,7 +20,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     authz::{
-        action::Authenticate,
+        action::{Authenticate, ReadProgramme},
         actor::Principal,
         grant::Grant,
         policy::{Denied, Policy, PolicyError},
@@ -42,12 +43,14 @@ use crate::{
 };
 pub use mall::Mall;
 
-/// How long something read from the registry or of a key is believed: what is suspended or revoked
-/// stops within a second.
+/// How long a revision is believed: what is suspended or revoked stops within a second.
 const BELIEVED: Duration = Duration::from_millis(900);
 
-/// The most hosts and the most keys that are remembered.
+/// The most hosts, keys and malls that are remembered, each as it was at one revision.
 const REMEMBERED: u64 = 10_000;
+
+/// How long something is remembered that nobody asks for.
+const FORGOTTEN: Duration = Duration::from_mins(10);
 
 /// How long connections that are in use may hold up the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -105,12 +108,17 @@ pub struct Inner {
     /// The figures.
     pub metrics: Metrics,
     cursors: CursorKey,
-    tenants: Cache<String, Option<Arc<Tenant>>>,
-    principals: Cache<(TenantId, [u8; 32]), Principal>,
+    registry: Cache<(), i64>,
+    tenants: Cache<(String, i64), Option<Arc<Tenant>>>,
+    /// The malls' revisions as they were a moment ago.
+    revisions: Cache<TenantId, i64>,
+    /// The same, whenever that was.
+    last_revisions: Cache<TenantId, i64>,
+    principals: Cache<(TenantId, i64, [u8; 32]), Principal>,
     migrated: AtomicBool,
     draining: AtomicBool,
     answering: Cache<(), ()>,
-    malls: Cache<TenantId, Arc<Mall>>,
+    malls: Cache<(TenantId, i64, i64), Arc<Mall>>,
     /// To be rung after a commit that enqueued something.
     pub bell: Bell,
     cluster: Mutex<Option<Cluster>>,
@@ -150,11 +158,14 @@ impl App {
             config,
             metrics,
             cursors,
+            registry: believing(),
             tenants: remembering(),
+            revisions: believing(),
+            last_revisions: remembering(),
             principals: remembering(),
             migrated: AtomicBool::new(false),
             draining: AtomicBool::new(false),
-            answering: remembering(),
+            answering: believing(),
             malls: remembering(),
             bell: Bell::default(),
             cluster: Mutex::new(cluster),
@@ -199,31 +210,59 @@ impl Inner {
     /// # Errors
     /// [`DbError::Unavailable`].
     pub async fn tenant_of_host(&self, host: &str) -> Result<Option<Arc<Tenant>>, Arc<DbError>> {
-        // A borrowed key first: nearly every request finds its host here.
-        if let Some(found) = self.tenants.get(host).await {
-            return Ok(found);
-        }
+        let asked = self.db.registry_revision();
+        let revision = self.registry.try_get_with((), asked).await?;
         let asked = async { Ok(self.db.tenant_of_host(host).await?.map(Arc::new)) };
-        self.tenants.try_get_with(host.to_owned(), asked).await
-    }
-
-    /// The mall with its programme, believed for a second.
-    ///
-    /// # Errors
-    /// [`MallError`].
-    pub async fn mall(&self, tenant: &Arc<Tenant>) -> Result<Arc<Mall>, Arc<MallError>> {
-        // Nearly every request finds its mall here.
-        if let Some(found) = self.malls.get(&tenant.id).await {
-            return Ok(found);
-        }
-        self.malls
-            .try_get_with(tenant.id, self.read_mall(tenant))
+        self.tenants
+            .try_get_with((host.to_owned(), revision), asked)
             .await
     }
 
-    async fn read_mall(&self, tenant: &Arc<Tenant>) -> Result<Arc<Mall>, MallError> {
-        let mall = Mall::read(&self.db, &self.policy, Arc::clone(tenant)).await?;
-        Ok(Arc::new(mall))
+    /// The revision of the mall's settings: what was remembered at it still holds. If `checked`, as
+    /// it was at most a moment ago; else as this server saw it last, for whoever checks it himself.
+    ///
+    /// # Errors
+    /// [`MallError::Db`].
+    pub async fn revision(&self, tenant: TenantId, checked: bool) -> Result<i64, Arc<MallError>> {
+        if !checked && let Some(last) = self.last_revisions.get(&tenant).await {
+            return Ok(last);
+        }
+        let asked = async {
+            let house = Principal::system(tenant);
+            let grant = self.policy.allow::<ReadProgramme>(&house)?;
+            let revision = self.db.read(&grant).await?.revision().await?;
+            self.last_revisions.insert(tenant, revision).await;
+            Ok(revision)
+        };
+        self.revisions.try_get_with(tenant, asked).await
+    }
+
+    /// Says that the mall's revision is not any more what this server saw last.
+    pub async fn is_stale(&self, tenant: TenantId) {
+        self.revisions.invalidate(&tenant).await;
+        self.last_revisions.invalidate(&tenant).await;
+    }
+
+    /// The mall with its programme and stores, as of that revision.
+    ///
+    /// # Errors
+    /// [`MallError`].
+    pub async fn mall(
+        &self,
+        tenant: &Arc<Tenant>,
+        revision: i64,
+    ) -> Result<Arc<Mall>, Arc<MallError>> {
+        let key = (tenant.id, tenant.revision, revision);
+        // Nearly every request finds its mall here.
+        if let Some(found) = self.malls.get(&key).await {
+            return Ok(found);
+        }
+        let asked = async { self.read_mall(tenant).await.map(Arc::new) };
+        self.malls.try_get_with(key, asked).await
+    }
+
+    async fn read_mall(&self, tenant: &Arc<Tenant>) -> Result<Mall, MallError> {
+        Mall::read(&self.db, &self.policy, Arc::clone(tenant)).await
     }
 
     /// The mall of a short name, with its programme: for the command line.
@@ -233,12 +272,11 @@ impl Inner {
     pub async fn mall_of(&self, slug: &str) -> Result<Mall, MallError> {
         let tenant = self.db.tenant_of_slug(slug).await?;
         let tenant = tenant.ok_or_else(|| MallError::Unknown(slug.to_owned()))?;
-        self.read_mall(&Arc::new(tenant))
-            .await
-            .map(Arc::unwrap_or_clone)
+        self.read_mall(&Arc::new(tenant)).await
     }
 
-    /// Who shows this key to that mall; nobody where the key is not a living one of the mall.
+    /// Who shows this key to that mall, as of that revision; nobody where the key is not a living one
+    /// of the mall.
     ///
     /// # Errors
     /// [`IdentityError::UnknownKey`], [`IdentityError::Db`].
@@ -246,12 +284,13 @@ impl Inner {
         &self,
         grant: &Grant<Authenticate>,
         tenant: TenantId,
+        revision: i64,
         presented: &str,
     ) -> Result<Principal, Arc<IdentityError>> {
         if !identity::has_form(presented) {
             return Err(Arc::new(IdentityError::UnknownKey));
         }
-        let key = (tenant, identity::fingerprint(presented));
+        let key = (tenant, revision, identity::fingerprint(presented));
         if let Some(found) = self.principals.get(&key).await {
             return Ok(found);
         }
@@ -301,13 +340,26 @@ async fn database(config: &Config) -> Result<(SecretString, Option<Cluster>), Op
     Ok((SecretString::from(cluster.admin_url()), Some(cluster)))
 }
 
-fn remembering<K, V>() -> Cache<K, V>
+/// What is true for a moment.
+fn believing<K, V>() -> Cache<K, V>
 where
-    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
     Cache::builder()
         .max_capacity(REMEMBERED)
         .time_to_live(BELIEVED)
+        .build()
+}
+
+/// What is true for ever, as it says of when.
+fn remembering<K, V>() -> Cache<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(REMEMBERED)
+        .time_to_idle(FORGOTTEN)
         .build()
 }

@@ -150,7 +150,9 @@ impl Mall {
                 occurred_at: tx.now(),
             })
             .collect();
-        let answers = earning::record(&mut tx, setting, &items).await.unwrap();
+        let answers = earning::record(&mut tx, setting, &items, earning::Believed::default())
+            .await
+            .unwrap();
         assert!(answers.iter().all(Result::is_ok));
         tx.commit().await.unwrap();
     }

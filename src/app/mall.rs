@@ -10,6 +10,7 @@ use crate::{
     db::{Db, tenants::Tenant},
     earning::{self, Version},
     kernel::{money::Currency, time::Instant},
+    merchants::{self, Stores},
     redemption,
     settlement::Terms,
     tenancy::{self, ProgrammeVersion},
@@ -20,6 +21,10 @@ use crate::{
 pub struct Mall {
     /// What the registry says.
     pub tenant: Arc<Tenant>,
+    /// The revision of everything below, or an earlier one.
+    pub revision: i64,
+    /// Its stores, as tills know them.
+    pub stores: Stores,
     /// The programme in force, as the manifest gave it.
     pub programme: ProgrammeVersion,
     /// How points are earned, version by version.
@@ -35,7 +40,12 @@ impl Mall {
     ///
     /// # Errors
     /// What is wrong, with the section and the key; also where there is no version at all.
-    pub fn new(tenant: Arc<Tenant>, versions: Vec<ProgrammeVersion>) -> Result<Self, String> {
+    fn new(
+        tenant: Arc<Tenant>,
+        revision: i64,
+        versions: Vec<ProgrammeVersion>,
+        stores: Stores,
+    ) -> Result<Self, String> {
         let none =
             || "the mall has no programme yet: `rotunda tenant apply` gives it one".to_owned();
         let mut read = Vec::with_capacity(versions.len());
@@ -57,6 +67,8 @@ impl Mall {
         };
         Ok(Self {
             tenant,
+            revision,
+            stores,
             programme,
             earning,
             redemption,
@@ -64,15 +76,25 @@ impl Mall {
         })
     }
 
-    /// Reads the programme's versions out of the mall's tables, by the house's own right.
+    /// Reads the programme's versions and the stores out of the mall's tables, by the house's own
+    /// right.
     ///
     /// # Errors
     /// [`MallError`], but for an unknown mall.
     pub async fn read(db: &Db, policy: &Policy, tenant: Arc<Tenant>) -> Result<Self, MallError> {
         let grant = policy.allow::<ReadProgramme>(&Principal::system(tenant.id))?;
         let mut tx = db.read(&grant).await?;
+        // First of all, so that nothing of it is older.
+        let revision = tx.revision().await?;
         let versions = tenancy::programmes(&mut tx).await?;
-        Self::new(tenant, versions).map_err(MallError::Programme)
+        let stores = merchants::all_till_stores(&mut tx).await?;
+        Self::new(tenant, revision, versions, stores).map_err(MallError::Programme)
+    }
+
+    /// Whether it is the same as that one, as of the same revision.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let of = |mall: &Self| (mall.tenant.id, mall.tenant.revision, mall.revision);
+        of(self) == of(other)
     }
 
     /// Until when points live that come back at `now` to a lot that has lapsed.

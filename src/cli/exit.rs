@@ -88,7 +88,8 @@ impl From<db::error::Error> for Failure {
         let exit = match &error {
             db::error::Error::Unavailable(_)
             | db::error::Error::Retry(_)
-            | db::error::Error::Moving => Exit::Unavailable,
+            | db::error::Error::Moving
+            | db::error::Error::Stale => Exit::Unavailable,
             _ => Exit::Failed,
         };
         Self::new(exit, chain(&error))

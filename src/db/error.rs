@@ -31,6 +31,9 @@ pub enum Error {
     /// later, under the same idempotency key.
     #[error("the mall is being moved to another database")]
     Moving,
+    /// What the caller remembers of the mall's settings was changed since.
+    #[error("the mall's settings were changed meanwhile")]
+    Stale,
     /// The registry puts a mall on a database target that the settings do not name.
     #[error("the settings name no database target {0}")]
     UnknownTarget(String),
@@ -50,7 +53,7 @@ impl Error {
     pub fn passes(&self) -> bool {
         matches!(
             self,
-            Self::Unavailable(_) | Self::Retry(_) | Self::Barred(_) | Self::Moving
+            Self::Unavailable(_) | Self::Retry(_) | Self::Barred(_) | Self::Moving | Self::Stale
         )
     }
 
@@ -62,6 +65,15 @@ impl Error {
         };
         let state = source.as_database_error().and_then(DatabaseError::code);
         matches!(state.as_deref(), Some("55P03" | "57014"))
+    }
+
+    /// Whether PostgreSQL refused with this SQLSTATE.
+    pub(super) fn is_state(&self, wanted: &str) -> bool {
+        let Self::Other(source) = self else {
+            return false;
+        };
+        let state = source.as_database_error().and_then(DatabaseError::code);
+        state.as_deref() == Some(wanted)
     }
 
     /// Whether this constraint refused.

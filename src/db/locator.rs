@@ -19,21 +19,21 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{derive, error::Error, login_of};
+use super::{derive, error::Error, login_of, seats::Seats, slot::KEPT};
 use crate::kernel::{ids::TenantId, text::Slug};
 
 /// What the registry calls the target that holds it.
 pub const MAIN: &str = "main";
 
 /// How long a request waits for a connection before it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many slices are posted at the same time. More gain nothing, as each is many requests; fewer
 /// would let one mall that is getting stuck, with three lanes of two slices, take them all.
-const LANES: u32 = 8;
+const LANES: usize = 8;
 
 /// How many lanes try at the same time of malls whose books somebody holds.
-const STUCK_LANES: u32 = 2;
+const STUCK_LANES: usize = 2;
 
 /// How PostgreSQL plans for lanes. Their statements look up sets by index. Planned anew for each set
 /// they would cost more than they do; and a plan that was made while a table was small must not
@@ -63,8 +63,8 @@ pub(super) struct Target {
 #[derive(Debug)]
 struct Pools {
     requests: PgPool,
-    lanes: PgPool,
-    siding: PgPool,
+    lanes: Seats,
+    siding: Seats,
 }
 
 impl Target {
@@ -110,26 +110,25 @@ impl Target {
 
     /// The connections that only lanes use, so that tills never wait behind readers; those of malls
     /// that are stuck are others, so that no other mall's tills wait behind theirs.
-    pub(super) fn lanes(&self, stuck: bool) -> &PgPool {
+    pub(super) fn lanes(&self, stuck: bool) -> &Seats {
         let pools = self.pools();
         if stuck { &pools.siding } else { &pools.lanes }
     }
 
     fn pools(&self) -> &Pools {
         self.pools.get_or_init(|| {
-            let pool = |connections: u32, login: PgConnectOptions| {
-                PgPoolOptions::new()
-                    .max_connections(connections)
-                    .acquire_timeout(PATIENCE)
-                    .test_before_acquire(false)
-                    .idle_timeout(Duration::from_mins(10))
-                    .connect_lazy_with(login)
-            };
+            let requests = PgPoolOptions::new()
+                .max_connections(self.connections)
+                .acquire_timeout(PATIENCE)
+                .test_before_acquire(false)
+                .idle_timeout(Duration::from_mins(10))
+                .connect_lazy_with(self.login());
             let lane = self.login().options(PLANNING);
+            let lane = lane.statement_cache_capacity(KEPT);
             Pools {
-                requests: pool(self.connections, self.login()),
-                lanes: pool(LANES, lane.clone()),
-                siding: pool(STUCK_LANES, lane),
+                requests,
+                lanes: Seats::new(LANES, lane.clone()),
+                siding: Seats::new(STUCK_LANES, lane),
             }
         })
     }

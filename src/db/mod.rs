@@ -19,6 +19,8 @@ pub mod locator;
 pub mod migrate;
 pub mod moving;
 pub mod replay;
+mod seats;
+pub(crate) mod slot;
 pub mod tenants;
 pub mod tx;
 

@@ -238,11 +238,14 @@ impl Db {
         sqlx::raw_sql(AssertSqlSafe(open))
             .execute(&mut source)
             .await?;
-        sqlx::query("update platform.tenant set status = $2 where tenant_id = $1")
-            .bind(transit.id)
-            .bind(&transit.status_before)
-            .execute(&mut *lease)
-            .await?;
+        sqlx::query(
+            "with revised as (update platform.registry set revision = revision + 1) \
+             update platform.tenant set status = $2 where tenant_id = $1",
+        )
+        .bind(transit.id)
+        .bind(&transit.status_before)
+        .execute(&mut *lease)
+        .await?;
         end(&mut lease, &transit).await?;
         lease.commit().await?;
         Ok(tidied)
@@ -290,10 +293,13 @@ impl Db {
         .bind(self.clock.now())
         .execute(&mut *tx)
         .await?;
-        sqlx::query("update platform.tenant set status = 'moving' where tenant_id = $1")
-            .bind(id)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "with revised as (update platform.registry set revision = revision + 1) \
+             update platform.tenant set status = 'moving' where tenant_id = $1",
+        )
+        .bind(id)
+        .execute(&mut *tx)
+        .await?;
         Ok(tx.commit().await?)
     }
 
@@ -433,12 +439,15 @@ async fn lease<'a>(
 
 /// The registry names the destination, and the mall is what it was before it moved.
 async fn switch(lease: &mut PgConnection, transit: &Transit) -> Result<(), MoveError> {
-    sqlx::query("update platform.tenant set target = $2, status = $3 where tenant_id = $1")
-        .bind(transit.id)
-        .bind(&transit.to.name)
-        .bind(&transit.status_before)
-        .execute(lease)
-        .await?;
+    sqlx::query(
+        "with revised as (update platform.registry set revision = revision + 1) \
+         update platform.tenant set target = $2, status = $3 where tenant_id = $1",
+    )
+    .bind(transit.id)
+    .bind(&transit.to.name)
+    .bind(&transit.status_before)
+    .execute(lease)
+    .await?;
     Ok(())
 }
 

@@ -91,6 +91,8 @@ pub struct Tenant {
     pub hosts: Vec<String>,
     /// The database target that holds its schema.
     pub target: String,
+    /// The registry's revision when it said so.
+    pub revision: i64,
 }
 
 /// What a manifest says about the registry's columns.
@@ -124,12 +126,14 @@ struct Row {
     languages: serde_json::Value,
     hosts: Vec<String>,
     target: String,
+    revision: i64,
 }
 
 const SELECT: &str = "\
     select tenant_id, slug, names, status, time_zone, currency, calling_code, languages, target, \
            array(select host from platform.host where host.tenant_id = tenant.tenant_id \
-                 order by host) as hosts \
+                 order by host) as hosts, \
+           (select revision from platform.registry) as revision \
     from platform.tenant ";
 
 /// Names as a jsonb column holds them: tag to text.
@@ -183,11 +187,23 @@ impl TryFrom<Row> for Tenant {
             languages: languages.ok_or(Error::Corrupt("tenant languages"))?,
             hosts: row.hosts,
             target: row.target,
+            revision: row.revision,
         })
     }
 }
 
 impl Db {
+    /// The registry's revision: what it said of any mall holds for as long as this is the same.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn registry_revision(&self) -> Result<i64, Error> {
+        let revision = sqlx::query_scalar("select revision from platform.registry")
+            .fetch_one(self.locator.main().requests())
+            .await?;
+        Ok(revision)
+    }
+
     /// The mall that a Host header means, without port and in lower case.
     ///
     /// # Errors
@@ -296,7 +312,8 @@ impl Db {
         let languages: Vec<&str> = wanted.languages.iter().map(|lang| lang.tag()).collect();
         let mut tx = sqlx::Connection::begin(&mut admin).await?;
         let (id, status, home): (TenantId, String, String) = sqlx::query_as(
-            "insert into platform.tenant (tenant_id, slug, names, status, time_zone, currency, \
+            "with revised as (update platform.registry set revision = revision + 1) \
+             insert into platform.tenant (tenant_id, slug, names, status, time_zone, currency, \
                  calling_code, languages, created_at, changed_at, target) \
              values ($1, $2, $3, 'opening', $4, $5, $6, $7, $8, $8, $9) \
              on conflict (slug) do update \
@@ -333,10 +350,13 @@ impl Db {
         if status == Status::Opening.as_str() {
             let home = self.locator.named(&home)?;
             self.provision(home, id).await?;
-            sqlx::query("update platform.tenant set status = 'active' where tenant_id = $1")
-                .bind(id)
-                .execute(&mut admin)
-                .await?;
+            sqlx::query(
+                "with revised as (update platform.registry set revision = revision + 1) \
+                 update platform.tenant set status = 'active' where tenant_id = $1",
+            )
+            .bind(id)
+            .execute(&mut admin)
+            .await?;
         }
         self.tenant_of_slug(wanted.slug.as_str())
             .await?
@@ -355,7 +375,8 @@ impl Db {
     ) -> Result<bool, Error> {
         let mut admin = self.admin_connection().await?;
         let changed = sqlx::query(
-            "update platform.tenant set status = $2, changed_at = $3 \
+            "with revised as (update platform.registry set revision = revision + 1) \
+             update platform.tenant set status = $2, changed_at = $3 \
              where slug = $1 and status not in ('opening', 'moving')",
         )
         .bind(slug.as_str())

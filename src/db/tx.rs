@@ -8,7 +8,7 @@ use std::{
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 
-use super::{Db, error::Error, locator::Target, tenants::Schema};
+use super::{Db, error::Error, locator::Target, seats::Seat, slot::Conn, tenants::Schema};
 use crate::{
     authz::{action::Action, actor::Actor, grant::Grant},
     kernel::{
@@ -24,14 +24,46 @@ const LANE: &str = "begin; set local lock_timeout = '1s'";
 /// The same in a mall that is stuck: a look whether it still is.
 const STUCK: &str = "begin; set local lock_timeout = '200ms'";
 
+/// What PostgreSQL says of a text that is no number.
+const NOT_A_NUMBER: &str = "22P02";
+
+/// What an opening message says to be refused with [`NOT_A_NUMBER`] where the mall's revision is
+/// another one.
+fn still(revision: i64) -> String {
+    format!(
+        "select case revision when {revision} then 0 else ('revision ' || revision)::int end \
+         from setting; "
+    )
+}
+
 /// A transaction that only reads; PostgreSQL refuses anything else in it.
 #[derive(Debug)]
 pub struct ReadTx {
-    inner: Transaction<'static, Postgres>,
+    inner: Held,
+    /// What tells its statements from other malls' on the same connection, where they are kept.
+    slot: Option<Arc<str>>,
     tenant: TenantId,
     actor: Actor,
     now: Instant,
     entropy: Entropy,
+}
+
+/// The connection that a transaction holds.
+#[derive(Debug)]
+enum Held {
+    Pooled(Transaction<'static, Postgres>),
+    Seated(Seat),
+}
+
+/// Which connections a transaction is opened on.
+#[derive(Debug, Clone, Copy)]
+enum On {
+    Requests,
+    /// A lane's, of that number.
+    Seat {
+        number: usize,
+        stuck: bool,
+    },
 }
 
 /// A transaction that may write. Reading functions take a [`ReadTx`], which this one is too.
@@ -41,8 +73,12 @@ pub struct Tx(ReadTx);
 
 impl ReadTx {
     /// The connection; only `store.rs` files, `ledger`, `queue` and `reports` call this.
-    pub(crate) fn conn(&mut self) -> &mut PgConnection {
-        &mut self.inner
+    pub(crate) fn conn(&mut self) -> Conn<'_> {
+        let connection: &mut PgConnection = match &mut self.inner {
+            Held::Pooled(transaction) => transaction,
+            Held::Seated(seat) => seat,
+        };
+        Conn::new(connection, self.slot.clone())
     }
 
     /// The one instant of this unit of work.
@@ -60,6 +96,16 @@ impl ReadTx {
         self.actor
     }
 
+    /// The revision of what requests are admitted and served by: programme, keys, merchants and
+    /// stores. Read before them, it says how long they hold.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn revision(&mut self) -> Result<i64, Error> {
+        let revision = sqlx::query_scalar!("select revision from setting");
+        Ok(revision.fetch_one(self.conn()).await?)
+    }
+
     /// A new id that sorts by this transaction's instant.
     pub fn new_id<K>(&self) -> Id<K> {
         Id::new(self.now, &self.entropy)
@@ -72,13 +118,26 @@ impl ReadTx {
 }
 
 impl Tx {
+    /// Says that what requests are admitted and served by is changed: every server looks again.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn revise(&mut self) -> Result<(), Error> {
+        let revised = sqlx::query!("update setting set revision = revision + 1");
+        revised.execute(self.conn()).await?;
+        Ok(())
+    }
+
     /// Makes everything in it durable, or nothing.
     ///
     /// # Errors
     /// [`Error::Unavailable`] also where the answer was lost after the commit: ask again under the
     /// same idempotency key.
     pub async fn commit(self) -> Result<(), Error> {
-        Ok(self.0.inner.commit().await?)
+        match self.0.inner {
+            Held::Pooled(transaction) => Ok(transaction.commit().await?),
+            Held::Seated(seat) => seat.commit().await,
+        }
     }
 }
 
@@ -100,7 +159,7 @@ impl Db {
     /// # Errors
     /// [`Error::Unavailable`]; [`Error::Moving`]; [`Error::NoTenant`] for a grant on the registry.
     pub async fn read<A: Action>(&self, grant: &Grant<A>) -> Result<ReadTx, Error> {
-        self.open(grant, Target::requests, "begin read only").await
+        self.open(grant, On::Requests, "begin read only").await
     }
 
     /// Opens a transaction that writes.
@@ -108,22 +167,31 @@ impl Db {
     /// # Errors
     /// [`Error::Unavailable`]; [`Error::Moving`]; [`Error::NoTenant`] for a grant on the registry.
     pub async fn write<A: Action>(&self, grant: &Grant<A>) -> Result<Tx, Error> {
-        Ok(Tx(self.open(grant, Target::requests, "begin").await?))
+        Ok(Tx(self.open(grant, On::Requests, "begin").await?))
     }
 
-    /// Opens a transaction that writes for many at once, on a connection that nobody else uses:
-    /// for the lanes of hot use cases, whose items carry their own grants.
+    /// Opens a transaction that writes for many at once, on a connection that only lanes use: for
+    /// those of hot use cases, whose items carry their own grants. Who asks with the same number
+    /// comes to the same connection, which knows what was done on it. Nothing is opened where the
+    /// mall's [revision](ReadTx::revision) is not the one that the caller goes by, if it does.
     ///
     /// # Errors
-    /// As [`Db::write`].
-    pub async fn lane<A: Action>(&self, grant: &Grant<A>) -> Result<Tx, Error> {
+    /// As [`Db::write`]; [`Error::Stale`].
+    pub async fn lane<A: Action>(
+        &self,
+        grant: &Grant<A>,
+        number: usize,
+        revision: Option<i64>,
+    ) -> Result<Tx, Error> {
         let tenant = grant.tenant().ok_or(Error::NoTenant)?;
         loop {
             let stuck = self.locator.is_stuck(tenant);
             let begin = if stuck { STUCK } else { LANE };
-            let tx = self
-                .open(grant, |target| target.lanes(stuck), begin)
-                .await?;
+            let begin = revision.map_or_else(
+                || begin.to_owned(),
+                |revision| format!("{}{begin}", still(revision)),
+            );
+            let tx = self.open(grant, On::Seat { number, stuck }, &begin).await?;
             // Another lane of the mall may have got stuck while this one waited for a connection.
             if stuck || !self.locator.is_stuck(tenant) {
                 return Ok(Tx(tx));
@@ -141,11 +209,11 @@ impl Db {
     async fn open<A: Action>(
         &self,
         grant: &Grant<A>,
-        pool: impl Fn(&Target) -> &PgPool,
+        on: On,
         begin: &str,
     ) -> Result<ReadTx, Error> {
         let tenant = grant.tenant().ok_or(Error::NoTenant)?;
-        let schema = Schema::of(tenant);
+        let schema = Schema::of(tenant).to_string();
         // One message, and so one transaction from its first word on: if role or path did not take,
         // the division fails and nothing was opened. The path does not take where the mall has been
         // closed because it moves. `begin` stands last, because a failure behind it would leave the
@@ -156,21 +224,25 @@ impl Db {
                  and current_user = '{schema}', false)::int; {begin}"
         );
         let home = self.home_of(tenant).await?;
-        let inner = match begin_on(pool(&home), &opening).await {
+        let inner = match begin_on(&home, on, &opening).await {
             Ok(inner) => inner,
-            Err(error @ Error::Unavailable(_)) => return Err(error),
+            Err(error @ (Error::Unavailable(_) | Error::Stale)) => return Err(error),
             Err(error) => {
                 let now_at = self.look_up(tenant).await?;
-                match error {
-                    Error::Barred(_) => forget_roles(pool(&now_at), tenant).await?,
-                    error if Arc::ptr_eq(&home, &now_at) => return Err(error),
+                match (error, on) {
+                    (Error::Barred(_), On::Requests) => {
+                        forget_roles(now_at.requests(), tenant).await?;
+                    }
+                    (Error::Barred(_), On::Seat { .. }) => {}
+                    (error, _) if Arc::ptr_eq(&home, &now_at) => return Err(error),
                     _ => {}
                 }
-                begin_on(pool(&now_at), &opening).await?
+                begin_on(&now_at, on, &opening).await?
             }
         };
         Ok(ReadTx {
             inner,
+            slot: matches!(on, On::Seat { .. }).then(|| schema.into()),
             tenant,
             actor: grant.actor(),
             now: self.clock.now(),
@@ -187,17 +259,31 @@ impl Db {
     }
 }
 
-/// Begins a transaction on whatever connection of the pool lives. Connections that waited are not
-/// asked first whether they do: that would be a message more for each unit of work, and nothing was
-/// done on one that does not.
-async fn begin_on(pool: &PgPool, opening: &str) -> Result<Transaction<'static, Postgres>, Error> {
+/// Begins a transaction on a connection that lives. Connections that waited are not asked first
+/// whether they do: that would be a message more for each unit of work, and nothing was done on one
+/// that does not.
+async fn begin_on(target: &Target, on: On, opening: &str) -> Result<Held, Error> {
+    let pool = match on {
+        On::Requests => target.requests(),
+        On::Seat { number, stuck } => {
+            let seat = target.lanes(stuck).begin(number, opening).await;
+            return seat.map(Held::Seated).map_err(|error| {
+                if error.is_state(NOT_A_NUMBER) {
+                    Error::Stale
+                } else {
+                    error
+                }
+            });
+        }
+    };
     for _ in 0..pool.options().get_max_connections() {
         match pool.begin_with(AssertSqlSafe(opening.to_owned())).await {
             Err(error) if is_dead(&error) => {}
-            other => return Ok(other?),
+            other => return Ok(Held::Pooled(other?)),
         }
     }
-    Ok(pool.begin_with(AssertSqlSafe(opening.to_owned())).await?)
+    let begun = pool.begin_with(AssertSqlSafe(opening.to_owned())).await?;
+    Ok(Held::Pooled(begun))
 }
 
 /// Closes the connections of a pool that do not know of a mall's role, until one does. PostgreSQL

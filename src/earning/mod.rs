@@ -40,7 +40,7 @@ use crate::{
 use rules::Programme;
 
 pub use due::PointsDue;
-pub use purchase::{Item, Receipt, record};
+pub use purchase::{Believed, Item, Receipt, record};
 pub use refund::{RefundAmount, RefundItem, RefundReceipt, refund};
 pub use store::{Found, FoundRefund};
 

@@ -1,6 +1,9 @@
 //! Recording purchases.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
@@ -26,7 +29,7 @@ use crate::{
         books::{Books, NewLot, Wanted},
         transfer::{Event, Kind},
     },
-    merchants::{self, TillStore},
+    merchants::{self, Stores, TillStore},
     redemption,
 };
 
@@ -75,8 +78,24 @@ pub struct Receipt {
 /// A receipt's name: who printed it, and its number.
 pub(super) type ReceiptKey = (StoreId, ReceiptNumber);
 
+/// What a purchase came to.
+type Answer = Result<Receipt, EarnError>;
+
+fn receipt_key(item: &Item) -> ReceiptKey {
+    (item.store, item.receipt_number.clone())
+}
+
 /// Points granted so far to a member in a day or a month, by rule; "" is any rule.
 type Granting = HashMap<(MemberId, String, NaiveDate, bool), i64>;
+
+/// What is taken for granted about some receipts instead of being looked up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Believed<'a> {
+    /// The mall's stores as they are; the transaction would not have been opened else.
+    pub stores: Option<&'a Stores>,
+    /// That none of them was recorded before, as nearly always; else the database refuses it.
+    pub new: bool,
+}
 
 /// Records purchases and grants what they earn; an answer for each, in their order.
 ///
@@ -87,12 +106,13 @@ pub async fn record(
     tx: &mut Tx,
     setting: &Setting,
     items: &[Item],
-) -> Result<Vec<Result<Receipt, EarnError>>, db::Error> {
-    let mut work = Work::load(tx, setting, items).await?;
-    let mut answers: Vec<Result<Receipt, EarnError>> = Vec::with_capacity(items.len());
+    believed: Believed<'_>,
+) -> Result<Vec<Answer>, db::Error> {
+    let mut work = Work::load(tx, setting, items, believed).await?;
+    let mut answers: Vec<Answer> = Vec::with_capacity(items.len());
     let mut first: HashMap<ReceiptKey, usize> = HashMap::new();
     for item in items {
-        let key = (item.store, item.receipt_number.clone());
+        let key = receipt_key(item);
         let answer = match first.get(&key).and_then(|place| answers.get(*place)) {
             Some(Ok(receipt)) => work.again(item, receipt),
             _ => work.one(setting, item),
@@ -100,15 +120,28 @@ pub async fn record(
         first.entry(key).or_insert(answers.len());
         answers.push(answer);
     }
+    if believed.new {
+        // What is refused was not written, so that the database said nothing of it.
+        let refused = items.iter().zip(&answers).filter(|(_, one)| one.is_err());
+        let keys: Vec<ReceiptKey> = refused.map(|(item, _)| receipt_key(item)).collect();
+        if !keys.is_empty() {
+            work.known = store::known(tx, &keys).await?;
+            for (item, answer) in items.iter().zip(&mut answers) {
+                if let Ok((_, Some(before))) = work.look(item) {
+                    *answer = before;
+                }
+            }
+        }
+    }
     store::insert_purchases(tx, &work.new).await?;
     work.books.post(tx).await?;
     Ok(answers)
 }
 
 /// What a slice of purchases needs to know, and what it does.
-struct Work {
+struct Work<'a> {
     now: Instant,
-    stores: HashMap<StoreId, TillStore>,
+    stores: Cow<'a, Stores>,
     known: HashMap<ReceiptKey, store::Known>,
     paid: HashMap<ReceiptKey, i64>,
     granted: Granting,
@@ -117,11 +150,20 @@ struct Work {
     entropy: crate::kernel::ids::Entropy,
 }
 
-impl Work {
-    async fn load(tx: &mut Tx, setting: &Setting, items: &[Item]) -> Result<Self, db::Error> {
-        let stores: HashSet<StoreId> = items.iter().map(|item| item.store).collect();
-        let stores: Vec<StoreId> = stores.into_iter().collect();
-        let stores = merchants::till_stores(tx, &stores).await?;
+impl<'a> Work<'a> {
+    async fn load(
+        tx: &mut Tx,
+        setting: &Setting,
+        items: &[Item],
+        believed: Believed<'a>,
+    ) -> Result<Self, db::Error> {
+        let stores = if let Some(stores) = believed.stores {
+            Cow::Borrowed(stores)
+        } else {
+            let stores: HashSet<StoreId> = items.iter().map(|item| item.store).collect();
+            let stores: Vec<StoreId> = stores.into_iter().collect();
+            Cow::Owned(merchants::till_stores(tx, &stores).await?)
+        };
         let members: HashSet<MemberId> = items.iter().filter_map(|item| item.member).collect();
         let members: Vec<MemberId> = members.into_iter().collect();
         let due_by = items
@@ -135,11 +177,12 @@ impl Work {
             ..Wanted::default()
         };
         let books = ledger::open_books(tx, setting.zone, &wanted).await?;
-        let keys: Vec<ReceiptKey> = items
-            .iter()
-            .map(|item| (item.store, item.receipt_number.clone()))
-            .collect();
-        let known = store::known(tx, &keys).await?;
+        let keys: Vec<ReceiptKey> = items.iter().map(receipt_key).collect();
+        let known = if believed.new {
+            HashMap::new()
+        } else {
+            store::known(tx, &keys).await?
+        };
         let paid = redemption::paid_by_points(tx, &keys).await?;
         let paid = paid
             .into_iter()
@@ -160,7 +203,7 @@ impl Work {
     }
 
     /// A receipt that is in this slice twice.
-    fn again(&self, item: &Item, first: &Receipt) -> Result<Receipt, EarnError> {
+    fn again(&self, item: &Item, first: &Receipt) -> Answer {
         let new = self.new.iter().find(|new| new.id == first.purchase);
         match new.map(|new| new.fingerprint == fingerprint(item)) {
             Some(false) => Err(EarnError::ReceiptTaken(first.purchase)),
@@ -171,17 +214,28 @@ impl Work {
         }
     }
 
-    fn one(&mut self, setting: &Setting, item: &Item) -> Result<Receipt, EarnError> {
+    /// The till of an item that reaches so far, and what is known of its receipt.
+    fn look(&self, item: &Item) -> Result<(&TillStore, Option<Answer>), EarnError> {
         let till = self.stores.get(&item.store);
         let till = till.filter(|till| item.grant.reach().covers(till.merchant));
-        let till = till.cloned().ok_or(EarnError::UnknownStore)?;
-        let key = (item.store, item.receipt_number.clone());
-        if let Some(known) = self.known.get(&key) {
-            if known.fingerprint != fingerprint(item) {
-                return Err(EarnError::ReceiptTaken(known.receipt.purchase));
+        let till = till.ok_or(EarnError::UnknownStore)?;
+        let known = self.known.get(&receipt_key(item));
+        let before = known.map(|known| {
+            if known.fingerprint == fingerprint(item) {
+                Ok(known.receipt.clone())
+            } else {
+                Err(EarnError::ReceiptTaken(known.receipt.purchase))
             }
-            return Ok(known.receipt.clone());
+        });
+        Ok((till, before))
+    }
+
+    fn one(&mut self, setting: &Setting, item: &Item) -> Answer {
+        let (till, before) = self.look(item)?;
+        if let Some(before) = before {
+            return before;
         }
+        let (till, key) = (till.clone(), receipt_key(item));
         if !till.active() {
             return Err(EarnError::Suspended);
         }

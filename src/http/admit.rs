@@ -10,6 +10,7 @@ use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     registry::{MetaSecurityScheme, Registry},
 };
+use secrecy::{ExposeSecret, SecretString};
 use tracing::Span;
 
 use super::{codes, problem::Problem, tenant, visit::Visit};
@@ -36,6 +37,10 @@ pub struct Caller<A: Action> {
     pub tenant: Arc<Tenant>,
     /// The request.
     pub visit: Arc<Visit>,
+    /// The revision of the mall's settings by which it was admitted.
+    revision: i64,
+    /// The key that was shown.
+    presented: SecretString,
 }
 
 impl<A: Action> Caller<A> {
@@ -54,8 +59,29 @@ impl<A: Action> Caller<A> {
     /// # Errors
     /// `database-unavailable`.
     pub async fn mall(&self) -> Result<Arc<Mall>, Problem> {
-        let mall = self.visit.app.mall(&self.tenant).await;
+        self.mall_at(self.revision).await
+    }
+
+    async fn mall_at(&self, revision: i64) -> Result<Arc<Mall>, Problem> {
+        let mall = self.visit.app.mall(&self.tenant, revision).await;
         mall.map_err(|error| Problem::from(&*error))
+    }
+
+    /// The mall as it is now, after what was remembered of it proved to be stale, if this key still
+    /// opens it in the same way.
+    ///
+    /// # Errors
+    /// `unknown-key`, `not-allowed`, `database-unavailable`.
+    pub async fn mall_now(&self) -> Result<Arc<Mall>, Problem> {
+        let app = &self.visit.app;
+        app.is_stale(self.tenant.id).await;
+        let revision = revision(app, &self.tenant, true).await?;
+        let principal = principal(app, &self.tenant, revision, &self.presented).await?;
+        let grant = allow::<A>(app, &principal)?;
+        if grant.actor() != self.grant.actor() || grant.reach() != self.grant.reach() {
+            return Err(Problem::of(&codes::NOT_ALLOWED));
+        }
+        self.mall_at(revision).await
     }
 
     /// Who asks.
@@ -94,26 +120,55 @@ impl<'a, A: Action> ApiExtractor<'a> for Caller<A> {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        Ok(admit(request).await?)
+        Ok(admit(request, true).await?)
     }
 }
 
-/// Finds mall and key, asks the policy, and holds the query against the API's description.
+/// The same for what goes through a lane: what this server remembers of mall and key is taken as it
+/// was last seen, and the lane's transaction is not opened where it does not hold any more.
+#[derive(Debug)]
+pub struct Hasty<A: Action>(pub Caller<A>);
+
+impl<'a, A: Action> ApiExtractor<'a> for Hasty<A> {
+    const TYPES: &'static [ApiExtractorType] = Caller::<A>::TYPES;
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        Caller::<A>::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        Caller::<A>::security_schemes()
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self(admit(request, false).await?))
+    }
+}
+
+/// Finds mall and key, asks the policy, and holds the query against the API's description. If
+/// `checked`, by what the mall's settings were a moment ago; else by what they were last.
 ///
 /// # Errors
 /// `unknown-mall`, `mall-suspended`, `mall-moving`, `missing-key`, `unknown-key`, `not-allowed`,
 /// `unknown-parameter`, `database-unavailable`.
-pub async fn admit<A: Action>(request: &Request) -> Result<Caller<A>, Problem> {
+pub async fn admit<A: Action>(request: &Request, checked: bool) -> Result<Caller<A>, Problem> {
     let visit = Visit::of(request).ok_or_else(|| Problem::of(&codes::INTERNAL_ERROR))?;
-    let tenant = tenant::of(&visit.app, request).await?;
+    let app = &visit.app;
+    let tenant = tenant::of(app, request).await?;
     Span::current().record("tenant.id", tracing::field::display(tenant.id));
-    let principal = recognise(&visit.app, &tenant, request).await?;
+    let presented = bearer(request)
+        .ok_or_else(|| challenge(Problem::of(&codes::MISSING_KEY), "Bearer realm=\"rotunda\""))?;
+    let presented = SecretString::from(presented);
+    let revision = revision(app, &tenant, checked).await?;
+    let principal = principal(app, &tenant, revision, &presented).await?;
     Span::current().record("actor", tracing::field::display(principal.actor));
-    let grant = visit
-        .app
-        .policy
-        .allow::<A>(&principal)
-        .map_err(|_| Problem::of(&codes::NOT_ALLOWED))?;
+    let grant = allow(app, &principal)?;
     if let Some(route) = &visit.route {
         route.check_query(request)?;
     }
@@ -121,19 +176,32 @@ pub async fn admit<A: Action>(request: &Request) -> Result<Caller<A>, Problem> {
         grant,
         tenant,
         visit,
+        revision,
+        presented,
     })
 }
 
-/// Who shows the key of this request.
-async fn recognise(app: &App, tenant: &Tenant, request: &Request) -> Result<Principal, Problem> {
-    let presented = bearer(request)
-        .ok_or_else(|| challenge(Problem::of(&codes::MISSING_KEY), "Bearer realm=\"rotunda\""))?;
-    let grant = app
-        .policy
-        .allow::<Authenticate>(&Principal::anonymous(tenant.id))
-        .map_err(|_| Problem::of(&codes::NOT_ALLOWED))?;
-    let known = app.principal_of(&grant, tenant.id, presented).await;
-    known.map_err(|error| match &*error {
+async fn revision(app: &App, tenant: &Tenant, checked: bool) -> Result<i64, Problem> {
+    let revision = app.revision(tenant.id, checked).await;
+    revision.map_err(|error| Problem::from(&*error))
+}
+
+fn allow<A: Action>(app: &App, principal: &Principal) -> Result<Grant<A>, Problem> {
+    let allowed = app.policy.allow(principal);
+    allowed.map_err(|_| Problem::of(&codes::NOT_ALLOWED))
+}
+
+/// Who shows this key.
+async fn principal(
+    app: &App,
+    tenant: &Tenant,
+    revision: i64,
+    presented: &SecretString,
+) -> Result<Principal, Problem> {
+    let grant = allow::<Authenticate>(app, &Principal::anonymous(tenant.id))?;
+    let presented = presented.expose_secret();
+    let known = app.principal_of(&grant, tenant.id, revision, presented);
+    known.await.map_err(|error| match &*error {
         IdentityError::Db(error) => Problem::from(error),
         _ => challenge(
             Problem::of(&codes::UNKNOWN_KEY),

@@ -17,9 +17,12 @@
 //! until a slice of it gets on: its lanes share few connections, so that other malls keep theirs,
 //! and who waits longer than one more try is told to come back too.
 
+mod list;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
     mem,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -42,6 +45,8 @@ use crate::{
     kernel::ids::TenantId,
 };
 
+pub use list::post_all;
+
 /// The most items of one transaction: most of the gain is there at 64, nearly all at 256.
 const LARGEST_SLICE: usize = 256;
 
@@ -52,9 +57,9 @@ const MOST_WAITING: usize = 256;
 /// How many slices of one lane are under way at a time. A third one would only make all smaller.
 const SLICES: usize = 2;
 
-/// For how many slices a lane looks its keys up first, once one of them had been answered before.
-/// Else the keys are taken for new, which nearly all are: a key that is not refuses itself when the
-/// answers are written down, and the slice is posted again.
+/// For how many slices a lane looks up first what was done before, once something was. Else keys and
+/// receipts are taken for new, which nearly all are: one that is not refuses itself when it is
+/// written down, and the slice is posted again.
 const WARY: u32 = 32;
 
 /// How often a slice is posted before it is given up.
@@ -73,7 +78,9 @@ pub trait Hot: Send + Sync + Sized + 'static {
     fn grant(&self) -> &Grant<Self::Action>;
 
     /// Does it for each request of the slice, in their order; nothing is durable yet. What one
-    /// request is refused for leaves nothing behind and touches no other.
+    /// request is refused for leaves nothing behind and touches no other. If `wary`, some of it may
+    /// have been done before, under another key; else it may be taken for new, as long as the
+    /// database refuses the whole slice with [`Error::Retry`] where it is not.
     ///
     /// # Errors
     /// What holds for all of them: [`Error::Retry`], [`Error::Unavailable`].
@@ -81,6 +88,7 @@ pub trait Hot: Send + Sync + Sized + 'static {
         tx: &mut Tx,
         mall: &Mall,
         slice: &[&Self],
+        wary: bool,
     ) -> impl Future<Output = Result<Vec<Outcome<Self::Answer>>, Error>> + Send;
 }
 
@@ -97,11 +105,11 @@ type Malls<H> = Arc<Mutex<HashMap<TenantId, Queue<H>>>>;
 /// A mall's lane; it is in the table as long as somebody posts for it.
 struct Queue<H> {
     waiting: VecDeque<Ticket<H>>,
-    /// How many slices are under way, the one that is being opened among them.
-    slices: usize,
+    /// On which of its tracks a slice is under way, the one that is being opened among them.
+    tracks: [bool; SLICES],
     /// Whether a transaction is being opened: it will take whatever waits by then.
     opening: bool,
-    /// How many slices look their keys up first.
+    /// How many slices look up first what was done before.
     wary: u32,
 }
 
@@ -109,7 +117,7 @@ impl<H> Default for Queue<H> {
     fn default() -> Self {
         Self {
             waiting: VecDeque::new(),
-            slices: 0,
+            tracks: [false; SLICES],
             opening: false,
             wary: 0,
         }
@@ -117,14 +125,21 @@ impl<H> Default for Queue<H> {
 }
 
 impl<H> Queue<H> {
-    /// Whether another slice is to be opened for what waits; says that it is.
-    fn opens_another(&mut self) -> bool {
-        let opens = !self.opening && self.slices < SLICES && !self.waiting.is_empty();
-        if opens {
-            self.slices = self.slices.saturating_add(1);
-            self.opening = true;
+    /// On which track another slice is to be opened for what waits; says that it is.
+    fn opens_another(&mut self) -> Option<usize> {
+        if self.opening || self.waiting.is_empty() {
+            return None;
         }
-        opens
+        let track = self.tracks.iter().position(|taken| !taken)?;
+        self.take_track(track, true);
+        self.opening = true;
+        Some(track)
+    }
+
+    fn take_track(&mut self, track: usize, taken: bool) {
+        if let Some(place) = self.tracks.get_mut(track) {
+            *place = taken;
+        }
     }
 }
 
@@ -134,7 +149,14 @@ struct Ticket<H> {
     key: ReplayKey,
     mall: Arc<Mall>,
     visit: Arc<Visit>,
-    answer: oneshot::Sender<Result<Written, Problem>>,
+    answer: oneshot::Sender<Told<H>>,
+}
+
+/// What whoever waits is told.
+enum Told<H> {
+    Answer(Result<Written, Problem>),
+    /// The mall is not what it was when the request was admitted; nothing was done.
+    Stale(Box<(ReplayKey, H)>),
 }
 
 impl<H> Default for Lane<H> {
@@ -154,6 +176,7 @@ impl<H> std::fmt::Debug for Lane<H> {
 impl<H: Hot> Lane<H> {
     /// Does `request` once under `key`, together with whatever else waits, and answers what it came
     /// to or what was answered before. `R` describes the statuses that the use case answers with.
+    /// Where the mall's settings were changed since the request was admitted, it is admitted again.
     ///
     /// # Errors
     /// The use case's refusals; `idempotency-key-reused`; `too-busy` where too many wait already;
@@ -166,27 +189,35 @@ impl<H: Hot> Lane<H> {
         mall: Arc<Mall>,
         request: H,
     ) -> Result<R, Problem> {
-        let (answer, answered) = oneshot::channel();
         let tenant = mall.tenant.id;
-        let ticket = Ticket {
-            request,
-            key: key.replay_key(caller, digest),
-            mall,
-            visit: Arc::clone(&caller.visit),
-            answer,
-        };
-        if self.queue(tenant, ticket)? {
-            Runner::start(caller.app().clone(), Arc::clone(&self.malls), tenant);
+        let (mut mall, mut asked) = (mall, (key.replay_key(caller, digest), request));
+        for _ in 0..TRIES {
+            let (answer, answered) = oneshot::channel();
+            let (key, request) = asked;
+            let ticket = Ticket {
+                request,
+                key,
+                mall,
+                visit: Arc::clone(&caller.visit),
+                answer,
+            };
+            if let Some(track) = self.queue(tenant, ticket)? {
+                Runner::start(caller.app().clone(), Arc::clone(&self.malls), tenant, track);
+            }
+            asked = match answered.await {
+                Ok(Told::Answer(answer)) => return answer.map(R::from),
+                Ok(Told::Stale(asked)) => *asked,
+                // The runner broke down with this request in its hands.
+                Err(_) => return Err(Problem::of(&codes::INTERNAL_ERROR)),
+            };
+            mall = caller.mall_now().await?;
         }
-        match answered.await {
-            Ok(answer) => answer.map(R::from),
-            // The runner broke down with this request in its hands.
-            Err(_) => Err(Problem::of(&codes::INTERNAL_ERROR)),
-        }
+        Err(Problem::from(&Error::Stale))
     }
 
-    /// Puts a ticket behind the others of its mall; whether a slice is to be opened for it.
-    fn queue(&self, tenant: TenantId, ticket: Ticket<H>) -> Result<bool, Problem> {
+    /// Puts a ticket behind the others of its mall; the track on which a slice is to be opened for
+    /// it.
+    fn queue(&self, tenant: TenantId, ticket: Ticket<H>) -> Result<Option<usize>, Problem> {
         let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = malls.entry(tenant).or_default();
         if queue.waiting.len() >= MOST_WAITING {
@@ -202,6 +233,7 @@ struct Runner<H> {
     app: App,
     malls: Malls<H>,
     tenant: TenantId,
+    track: usize,
     /// Whether its slice is the one that is being opened.
     opening: bool,
     /// Whether its slice is no longer counted.
@@ -220,28 +252,29 @@ impl<H> Drop for Runner<H> {
         {
             queue.opening = false;
         }
-        end_slice(&mut malls, self.tenant);
+        end_slice(&mut malls, self.tenant, self.track);
     }
 }
 
 /// One slice fewer is under way; behind the last one the lane is closed.
-fn end_slice<H>(malls: &mut HashMap<TenantId, Queue<H>>, tenant: TenantId) {
+fn end_slice<H>(malls: &mut HashMap<TenantId, Queue<H>>, tenant: TenantId, track: usize) {
     let Some(queue) = malls.get_mut(&tenant) else {
         return;
     };
-    queue.slices = queue.slices.saturating_sub(1);
-    if queue.slices == 0 {
+    queue.take_track(track, false);
+    if queue.tracks == [false; SLICES] {
         malls.remove(&tenant);
     }
 }
 
 impl<H: Hot> Runner<H> {
     /// Starts one for the slice that [`Queue::opens_another`] asked for.
-    fn start(app: App, malls: Malls<H>, tenant: TenantId) {
+    fn start(app: App, malls: Malls<H>, tenant: TenantId, track: usize) {
         let runner = Self {
             app,
             malls,
             tenant,
+            track,
             opening: true,
             ended: false,
         };
@@ -249,10 +282,10 @@ impl<H: Hot> Runner<H> {
     }
 
     async fn run(mut self) {
-        while let Some(grant) = self.next_grant() {
+        while let Some((grant, mall)) = self.next_grant() {
             // The slice is taken when its transaction is open: what comes meanwhile goes with it.
-            let opened = self.app.db.lane(&grant).await;
-            let slice = self.take(LARGEST_SLICE);
+            let opened = self.open(&grant, &mall).await;
+            let slice = self.take(&mall, LARGEST_SLICE);
             match opened {
                 Ok(tx) => {
                     let requests = u32::try_from(slice.len()).unwrap_or(u32::MAX);
@@ -266,26 +299,41 @@ impl<H: Hot> Runner<H> {
         }
     }
 
-    /// The grant of the request that waits longest, for the slice that is opened with it. None
-    /// where nothing waits or somebody else is opening one; then this runner ends, under the lock
+    /// A transaction in the mall as the request was admitted to it.
+    async fn open(&self, grant: &Grant<H::Action>, mall: &Mall) -> Result<Tx, Error> {
+        let (db, revision) = (&self.app.db, Some(mall.revision));
+        db.lane(grant, self.seat(), revision).await
+    }
+
+    /// Which of the lanes' connections it posts on: always the same one for each track, and another
+    /// one for the next.
+    fn seat(&self) -> usize {
+        let mut hash = DefaultHasher::new();
+        (self.tenant, H::NAME).hash(&mut hash);
+        let first = usize::try_from(hash.finish() >> 33).unwrap_or_default();
+        first.wrapping_add(self.track)
+    }
+
+    /// The grant and the mall of the request that waits longest, for the slice that is opened with
+    /// them. None where nothing waits or somebody else is opening one; then this runner ends, under the lock
     /// under which the next request would find it.
-    fn next_grant(&mut self) -> Option<Grant<H::Action>> {
+    fn next_grant(&mut self) -> Option<(Grant<H::Action>, Arc<Mall>)> {
         let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = malls.get_mut(&self.tenant)?;
         let first = queue.waiting.front();
         if let Some(first) = first.filter(|_| self.opening || !queue.opening) {
-            let grant = first.request.grant().clone();
+            let next = (first.request.grant().clone(), Arc::clone(&first.mall));
             (queue.opening, self.opening) = (true, true);
-            return Some(grant);
+            return Some(next);
         }
-        end_slice(&mut malls, self.tenant);
+        end_slice(&mut malls, self.tenant, self.track);
         self.ended = true;
         None
     }
 
-    /// The requests that have waited longest, of one programme and with different keys. Another
+    /// The requests that have waited longest, of that mall as it was and with different keys. Another
     /// slice is opened for those that are left.
-    fn take(&mut self, most: usize) -> Vec<Ticket<H>> {
+    fn take(&mut self, mall: &Mall, most: usize) -> Vec<Ticket<H>> {
         let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(queue) = malls.get_mut(&self.tenant) else {
             return Vec::new();
@@ -293,9 +341,7 @@ impl<H: Hot> Runner<H> {
         let mut keys = HashSet::new();
         let mut fitting = 0;
         for ticket in queue.waiting.iter().take(most) {
-            let first = queue.waiting.front().map(|first| &first.mall);
-            let same = first.is_some_and(|first| Arc::ptr_eq(first, &ticket.mall));
-            if !same || !keys.insert((&ticket.key.scope, &ticket.key.key)) {
+            if !ticket.mall.is_as(mall) || !keys.insert((&ticket.key.scope, &ticket.key.key)) {
                 break;
             }
             fitting += 1;
@@ -303,13 +349,18 @@ impl<H: Hot> Runner<H> {
         drop(keys);
         let taken = queue.waiting.drain(..fitting).collect();
         (queue.opening, self.opening) = (false, false);
-        if queue.opens_another() {
-            Self::start(self.app.clone(), Arc::clone(&self.malls), self.tenant);
+        if let Some(track) = queue.opens_another() {
+            Self::start(
+                self.app.clone(),
+                Arc::clone(&self.malls),
+                self.tenant,
+                track,
+            );
         }
         taken
     }
 
-    /// Whether a slice looks its keys up first.
+    /// Whether a slice looks up first what was done before.
     fn is_wary(&self) -> bool {
         let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(queue) = malls.get_mut(&self.tenant) else {
@@ -320,7 +371,7 @@ impl<H: Hot> Runner<H> {
         wary
     }
 
-    /// Says that keys come again.
+    /// Says that things come again.
     fn grow_wary(&self) {
         let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = malls.get_mut(&self.tenant) {
@@ -341,6 +392,9 @@ impl<H: Hot> Runner<H> {
     /// the database does not answer.
     fn put_off(&self, slice: Vec<Ticket<H>>, error: &Error) {
         tell_all(slice, error);
+        if matches!(error, Error::Stale) {
+            return;
+        }
         if !error.is_timeout() || self.app.db.lane_is_stuck(self.tenant, true) {
             tell_all(self.take_all(), error);
         }
@@ -387,12 +441,16 @@ impl<H: Hot> Runner<H> {
         };
         let (mut tried, mut wary) = (1, self.is_wary());
         loop {
-            let open = match tx.take() {
-                Some(open) => open,
-                None => self.app.db.lane(first.request.grant()).await?,
+            let open = if let Some(open) = tx.take() {
+                open
+            } else {
+                self.open(first.request.grant(), &first.mall).await?
             };
             match attempt(open, &first.mall, slice, wary).await {
-                Err(error) if error.passes() && !error.is_timeout() && tried < TRIES => tried += 1,
+                Err(error) if error.passes() && !error.is_timeout() && tried < TRIES => {
+                    tried += 1;
+                    self.grow_wary();
+                }
                 Ok(None) => {}
                 Ok(Some(answers)) => {
                     let again =
@@ -412,14 +470,23 @@ impl<H: Hot> Runner<H> {
 impl<H> Ticket<H> {
     /// Answers; where nobody listens any more, the key still does.
     fn tell(self, answer: Result<Written, Problem>) {
-        drop(self.answer.send(answer));
+        drop(self.answer.send(Told::Answer(answer)));
+    }
+
+    /// Gives the request back.
+    fn give_back(self) {
+        let asked = Box::new((self.key, self.request));
+        drop(self.answer.send(Told::Stale(asked)));
     }
 }
 
 /// Tells each of them what kept the database from taking it.
 fn tell_all<H>(tickets: impl IntoIterator<Item = Ticket<H>>, error: &Error) {
     for ticket in tickets {
-        ticket.tell(Err(Problem::from(error)));
+        match error {
+            Error::Stale => ticket.give_back(),
+            error => ticket.tell(Err(Problem::from(error))),
+        }
     }
 }
 
@@ -445,7 +512,7 @@ async fn attempt<H: Hot>(
         .map(|(ticket, _)| ticket)
         .collect();
     let requests: Vec<&H> = fresh.iter().map(|ticket| &ticket.request).collect();
-    let outcomes = H::post(&mut tx, mall, &requests).await?;
+    let outcomes = H::post(&mut tx, mall, &requests, wary).await?;
     if outcomes.len() != requests.len() {
         return Err(Error::Corrupt("answer"));
     }
@@ -501,47 +568,4 @@ impl Posted {
         };
         Some(Remembered { key, status, body })
     }
-}
-
-/// Posts requests of one kind that came together in one list, in their order, in transactions of
-/// their own: a lane that nobody else waits in. Keys, slices and refusals are a lane's.
-pub async fn post_all<H: Hot>(
-    mall: &Arc<Mall>,
-    visit: &Arc<Visit>,
-    requests: Vec<(ReplayKey, H)>,
-) -> Vec<Result<Written, Problem>> {
-    let (mut tickets, mut answers) = (VecDeque::new(), Vec::new());
-    for (key, request) in requests {
-        let (answer, answered) = oneshot::channel();
-        answers.push(answered);
-        tickets.push_back(Ticket {
-            request,
-            key,
-            mall: Arc::clone(mall),
-            visit: Arc::clone(visit),
-            answer,
-        });
-    }
-    let tenant = mall.tenant.id;
-    // A lane of its own, with no room for a second slice: they go one after the other.
-    let queue = Queue {
-        waiting: tickets,
-        slices: SLICES,
-        opening: true,
-        wary: WARY,
-    };
-    let runner = Runner {
-        app: visit.app.clone(),
-        malls: Arc::new(Mutex::new(HashMap::from([(tenant, queue)]))),
-        tenant,
-        opening: true,
-        ended: false,
-    };
-    runner.run().await;
-    let mut told = Vec::with_capacity(answers.len());
-    for answered in answers {
-        let missing = |_| Err(Problem::of(&codes::INTERNAL_ERROR));
-        told.push(answered.await.unwrap_or_else(missing));
-    }
-    told
 }

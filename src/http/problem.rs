@@ -328,7 +328,7 @@ impl From<&db::error::Error> for Problem {
             Db::Unavailable(_) | Db::UnknownTarget(_) => {
                 Self::of(&codes::DATABASE_UNAVAILABLE).retry_after(1)
             }
-            Db::Retry(_) | Db::Barred(_) => Self::of(&codes::TRY_AGAIN).retry_after(1),
+            Db::Retry(_) | Db::Barred(_) | Db::Stale => Self::of(&codes::TRY_AGAIN).retry_after(1),
             Db::Moving => return Self::of(&codes::MALL_MOVING).retry_after(2),
             Db::Constraint { .. } | Db::NoTenant | Db::Corrupt(_) | Db::Other(_) => {
                 Self::of(&codes::INTERNAL_ERROR)

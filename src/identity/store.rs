@@ -38,6 +38,7 @@ impl From<Row> for Key {
 }
 
 pub(super) async fn insert(tx: &mut Tx, key: &Key, hash: &[u8]) -> Result<(), Error> {
+    tx.revise().await?;
     sqlx::query!(
         "insert into api_key
              (api_key_id, label, role, merchant_id, secret_hash, last_four, created_at)
@@ -107,6 +108,7 @@ pub(super) async fn find(tx: &mut ReadTx, id: ApiKeyId) -> Result<Option<(Key, V
 
 /// Ends a key; one that was ended keeps the moment of its end.
 pub(super) async fn revoke(tx: &mut Tx, id: ApiKeyId) -> Result<Option<Key>, Error> {
+    tx.revise().await?;
     let now = tx.now();
     let row = sqlx::query_as!(
         Row,

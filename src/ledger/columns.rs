@@ -7,9 +7,11 @@ use uuid::Uuid;
 
 use super::{
     account::Account,
+    books::Wallet,
+    lots::Lot,
     transfer::{Entry, Transfer},
 };
-use crate::kernel::time::Instant;
+use crate::kernel::{ids::MemberId, time::Instant};
 
 /// Accounts for the directory, each once and in one order, so that two who write the same ones
 /// never wait for each other in a circle.
@@ -121,6 +123,70 @@ impl TransferColumns {
             values: all().map(|one| one.value).collect(),
             lots: all().map(|one| one.lot.uuid()).collect(),
             months: all().map(|one| one.posted_in.first_day()).collect(),
+        }
+    }
+}
+
+/// The columns of `lot`.
+pub(super) struct LotColumns {
+    pub(super) ids: Vec<Uuid>,
+    pub(super) members: Vec<Uuid>,
+    pub(super) merchants: Vec<Uuid>,
+    pub(super) stores: Vec<Uuid>,
+    pub(super) causes: Vec<Uuid>,
+    pub(super) points: Vec<i64>,
+    pub(super) remaining: Vec<i64>,
+    pub(super) expired: Vec<i64>,
+    pub(super) clawed: Vec<i64>,
+    pub(super) owed: Vec<i64>,
+    pub(super) worth: Vec<i64>,
+    pub(super) worth_left: Vec<i64>,
+    pub(super) earned: Vec<Instant>,
+    pub(super) expires: Vec<Option<Instant>>,
+}
+
+impl LotColumns {
+    pub(super) fn of<'a>(lots: impl Iterator<Item = &'a Lot>) -> Self {
+        let lots: Vec<&Lot> = lots.collect();
+        let all = || lots.iter();
+        Self {
+            ids: all().map(|lot| lot.id.uuid()).collect(),
+            members: all().map(|lot| lot.member.uuid()).collect(),
+            merchants: all().map(|lot| lot.merchant.uuid()).collect(),
+            stores: all().map(|lot| lot.store.uuid()).collect(),
+            causes: all().map(|lot| lot.cause.uuid()).collect(),
+            points: all().map(|lot| lot.points).collect(),
+            remaining: all().map(|lot| lot.remaining).collect(),
+            expired: all().map(|lot| lot.expired).collect(),
+            clawed: all().map(|lot| lot.clawed).collect(),
+            owed: all().map(|lot| lot.owed).collect(),
+            worth: all().map(|lot| lot.worth).collect(),
+            worth_left: all().map(|lot| lot.worth_left).collect(),
+            earned: all().map(|lot| lot.earned_at).collect(),
+            expires: all().map(|lot| lot.expires_at).collect(),
+        }
+    }
+}
+
+/// The columns of `wallet`.
+pub(super) struct WalletColumns {
+    pub(super) members: Vec<Uuid>,
+    pub(super) available: Vec<i64>,
+    pub(super) held: Vec<i64>,
+    pub(super) debt: Vec<i64>,
+    pub(super) seqs: Vec<i64>,
+}
+
+impl WalletColumns {
+    pub(super) fn of<'a>(wallets: impl Iterator<Item = (MemberId, &'a Wallet)>) -> Self {
+        let wallets: Vec<(MemberId, &Wallet)> = wallets.collect();
+        let each = |of: fn(&Wallet) -> i64| wallets.iter().map(|(_, one)| of(one)).collect();
+        Self {
+            members: wallets.iter().map(|(member, _)| member.uuid()).collect(),
+            available: each(|wallet| wallet.available),
+            held: each(|wallet| wallet.held),
+            debt: each(|wallet| wallet.debt),
+            seqs: each(|wallet| wallet.seq),
         }
     }
 }

@@ -8,14 +8,12 @@
     reason = "tells checked queries of arrays with nulls"
 )]
 
-use std::collections::BTreeSet;
-
 use uuid::Uuid;
 
 use super::{
     account::Account,
     books::{Books, Deficit, Wallet, Wanted},
-    columns::{Directory, EntryColumns, TransferColumns},
+    columns::{Directory, EntryColumns, LotColumns, TransferColumns, WalletColumns},
     lots::Lot,
 };
 use crate::{
@@ -67,24 +65,31 @@ pub async fn cut_off(tx: &mut Tx, month: Month) -> Result<(), Error> {
 pub(super) async fn open_books(tx: &mut Tx, zone: Zone, wanted: &Wanted) -> Result<Books, Error> {
     let (now, entropy) = (tx.now(), tx.entropy().clone());
     // An update of no row locks the table as a writer does, before the statement looks at anything:
-    // it sees the month that a cut-off wrote for which it waited.
+    // it sees the month that a cut-off wrote for which it waited. Whether lots are due it says as of
+    // then; where it waited for a wallet afterwards, the wallet's number is another than it was.
     let wallets = sqlx::query!(
         r#"
         with posting as (update book set open_from = open_from where false)
         select member_id as "member: MemberId", available, held, debt, seq,
-               (select open_from from book) as "open_from!"
+               (select open_from from book) as "open_from!",
+               exists (select from lot
+                       where lot.member_id = wallet.member_id and remaining > 0
+                         and expires_at <= $2)
+                   or seq <> (select seq from wallet as before
+                              where before.member_id = wallet.member_id) as "due!"
         from wallet
         where member_id = any ($1)
         order by member_id
-        for update"#,
+        for update of wallet"#,
         &uuids(&wanted.members),
+        wanted.due_by,
     )
     .fetch_all(tx.conn())
     .await?;
     // Books of nobody post nothing, whatever the month.
     let open_from = wallets.first().map(|row| row.open_from).unwrap_or_default();
     let mut books = Books::new(zone, Month::of(open_from), now, entropy);
-    let mut debtors = Vec::new();
+    let (mut debtors, mut lapsed) = (Vec::new(), Vec::new());
     for row in wallets {
         let (available, held, debt, seq) = (row.available, row.held, row.debt, row.seq);
         books.add_wallet(
@@ -99,13 +104,13 @@ pub(super) async fn open_books(tx: &mut Tx, zone: Zone, wanted: &Wanted) -> Resu
         if debt > 0 {
             debtors.push(row.member);
         }
+        // A spender's open lots are all loaded, those that lapsed among them.
+        if row.due && !wanted.spenders.contains(&row.member) {
+            lapsed.push(row.member);
+        }
     }
-    // A spender's open lots are all loaded, those that lapsed among them.
-    let spenders: BTreeSet<MemberId> = wanted.spenders.iter().copied().collect();
-    let members = wanted.members.iter().copied();
-    let others: Vec<MemberId> = members.filter(|one| !spenders.contains(one)).collect();
-    if !others.is_empty() {
-        for lot in due_lots(tx, &others, wanted.due_by).await? {
+    if !lapsed.is_empty() {
+        for lot in due_lots(tx, &lapsed, wanted.due_by).await? {
             books.add_lot(lot);
         }
     }
@@ -273,20 +278,29 @@ impl Books {
         if self.entries.is_empty() {
             return Ok(());
         }
-        self.write_entries(tx).await?;
         self.write_changed_lots(tx).await?;
         self.write_deficits(tx).await?;
-        self.write_lots_and_wallets(tx).await
+        self.write_new(tx).await
     }
 
-    /// Events and what they moved, and the accounts that it moved between where they are new.
-    async fn write_entries(&self, tx: &mut Tx) -> Result<(), Error> {
+    /// Events and what they moved, the accounts that it moved between and the lots that were granted
+    /// where they are new, and the wallets as they are now: one statement, because each one more
+    /// costs a lone purchase as much as all of its rows do.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one statement, and a line for each column of it"
+    )]
+    async fn write_new(&self, tx: &mut Tx) -> Result<(), Error> {
         let directory = Directory::of(
             self.transfers.iter().flat_map(|one| [one.from, one.to]),
             "points",
         );
         let entries = EntryColumns::of(&self.entries);
         let moved = TransferColumns::of(&self.transfers, &directory);
+        let fresh = self.lots.values().filter(|row| row.fresh);
+        let granted = LotColumns::of(fresh.map(|row| &row.value));
+        let changed = self.wallets.iter().filter(|(_, row)| row.changed);
+        let wallets = WalletColumns::of(changed.map(|(member, row)| (*member, &row.value)));
         let now = tx.now();
         sqlx::query!(
             "with opened as (
@@ -302,12 +316,28 @@ impl Books {
                      unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::bigint[]),
                      unnest($11::uuid[]), unnest($12::uuid[]), unnest($13::uuid[]),
                      unnest($14::uuid[]), unnest($15::date[]), unnest($16::boolean[]),
-                     unnest($17::timestamptz[]), unnest($18::text[]), $19)
-             insert into transfer (journal_id, line, from_account, to_account, amount, value,
-                 lot_id, posted_in)
-             select unnest($20::uuid[]), unnest($21::int[]), unnest($22::uuid[]),
-                 unnest($23::uuid[]), unnest($24::bigint[]), unnest($25::bigint[]),
-                 unnest($26::uuid[]), unnest($27::date[])",
+                     unnest($17::timestamptz[]), unnest($18::text[]), $19),
+             moved as (
+                 insert into transfer (journal_id, line, from_account, to_account, amount, value,
+                     lot_id, posted_in)
+                 select unnest($20::uuid[]), unnest($21::int[]), unnest($22::uuid[]),
+                     unnest($23::uuid[]), unnest($24::bigint[]), unnest($25::bigint[]),
+                     unnest($26::uuid[]), unnest($27::date[])),
+             granted as (
+                 insert into lot (lot_id, member_id, merchant_id, store_id, journal_id, points,
+                     remaining, expired, clawed, owed, worth, worth_left, earned_at, expires_at)
+                 select unnest($28::uuid[]), unnest($29::uuid[]), unnest($30::uuid[]),
+                     unnest($31::uuid[]), unnest($32::uuid[]), unnest($33::bigint[]),
+                     unnest($34::bigint[]), unnest($35::bigint[]), unnest($36::bigint[]),
+                     unnest($37::bigint[]), unnest($38::bigint[]), unnest($39::bigint[]),
+                     unnest($40::timestamptz[]), unnest($41::timestamptz[]))
+             update wallet
+             set available = changed.available, held = changed.held, debt = changed.debt,
+                 seq = changed.seq
+             from (select unnest($42::uuid[]) as member_id, unnest($43::bigint[]) as available,
+                 unnest($44::bigint[]) as held, unnest($45::bigint[]) as debt,
+                 unnest($46::bigint[]) as seq) as changed
+             where wallet.member_id = changed.member_id",
             &directory.ids,
             &directory.kinds,
             &directory.owners as &[Option<Uuid>],
@@ -335,60 +365,25 @@ impl Books {
             &moved.values,
             &moved.lots,
             &moved.months,
-        )
-        .execute(tx.conn())
-        .await?;
-        Ok(())
-    }
-
-    /// Lots that were granted, and the wallets as they are now.
-    async fn write_lots_and_wallets(&self, tx: &mut Tx) -> Result<(), Error> {
-        let fresh = self.lots.values().filter(|row| row.fresh);
-        let new: Vec<&Lot> = fresh.map(|row| &row.value).collect();
-        let uuids = |of: fn(&Lot) -> Uuid| new.iter().map(|lot| of(lot)).collect::<Vec<_>>();
-        let whole = |of: fn(&Lot) -> i64| new.iter().map(|lot| of(lot)).collect::<Vec<_>>();
-        let earned: Vec<Instant> = new.iter().map(|lot| lot.earned_at).collect();
-        let expires: Vec<Option<Instant>> = new.iter().map(|lot| lot.expires_at).collect();
-        let wallets = self.wallets.iter().filter(|(_, row)| row.changed);
-        let (members, wallets): (Vec<Uuid>, Vec<&Wallet>) = wallets
-            .map(|(member, row)| (member.uuid(), &row.value))
-            .unzip();
-        let each = |of: fn(&Wallet) -> i64| wallets.iter().map(|one| of(one)).collect::<Vec<_>>();
-        sqlx::query!(
-            "with granted as (
-                 insert into lot (lot_id, member_id, merchant_id, store_id, journal_id, points,
-                     remaining, expired, clawed, owed, worth, worth_left, earned_at, expires_at)
-                 select unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]),
-                     unnest($4::uuid[]), unnest($5::uuid[]), unnest($6::bigint[]),
-                     unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::bigint[]),
-                     unnest($10::bigint[]), unnest($11::bigint[]), unnest($12::bigint[]),
-                     unnest($13::timestamptz[]), unnest($14::timestamptz[]))
-             update wallet
-             set available = changed.available, held = changed.held, debt = changed.debt,
-                 seq = changed.seq
-             from (select unnest($15::uuid[]) as member_id, unnest($16::bigint[]) as available,
-                 unnest($17::bigint[]) as held, unnest($18::bigint[]) as debt,
-                 unnest($19::bigint[]) as seq) as changed
-             where wallet.member_id = changed.member_id",
-            &uuids(|lot| lot.id.uuid()),
-            &uuids(|lot| lot.member.uuid()),
-            &uuids(|lot| lot.merchant.uuid()),
-            &uuids(|lot| lot.store.uuid()),
-            &uuids(|lot| lot.cause.uuid()),
-            &whole(|lot| lot.points),
-            &whole(|lot| lot.remaining),
-            &whole(|lot| lot.expired),
-            &whole(|lot| lot.clawed),
-            &whole(|lot| lot.owed),
-            &whole(|lot| lot.worth),
-            &whole(|lot| lot.worth_left),
-            &earned,
-            &expires as &[Option<Instant>],
-            &members,
-            &each(|wallet| wallet.available),
-            &each(|wallet| wallet.held),
-            &each(|wallet| wallet.debt),
-            &each(|wallet| wallet.seq),
+            &granted.ids,
+            &granted.members,
+            &granted.merchants,
+            &granted.stores,
+            &granted.causes,
+            &granted.points,
+            &granted.remaining,
+            &granted.expired,
+            &granted.clawed,
+            &granted.owed,
+            &granted.worth,
+            &granted.worth_left,
+            &granted.earned,
+            &granted.expires as &[Option<Instant>],
+            &wallets.members,
+            &wallets.available,
+            &wallets.held,
+            &wallets.debt,
+            &wallets.seqs,
         )
         .execute(tx.conn())
         .await?;

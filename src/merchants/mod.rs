@@ -13,7 +13,7 @@ mod till;
 
 pub use alliance::{Alliance, AllianceError};
 pub use listing::{Listing, StoreListing, Upserted, create_by_code, upsert};
-pub use till::{TillStore, by_codes, codes, stores_by_code, till_stores};
+pub use till::{Stores, TillStore, all_till_stores, by_codes, codes, stores_by_code, till_stores};
 
 use thiserror::Error;
 

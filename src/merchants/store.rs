@@ -128,6 +128,7 @@ fn texts(codes: &[Code]) -> Vec<String> {
 
 /// Whether the code was free.
 pub(super) async fn insert_merchant(tx: &mut Tx, new: &Merchant) -> Result<bool, Error> {
+    tx.revise().await?;
     let inserted = sqlx::query!(
         "insert into merchant
              (merchant_id, code, names, trade, earns, spends, status, created_at, changed_at)
@@ -149,6 +150,7 @@ pub(super) async fn insert_merchant(tx: &mut Tx, new: &Merchant) -> Result<bool,
 
 /// Whether the code was free.
 pub(super) async fn insert_store(tx: &mut Tx, new: &Store) -> Result<bool, Error> {
+    tx.revise().await?;
     let inserted = sqlx::query!(
         "insert into store
              (store_id, merchant_id, code, names, earns, spends, status, created_at, changed_at)
@@ -268,6 +270,7 @@ pub(super) async fn set_merchant_status(
     id: MerchantId,
     status: Status,
 ) -> Result<(), Error> {
+    tx.revise().await?;
     let now = tx.now();
     sqlx::query!(
         "update merchant
@@ -287,6 +290,7 @@ pub(super) async fn set_store_status(
     id: StoreId,
     status: Status,
 ) -> Result<(), Error> {
+    tx.revise().await?;
     let now = tx.now();
     sqlx::query!(
         "update store
@@ -301,8 +305,12 @@ pub(super) async fn set_store_status(
     Ok(())
 }
 
-/// At most one row an id, by `store_pkey`.
-pub(super) async fn till_by_ids(tx: &mut ReadTx, ids: &[StoreId]) -> Result<Vec<TillStore>, Error> {
+/// At most one row an id, by `store_pkey`; all stores where no ids are named.
+pub(super) async fn till_by_ids(
+    tx: &mut ReadTx,
+    ids: Option<&[StoreId]>,
+) -> Result<Vec<TillStore>, Error> {
+    let ids = ids.map(bits);
     let rows = sqlx::query_as!(
         TillRow,
         r#"select store.store_id as "store_id: StoreId", store.code,
@@ -313,8 +321,8 @@ pub(super) async fn till_by_ids(tx: &mut ReadTx, ids: &[StoreId]) -> Result<Vec<
                   merchant.status as merchant_status, store.status as store_status
            from store
            join merchant on merchant.merchant_id = store.merchant_id
-           where store.store_id = any ($1)"#,
-        &bits(ids),
+           where $1::uuid[] is null or store.store_id = any ($1)"#,
+        ids.as_deref(),
     )
     .fetch_all(tx.conn())
     .await?;
@@ -385,6 +393,7 @@ pub(super) async fn upsert_merchants(
     tx: &mut Tx,
     rows: &[(MerchantId, &Listing)],
 ) -> Result<Vec<MerchantId>, Error> {
+    tx.revise().await?;
     let now = tx.now();
     let ids: Vec<MerchantId> = rows.iter().map(|(id, _)| *id).collect();
     let each = || rows.iter().map(|(_, listing)| *listing);
@@ -453,6 +462,7 @@ pub(super) async fn upsert_stores(
     tx: &mut Tx,
     rows: &[Belonging<'_>],
 ) -> Result<Vec<StoreId>, Error> {
+    tx.revise().await?;
     let now = tx.now();
     let ids: Vec<StoreId> = rows.iter().map(|row| row.id).collect();
     let merchants: Vec<String> = rows
@@ -499,6 +509,7 @@ pub(super) async fn insert_pairs(
     tx: &mut Tx,
     rows: &[(MerchantId, StoreId, &Code)],
 ) -> Result<(), Error> {
+    tx.revise().await?;
     let now = tx.now();
     let merchants: Vec<MerchantId> = rows.iter().map(|(id, _, _)| *id).collect();
     let stores: Vec<StoreId> = rows.iter().map(|(_, id, _)| *id).collect();

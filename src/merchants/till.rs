@@ -45,15 +45,24 @@ impl TillStore {
     }
 }
 
+/// Stores by their ids.
+pub type Stores = HashMap<StoreId, TillStore>;
+
+/// All stores of the mall. One query.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn all_till_stores(tx: &mut ReadTx) -> Result<Stores, Error> {
+    let found = store::till_by_ids(tx, None).await?;
+    Ok(found.into_iter().map(|till| (till.store, till)).collect())
+}
+
 /// The stores among `ids`, unknown ones left out. One query.
 ///
 /// # Errors
 /// [`Error::Unavailable`].
-pub async fn till_stores(
-    tx: &mut ReadTx,
-    ids: &[StoreId],
-) -> Result<HashMap<StoreId, TillStore>, Error> {
-    let found = store::till_by_ids(tx, ids).await?;
+pub async fn till_stores(tx: &mut ReadTx, ids: &[StoreId]) -> Result<Stores, Error> {
+    let found = store::till_by_ids(tx, Some(ids)).await?;
     Ok(found.into_iter().map(|till| (till.store, till)).collect())
 }
 

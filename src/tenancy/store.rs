@@ -45,6 +45,7 @@ pub(super) async fn insert(
     next: &ProgrammeVersion,
     digest: &str,
 ) -> Result<bool, Error> {
+    tx.revise().await?;
     let now = tx.now();
     let inserted = sqlx::query!(
         "insert into programme (version, body, digest, valid_from, created_at)

@@ -134,9 +134,14 @@ impl Dusk {
             }],
             occurred_at: at,
         };
-        let answers = earning::record(&mut tx, &self.mall.earning, &[item])
-            .await
-            .unwrap();
+        let answers = earning::record(
+            &mut tx,
+            &self.mall.earning,
+            &[item],
+            earning::Believed::default(),
+        )
+        .await
+        .unwrap();
         assert_eq!(answers[0].as_ref().unwrap().points, 100);
         let slice = Slice {
             limit: 1,

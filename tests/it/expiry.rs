@@ -62,9 +62,14 @@ impl Scene {
             }],
             occurred_at: at,
         };
-        let answers = earning::record(&mut tx, &self.setting, &[item])
-            .await
-            .unwrap();
+        let answers = earning::record(
+            &mut tx,
+            &self.setting,
+            &[item],
+            earning::Believed::default(),
+        )
+        .await
+        .unwrap();
         tx.commit().await.unwrap();
         self.end_of(answers[0].as_ref().unwrap().purchase).await
     }

@@ -1,6 +1,8 @@
 //! The lane: what many tills ask for at once goes through the books together, and each is answered
 //! for itself.
 
+mod settings;
+
 use std::{
     collections::BTreeMap,
     sync::Arc,

@@ -145,7 +145,7 @@ impl<H: lane::Hot> Run<H> {
     }
 
     async fn post(self, caller: &Caller<PostBatch>, mall: &Arc<Mall>) -> Vec<(usize, Answer)> {
-        let answers = lane::post_all(mall, &caller.visit, self.requests).await;
+        let answers = lane::post_all(caller, mall, self.requests).await;
         self.places.into_iter().zip(answers).collect()
     }
 }

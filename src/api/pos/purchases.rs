@@ -16,9 +16,11 @@ use crate::{
         self,
         tx::{ReadTx, Tx},
     },
-    earning::{self, EarnError, Found, FoundRefund, Item, Receipt, line::Line, rules::Earned},
+    earning::{
+        self, Believed, EarnError, Found, FoundRefund, Item, Receipt, line::Line, rules::Earned,
+    },
     http::{
-        admit::Caller,
+        admit::{Caller, Hasty},
         body::Body,
         codes,
         idempotency::IdempotencyKey,
@@ -374,11 +376,12 @@ impl Recording {
         tx: &mut Tx,
         mall: &Mall,
         slice: &[&Self],
+        believed: Believed<'_>,
     ) -> Result<Vec<Result<Receipt, Problem>>, db::Error> {
         let named = Named::look_up(tx, mall, slice).await?;
         let now = tx.now();
         let (items, refused) = parted(slice.iter().map(|one| one.item(&named, now)));
-        let answers = earning::record(tx, &mall.earning, &items).await?;
+        let answers = earning::record(tx, &mall.earning, &items, believed).await?;
         Ok(joined(answers, refused))
     }
 }
@@ -396,13 +399,18 @@ impl Hot for Recording {
         tx: &mut Tx,
         mall: &Mall,
         slice: &[&Self],
+        wary: bool,
     ) -> Result<Vec<Outcome<PurchaseOut>>, db::Error> {
         let currency = mall.tenant.currency;
         let answer = |receipt: Receipt| {
             let before = receipt.replayed;
             Done::recorded(before, PurchaseOut::of(receipt, currency))
         };
-        let receipts = Self::record(tx, mall, slice).await?;
+        let believed = Believed {
+            stores: Some(&mall.stores),
+            new: !wary,
+        };
+        let receipts = Self::record(tx, mall, slice, believed).await?;
         Ok(receipts.into_iter().map(|one| one.map(answer)).collect())
     }
 }
@@ -417,7 +425,8 @@ impl Work for Rehearsal {
     type Answer = PreviewOut;
 
     async fn run(&self, tx: &mut Tx) -> Result<Done<PreviewOut>, Problem> {
-        let receipts = Recording::record(tx, &self.mall, &[&self.recording]).await?;
+        let receipts =
+            Recording::record(tx, &self.mall, &[&self.recording], Believed::default()).await?;
         let answer = PreviewOut::of(super::only(receipts)?, self.mall.tenant.currency);
         Ok(Done::changed(answer))
     }
@@ -439,10 +448,11 @@ impl Purchases {
     )]
     async fn record_purchase(
         &self,
-        caller: Caller<RecordPurchase>,
+        caller: Hasty<RecordPurchase>,
         #[oai(name = "Idempotency-Key")] key: IdempotencyKey,
         body: Body<RecordPurchaseIn>,
     ) -> Result<Recorded<PurchaseOut>, Problem> {
+        let Hasty(caller) = caller;
         let mall = caller.mall().await?;
         let recording = Recording {
             grant: caller.grant.clone(),

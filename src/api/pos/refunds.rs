@@ -9,7 +9,7 @@ use crate::{
     db::{self, tx::Tx},
     earning::{self, RefundAmount, RefundItem, RefundReceipt},
     http::{
-        admit::Caller,
+        admit::Hasty,
         body::Body,
         idempotency::IdempotencyKey,
         lane::{Hot, Lane, Outcome},
@@ -119,6 +119,7 @@ impl Hot for Refunding {
         tx: &mut Tx,
         mall: &Mall,
         slice: &[&Self],
+        _wary: bool,
     ) -> Result<Vec<Outcome<RefundOut>>, db::Error> {
         let now = tx.now();
         let items: Vec<RefundItem> = slice.iter().map(|one| one.item(now)).collect();
@@ -150,11 +151,12 @@ impl Refunds {
     )]
     async fn refund_purchase(
         &self,
-        caller: Caller<RefundPurchase>,
+        caller: Hasty<RefundPurchase>,
         purchase_id: Path<PurchaseId>,
         #[oai(name = "Idempotency-Key")] key: IdempotencyKey,
         body: Body<RefundPurchaseIn>,
     ) -> Result<Recorded<RefundOut>, Problem> {
+        let Hasty(caller) = caller;
         let mall = caller.mall().await?;
         let refunding = Refunding {
             grant: caller.grant.clone(),

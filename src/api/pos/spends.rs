@@ -8,7 +8,7 @@ use crate::{
     authz::{action::SpendPoints, grant::Grant},
     db::{self, tx::Tx},
     http::{
-        admit::Caller,
+        admit::{Caller, Hasty},
         body::Body,
         idempotency::IdempotencyKey,
         lane::{Hot, Lane, Outcome},
@@ -174,6 +174,7 @@ impl Hot for Spending {
         tx: &mut Tx,
         mall: &Mall,
         slice: &[&Self],
+        _wary: bool,
     ) -> Result<Vec<Outcome<SpendOut>>, db::Error> {
         let now = tx.now();
         let items: Vec<SpendItem> = slice.iter().map(|one| one.item(now)).collect();
@@ -183,7 +184,7 @@ impl Hot for Spending {
             let answer = answer.ok_or_else(|| refusals::corrupt("spend"))?;
             Ok(Done::recorded(receipt.replayed, answer))
         };
-        let receipts = redemption::spend(tx, &mall.redemption, &items).await?;
+        let receipts = redemption::spend(tx, &mall.redemption, &items, Some(&mall.stores)).await?;
         let outcomes = receipts.into_iter();
         Ok(outcomes
             .map(|one| one.map_err(Problem::from).and_then(answer))
@@ -202,10 +203,11 @@ impl Spends {
     #[oai(path = "/v1/spends", method = "post", operation_id = "spend_points")]
     async fn spend_points(
         &self,
-        caller: Caller<SpendPoints>,
+        caller: Hasty<SpendPoints>,
         #[oai(name = "Idempotency-Key")] key: IdempotencyKey,
         body: Body<SpendIn>,
     ) -> Result<Recorded<SpendOut>, Problem> {
+        let Hasty(caller) = caller;
         let mall = caller.mall().await?;
         let spending = Spending {
             grant: caller.grant.clone(),

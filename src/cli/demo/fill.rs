@@ -19,7 +19,7 @@ use crate::{
     app::Mall,
     cli::phases::{Slice, phases},
     db::{Db, tx::Tx},
-    earning::{self, RefundItem},
+    earning::{self, Believed, RefundItem},
     kernel::{
         ids::{Entropy, GoodId, MemberId, PurchaseId, RedemptionId, StoreId},
         text::Code,
@@ -176,7 +176,8 @@ impl<'a> Filling<'a> {
         }
         let item = self.purchase(sale)?;
         let mut tx = self.then(place, window).write(&self.rights.record).await?;
-        let answers = earning::record(&mut tx, &self.mall.earning, &[item]).await?;
+        let answers =
+            earning::record(&mut tx, &self.mall.earning, &[item], Believed::default()).await?;
         // Whatever this wrote is taken back with the transaction.
         drop(tx);
         let known = answers
@@ -294,13 +295,15 @@ impl<'a> Filling<'a> {
                 }
             }
             if !spends.is_empty() {
-                for answer in redemption::spend(tx, &self.mall.redemption, &spends).await? {
+                for answer in redemption::spend(tx, &self.mall.redemption, &spends, None).await? {
                     let taken = answer.is_ok_and(|receipt| receipt.points > 0);
                     self.note(taken, |filled| &mut filled.spends);
                 }
             }
             if !purchases.is_empty() {
-                for answer in earning::record(tx, &self.mall.earning, &purchases).await? {
+                for answer in
+                    earning::record(tx, &self.mall.earning, &purchases, Believed::default()).await?
+                {
                     self.note(answer.is_ok(), |filled| &mut filled.purchases);
                 }
             }
@@ -319,7 +322,7 @@ impl<'a> Filling<'a> {
         if sold.is_empty() {
             return Ok(());
         }
-        let known = earning::record(tx, &self.mall.earning, &sold).await?;
+        let known = earning::record(tx, &self.mall.earning, &sold, Believed::default()).await?;
         let purchases: Vec<Option<PurchaseId>> = known
             .into_iter()
             .map(|answer| answer.ok().map(|receipt| receipt.purchase))

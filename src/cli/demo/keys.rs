@@ -108,7 +108,8 @@ impl Keys {
 
 async fn opens(app: &App, tenant: &Tenant, key: &str) -> anyhow::Result<bool> {
     let grant = app.policy.allow(&Principal::anonymous(tenant.id))?;
-    match app.principal_of(&grant, tenant.id, key).await {
+    let revision = app.revision(tenant.id, true).await?;
+    match app.principal_of(&grant, tenant.id, revision, key).await {
         Ok(_) => Ok(true),
         Err(error) => match &*error {
             IdentityError::UnknownKey => Ok(false),
@@ -201,10 +202,13 @@ impl Rights {
     /// A key that does not open; a policy that does not give what the history needs.
     pub(super) async fn of(app: &App, tenant: &Tenant, keys: &Keys) -> anyhow::Result<Self> {
         let anonymous = app.policy.allow(&Principal::anonymous(tenant.id))?;
+        let revision = app.revision(tenant.id, true).await?;
         let mut principals = HashMap::new();
         for role in ["machine.erp", "machine.app"] {
-            let found = app.principal_of(&anonymous, tenant.id, keys.of(role)).await;
-            let found = found.map_err(|error| anyhow::anyhow!("the key of {role}: {error}"))?;
+            let found = app.principal_of(&anonymous, tenant.id, revision, keys.of(role));
+            let found = found
+                .await
+                .map_err(|error| anyhow::anyhow!("the key of {role}: {error}"))?;
             principals.insert(role, found);
         }
         let who = |role: &str| principals.get(role).context("a role without a key");

@@ -260,7 +260,7 @@ async fn record_all(
         return Ok(());
     }
     let items: Vec<earning::Item> = purchases.iter().map(|(_, item)| item.clone()).collect();
-    let answers = earning::record(tx, &mall.earning, &items).await?;
+    let answers = earning::record(tx, &mall.earning, &items, earning::Believed::default()).await?;
     for ((row, _), answer) in purchases.iter().zip(answers) {
         match answer {
             Ok(receipt) if receipt.replayed => tally.replayed = tally.replayed.saturating_add(1),
@@ -284,7 +284,7 @@ async fn spend_all(
         return Ok(());
     }
     let items: Vec<SpendItem> = spends.iter().map(|(_, item)| item.clone()).collect();
-    let answers = redemption::spend(tx, &mall.redemption, &items).await?;
+    let answers = redemption::spend(tx, &mall.redemption, &items, None).await?;
     for ((row, _), answer) in spends.iter().zip(answers) {
         match answer {
             Ok(receipt) if receipt.points == 0 => {

@@ -5,7 +5,10 @@ mod store;
 
 pub use returns::{GivenBack, Paid, Return, Returns, lots_to_give_back, paid_by_points};
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+};
 
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
@@ -33,7 +36,7 @@ use crate::{
         books::{Books, Posted},
         transfer::{Event, Kind},
     },
-    merchants::{self, TillStore},
+    merchants::{self, Stores, TillStore},
 };
 
 /// How far a till's clock may run ahead of ours, in minutes.
@@ -250,7 +253,8 @@ pub async fn preview(
 
 /// Takes points for receipts, each for itself: a refusal touches no other item, and all that is
 /// taken becomes durable together. A receipt that says the same as before gets its first answer
-/// again, for ever.
+/// again, for ever. `believed` are the mall's stores, where the transaction would not have been opened
+/// were they otherwise.
 ///
 /// # Errors
 /// [`db::Error::Retry`] where another transaction recorded one of these receipts for another
@@ -259,13 +263,18 @@ pub async fn spend(
     tx: &mut Tx,
     setting: &Setting,
     items: &[SpendItem],
+    believed: Option<&Stores>,
 ) -> Result<Vec<Result<SpendReceipt, SpendError>>, db::Error> {
     let Some(due_by) = items.iter().map(|item| item.occurred_at).max() else {
         return Ok(Vec::new());
     };
-    let stores: BTreeSet<StoreId> = items.iter().map(|item| item.store).collect();
-    let stores: Vec<StoreId> = stores.into_iter().collect();
-    let stores = merchants::till_stores(tx, &stores).await?;
+    let stores = if let Some(stores) = believed {
+        Cow::Borrowed(stores)
+    } else {
+        let stores: BTreeSet<StoreId> = items.iter().map(|item| item.store).collect();
+        let stores: Vec<StoreId> = stores.into_iter().collect();
+        Cow::Owned(merchants::till_stores(tx, &stores).await?)
+    };
     let members: BTreeSet<MemberId> = items.iter().map(|item| item.member).collect();
     let members: Vec<MemberId> = members.into_iter().collect();
     let wanted = ledger::books::Wanted {
@@ -319,7 +328,7 @@ async fn first_balances(
 /// What a slice of receipts is decided with.
 struct Till<'a> {
     setting: &'a Setting,
-    stores: HashMap<StoreId, TillStore>,
+    stores: Cow<'a, Stores>,
     books: Books,
     known: HashMap<Receipt, Record>,
     /// The members' balances just after what is known.

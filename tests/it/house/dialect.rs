@@ -48,7 +48,12 @@ const WORDS: [(&str, &str); 12] = [
 ];
 
 /// What no statement is, and what makes it one all the same.
-const STATEMENTS: [(&str, &str, &str); 17] = [
+const STATEMENTS: [(&str, &str, &str); 18] = [
+    (
+        "revision: what servers remember of the registry, changed in silence",
+        r"\b(insert into|update|delete from) platform\.tenant\b",
+        r"\bupdate platform\.registry set revision\b|\bset schema_version\b",
+    ),
     (
         "R6: what differs from node to node, in an update or a delete",
         r"\b(update [a-z_.]+ (as [a-z_]+ )?set|delete from) .*(date_trunc|to_char|to_jsonb?|row_to_json|concat|concat_ws|age)\(",

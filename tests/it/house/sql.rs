@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use regex::Regex;
+
 use super::{
     dialect::{Dialect, plain, statements},
     source::{files, room_of, sources},
@@ -69,8 +71,35 @@ fn sql_is_spoken_in_few_places_and_plainly() {
     );
 }
 
+/// Whoever changes what servers remember of a mall says so in the same function.
+#[test]
+fn what_servers_remember_is_not_changed_in_silence() {
+    let change = r"\b(insert into|update|delete from) (programme|api_key|merchant|store)\s";
+    let change = Regex::new(change).unwrap();
+    let (mut silent, mut told) = (Vec::new(), 0);
+    for (path, text) in files(Path::new("src"), ".rs") {
+        for function in text.split("async fn ").skip(1) {
+            if !change.is_match(function) {
+                continue;
+            }
+            if function.contains("tx.revise()") {
+                told += 1;
+            } else {
+                let name = function.split('(').next().unwrap();
+                silent.push(format!("{path}: {name}"));
+            }
+        }
+    }
+    assert_eq!(silent, Vec::<String>::new());
+    assert!(told >= 8, "{told}");
+}
+
 /// One of each kind that must be found, with the rule that finds it.
-const PLANTED: [(&str, &str); 52] = [
+const PLANTED: [(&str, &str); 53] = [
+    (
+        "revision",
+        "update platform.tenant set status = $2 where slug = $1",
+    ),
     ("R6", "update lot set earned_at = now()"),
     ("R6", "select clock_timestamp()"),
     ("R6", "insert into lot (lot_id) values (gen_random_uuid())"),

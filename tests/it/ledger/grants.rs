@@ -45,6 +45,7 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("outbox", &["relayed_at"]),
     ("purchase", &["clawed", "refunded"]),
     ("redemption", &["ended_at", "state", "store_id"]),
+    ("setting", &["revision"]),
     ("settlement", &["actor", "closed_at", "digest", "state"]),
     ("spend", &["returned"]),
     (

@@ -55,9 +55,14 @@ impl Scene {
             }],
             occurred_at: instant(NOON),
         };
-        let answers = earning::record(&mut tx, &self.setting, &[item])
-            .await
-            .unwrap();
+        let answers = earning::record(
+            &mut tx,
+            &self.setting,
+            &[item],
+            earning::Believed::default(),
+        )
+        .await
+        .unwrap();
         tx.commit().await.unwrap();
         answers[0].as_ref().unwrap().purchase
     }

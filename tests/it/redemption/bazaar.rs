@@ -192,7 +192,7 @@ impl Bazaar {
     pub async fn spend(&self, items: &[SpendItem]) -> Vec<Result<SpendReceipt, SpendError>> {
         again(async || {
             let mut tx = self.mall.app.db.write(&items[0].grant).await?;
-            let answers = redemption::spend(&mut tx, &self.setting, items).await?;
+            let answers = redemption::spend(&mut tx, &self.setting, items, None).await?;
             tx.commit().await?;
             Ok(answers)
         })

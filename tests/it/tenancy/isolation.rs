@@ -95,7 +95,9 @@ async fn buys(mall: &Mall, shop: Shop, member: MemberId, receipt: &str) -> Purch
         occurred_at: instant(NOON),
     };
     let setting = setting(mall, "fixed", Some(1));
-    let answers = earning::record(&mut tx, &setting, &[item]).await.unwrap();
+    let answers = earning::record(&mut tx, &setting, &[item], earning::Believed::default())
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     answers[0].as_ref().unwrap().purchase
 }

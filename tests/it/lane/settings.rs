@@ -1,0 +1,93 @@
+//! What a server remembers of a mall while another one changes it.
+
+use reqwest::StatusCode;
+use rotunda::{
+    app::App,
+    authz::{
+        action::Authenticate,
+        actor::{Actor, Principal, Role},
+        grant::Grant,
+    },
+    identity,
+    kernel::ids::{ApiKeyId, StoreId},
+    merchants,
+};
+
+use super::{Sale, at_once};
+use crate::support::{app, day::Day};
+
+/// One server remembers mall and key, and another one changes them: there is no moment in which the
+/// first goes on by what it remembers.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_server_changes_holds_for_the_next_purchase() {
+    let (day, elsewhere) = (Day::begin().await, app().await);
+    let member = day.member("m-1", 0).await;
+    let sale = day.purchase(&member, "-", 100);
+    let store: StoreId = sale["store_id"].as_str().unwrap().parse().unwrap();
+    let manager = as_role(&day, "operator.merchant-manager");
+    for round in 0..5 {
+        let sold = |what: &str| {
+            let name = format!("{what}-{round}");
+            Sale::new(&name, day.purchase(&member, &name, 100))
+        };
+        let answer = sold("before").at(&day.till).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+
+        let suspend: Grant<_> = elsewhere.policy.allow(&manager).unwrap();
+        let mut tx = elsewhere.db.write(&suspend).await.unwrap();
+        let suspended = merchants::suspend_store(&mut tx, &suspend, store).await;
+        suspended.unwrap();
+        tx.commit().await.unwrap();
+        let answer = sold("closed").at(&day.till).await;
+        assert_eq!(answer.text("code"), "suspended", "{answer:?}");
+
+        let activate = elsewhere.policy.allow(&manager).unwrap();
+        let mut tx = elsewhere.db.write(&activate).await.unwrap();
+        let active = merchants::activate_store(&mut tx, &activate, store).await;
+        active.unwrap();
+        tx.commit().await.unwrap();
+        // Many at once, so that some of them wait while the first finds out.
+        let sales: Vec<Sale> = (0..40).map(|n| sold(&format!("open-{n}"))).collect();
+        for answer in at_once(&day.till, &sales).await {
+            assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        }
+    }
+
+    let id = key_id(&elsewhere, &day).await;
+    let owner = as_role(&day, "operator.owner");
+    let revoke = elsewhere.policy.allow(&owner).unwrap();
+    let mut tx = elsewhere.db.write(&revoke).await.unwrap();
+    let revoked = identity::revoke(&mut tx, &revoke, id).await;
+    revoked.unwrap();
+    tx.commit().await.unwrap();
+    let sale = Sale::new("late", day.purchase(&member, "late", 100));
+    let answer = sale.at(&day.other_till).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{answer:?}");
+    let answer = sale.at(&day.till).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    day.prove().await;
+}
+
+fn as_role(day: &Day, role: &str) -> Principal {
+    Principal {
+        role: Role::new(role),
+        ..Principal::system(day.opened.mall.tenant.id)
+    }
+}
+
+/// The id of the other till's key, which has sold something.
+async fn key_id(elsewhere: &App, day: &Day) -> ApiKeyId {
+    let member = day.member("m-2", 0).await;
+    let sale = Sale::new("other", day.purchase(&member, "other", 100));
+    let answer = sale.at(&day.other_till).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    let tenant = day.opened.mall.tenant.id;
+    let grant = elsewhere.policy.allow(&Principal::anonymous(tenant));
+    let grant: Grant<Authenticate> = grant.unwrap();
+    let mut tx = elsewhere.db.read(&grant).await.unwrap();
+    let found = identity::authenticate(&mut tx, &grant, &day.other_till.key).await;
+    match found.unwrap().actor {
+        Actor::Machine(id) => id,
+        other => panic!("{other:?}"),
+    }
+}
