@@ -33,7 +33,7 @@ use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
 
 use crate::kernel::{ids::Entropy, page::hex, time::Clock};
 pub use error::Error;
-use locator::{Locator, Targets};
+use locator::{Locator, PATIENCE, Targets};
 
 /// Connections that the queue has for itself: one listens, the others fetch, finish and relay.
 const JOB_CONNECTIONS: u32 = 4;
@@ -42,6 +42,9 @@ const JOB_CONNECTIONS: u32 = 4;
 #[derive(Clone)]
 pub struct Db {
     locator: Arc<Locator>,
+    /// The one connection for the number that says whether the registry has changed: whoever asks
+    /// for it is at a till, and waits behind no reader.
+    registry: PgPool,
     jobs: PgPool,
     clock: Clock,
     entropy: Entropy,
@@ -78,8 +81,13 @@ impl Db {
             .max_connections(JOB_CONNECTIONS)
             .acquire_timeout(Duration::from_secs(10))
             .connect_lazy_with(locator.main().login().application_name("rotunda-jobs"));
+        let registry = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(locator.main().login().application_name("rotunda-registry"));
         Ok(Self {
             locator: Arc::new(locator),
+            registry,
             jobs,
             clock,
             entropy,
@@ -112,6 +120,7 @@ impl Db {
     /// Ends every connection after the work under way.
     pub async fn close(&self) {
         self.jobs.close().await;
+        self.registry.close().await;
         self.locator.close().await;
     }
 

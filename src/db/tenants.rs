@@ -199,7 +199,7 @@ impl Db {
     /// [`Error::Unavailable`].
     pub async fn registry_revision(&self) -> Result<i64, Error> {
         let revision = sqlx::query_scalar("select revision from platform.registry")
-            .fetch_one(self.locator.main().requests())
+            .fetch_one(&self.registry)
             .await?;
         Ok(revision)
     }

@@ -1,10 +1,12 @@
 //! What a server remembers of a mall while another one changes it.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use rotunda::{
     app::App,
     authz::{
-        action::Authenticate,
+        action::{Authenticate, ReadProgramme},
         actor::{Actor, Principal, Role},
         grant::Grant,
     },
@@ -12,6 +14,8 @@ use rotunda::{
     kernel::ids::{ApiKeyId, StoreId},
     merchants,
 };
+
+use tokio::time::sleep;
 
 use super::{Sale, at_once};
 use crate::support::{app, day::Day};
@@ -65,6 +69,31 @@ async fn what_another_server_changes_holds_for_the_next_purchase() {
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{answer:?}");
     let answer = sale.at(&day.till).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    day.prove().await;
+}
+
+/// Who reads slowly, and as many of them as there are connections, keeps nobody at a till waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_who_hold_every_connection_hold_up_no_till() {
+    let day = Day::begin().await;
+    let member = day.member("m-1", 0).await;
+    let sale = |name: &str| Sale::new(name, day.purchase(&member, name, 100));
+    let answer = sale("before").at(&day.till).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    let reader: Grant<ReadProgramme> = day
+        .app
+        .policy
+        .allow(&Principal::system(day.opened.mall.tenant.id))
+        .unwrap();
+    let mut readers = Vec::new();
+    for _ in 0..day.app.config.connections {
+        readers.push(day.app.db.read(&reader).await.unwrap());
+    }
+    // Longer than anything is believed that was not checked.
+    sleep(Duration::from_millis(1_200)).await;
+    let answer = sale("beside").at(&day.till).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    drop(readers);
     day.prove().await;
 }
 
