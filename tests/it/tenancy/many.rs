@@ -12,7 +12,7 @@ use rotunda::{
 };
 use sqlx::AssertSqlSafe;
 
-use super::places::{MANIFEST, Places, Shopping};
+use super::places::{Places, SHEET, Shopping};
 use crate::support::{NOON, OwnDatabase, app_on, books::owner_at, fresh_slug, instant};
 
 /// SHA-384 of `migrations/tenant/0001_mall.sql` as it was before it named the tables of its grants.
@@ -26,7 +26,7 @@ impl Folder {
     fn of(slugs: &[String]) -> Self {
         let folder = std::env::temp_dir().join(format!("rotunda-many-{}", fresh_slug()));
         for (number, slug) in slugs.iter().enumerate() {
-            let text = MANIFEST.replace("SLUG", slug);
+            let text = SHEET.to_string().replace("SLUG", slug);
             // Some are folders, some are files.
             let mut place = folder.clone();
             let mut text = text.as_str();
