@@ -36,6 +36,7 @@ mod load;
 mod machine;
 mod mall;
 mod naive;
+mod office;
 mod reference;
 mod roles;
 mod rows;
@@ -281,6 +282,9 @@ impl Bench {
             What::Naive(_) => vec![naive::SCHEMA.to_owned()],
             _ => asked.iter().map(|mall| mall.schema.clone()).collect(),
         };
+        if let What::BesideOffice(_) = row.what {
+            office::prepare(&self.site, &self.mall).await;
+        }
         let before = self.site.stored(&schemas).await;
         self.machine.begin(Subject::Process(process)).await;
         let (seen, beside) = self.ask(&row.what).await;
@@ -327,6 +331,13 @@ impl Bench {
             What::HalfOf(peak) => {
                 let rate = self.results.median(peak, |one| one.rate).unwrap() / 2.0;
                 load::arrivals(address, &self.mall, PURCHASE, rate, span).await
+            }
+            What::BesideOffice(rate) => {
+                let tills = load::arrivals(address, &self.mall, PURCHASE, rate, span);
+                let office = office::work(&self.site, &self.mall, span);
+                let (seen, (previews, members)) = tokio::join!(tills, office);
+                println!("the office: {previews} previews, the points of {members} members lapsed");
+                seen
             }
             What::Beside(busy) => return self.beside(busy).await,
             What::Pgbench(_) | What::Cala(..) | What::Import | What::Copy(_) => {

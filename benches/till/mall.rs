@@ -14,6 +14,7 @@ use rotunda::{
     kernel::{
         ids::{MemberId, StoreId, TenantId},
         text::CardNumber,
+        time::Instant,
     },
     members, merchants,
 };
@@ -89,10 +90,8 @@ impl Mall {
         mall.make_key(site).await;
         mall.enrol(site, extent).await;
         if extent.points {
-            for (slice, members) in mall.members.chunks(500).enumerate() {
-                mall.grant_points(site, &opened.earning, slice, members)
-                    .await;
-            }
+            let now = site.app.clock.now();
+            mall.grant_points(site, &opened.earning, now).await;
         }
         (Arc::new(mall), took)
     }
@@ -125,36 +124,38 @@ impl Mall {
         self.members = cards.iter().map(|card| enrolled[card]).collect();
     }
 
-    async fn grant_points(
-        &self,
-        site: &Site,
-        setting: &earning::Setting,
-        slice: usize,
-        members: &[MemberId],
-    ) {
+    /// Has each member earn [`PLENTY`] at that moment.
+    pub async fn grant_points(&self, site: &Site, setting: &earning::Setting, at: Instant) {
         let grant = site.grant::<RecordPurchase>(self.tenant);
-        let mut tx = site.app.db.write(&grant).await.unwrap();
-        let items: Vec<Item> = members
-            .iter()
-            .enumerate()
-            .map(|(place, member)| Item {
-                grant: grant.clone(),
-                store: self.stores[(slice * 500 + place) % self.stores.len()],
-                receipt_number: format!("first-{slice}-{place}").parse().unwrap(),
-                member: Some(*member),
-                lines: vec![Line {
-                    category: "tea".parse().unwrap(),
-                    quantity: 1,
-                    amount: PLENTY * 100,
-                }],
-                occurred_at: tx.now(),
-            })
-            .collect();
-        let answers = earning::record(&mut tx, setting, &items, earning::Believed::default())
-            .await
-            .unwrap();
-        assert!(answers.iter().all(Result::is_ok));
-        tx.commit().await.unwrap();
+        let mut dice = Dice::new();
+        for members in self.members.chunks(500) {
+            let mut tx = site.app.db.write(&grant).await.unwrap();
+            let items: Vec<Item> = members
+                .iter()
+                .map(|member| Item {
+                    grant: grant.clone(),
+                    store: self.stores[dice.below(self.stores.len())],
+                    receipt_number: dice.fresh().parse().unwrap(),
+                    member: Some(*member),
+                    lines: vec![Line {
+                        category: "tea".parse().unwrap(),
+                        quantity: 1,
+                        amount: PLENTY * 100,
+                    }],
+                    occurred_at: at,
+                })
+                .collect();
+            let answers = earning::record(&mut tx, setting, &items, earning::Believed::default())
+                .await
+                .unwrap();
+            assert!(answers.iter().all(Result::is_ok));
+            tx.commit().await.unwrap();
+        }
+    }
+
+    /// Its short name.
+    pub fn slug(&self) -> &str {
+        self.host.strip_suffix(".localhost").unwrap()
     }
 
     /// A purchase of any member anywhere.

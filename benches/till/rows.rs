@@ -27,6 +27,8 @@ pub enum What {
     HalfOf(&'static str),
     /// So many purchases that come evenly in a second.
     Fixed(f64),
+    /// So many purchases that come evenly in a second, while the mall's office works.
+    BesideOffice(f64),
     /// Small malls with 10 clients each, while another has so many.
     Beside(usize),
     /// Purchases over all malls.
@@ -64,6 +66,8 @@ pub enum Wanted {
 }
 
 pub const PURCHASES: &str = "purchases, 128 connections";
+const STEADY: &str = "purchases, 1,000 a second";
+const CLOSING: &str = "purchases beside the office";
 pub const MEMORY: &str = "server's peak memory, MB";
 pub const IDLE: &str = "memory idle, all malls, MB";
 pub const SERVED: &str = "memory idle after serving all, MB";
@@ -85,6 +89,8 @@ pub static ROWS: &[Row] = &[
     ),
     till("purchases at half their peak", What::HalfOf(PURCHASES)),
     till("purchases, 5,000 a second", What::Fixed(5_000.0)),
+    till(STEADY, What::Fixed(1_000.0)),
+    till(CLOSING, What::BesideOffice(1_000.0)),
     till(
         "purchases at one merchant",
         What::Clients(128, |mall, dice| mall.purchase(0, dice)),
@@ -158,6 +164,7 @@ pub static GOALS: &[Goal] = &[
         "purchases, 5,000 a second",
         Wanted::Longest("purchases, 5,000 a second", 150.0),
     ),
+    goal(CLOSING, Wanted::P99Times(CLOSING, STEADY, 1.5)),
     times(
         "purchases at one merchant",
         "purchases at one merchant",

@@ -16,7 +16,8 @@
 //! been called.
 //!
 //! The committing process rings the [`Bell`], so that a job starts within milliseconds; a sweep
-//! behind it finds what nobody rang for.
+//! behind it finds what nobody rang for: at the start in every mall, then in a hundred malls each
+//! five seconds.
 //!
 //! Who may what: the login `rotunda_app` has rows and functions of schema `jobs` by grant
 //! (`db::migrate`), owns nothing there, and takes its role of a mall off before it goes there; a

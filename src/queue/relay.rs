@@ -16,10 +16,10 @@ use crate::{
 /// Rows that one transaction hands over.
 const BATCH: i64 = 256;
 
-/// Malls that one question to the registry names.
-const PAGE: i64 = 100;
+/// Malls that one question to the registry names, and that one sweep looks at.
+const PAGE: i64 = if cfg!(test) { 2 } else { 100 };
 
-/// How often every mall's outbox is looked into, whether or not somebody rang for it.
+/// How often a page of outboxes is looked into, whether or not somebody rang for them.
 pub const SWEEP: Duration = Duration::from_secs(5);
 
 /// Rows of one batch, column by column.
@@ -111,49 +111,108 @@ async fn add(db: &Db, tenant: TenantId, batch: &Batch) -> Result<(), Error> {
     Ok(())
 }
 
-/// Relays for every active mall until `stop`: at once where `bell` rings, each [`SWEEP`] anyway.
+/// Relays for every active mall until `stop`: at once where `bell` rings; and at each [`SWEEP`] for
+/// the next page of malls, whether or not anybody rang, at the start for all of them.
 ///
 /// A mall that cannot be relayed is logged and tried again at the next sweep; the others go on.
 pub async fn run(db: Db, policy: Arc<Policy>, bell: Bell, stop: impl Future<Output = ()>) {
-    let mut sweep = tokio::time::interval(SWEEP);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = tokio::time::interval(SWEEP);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sweep = Sweep::new(db, policy);
     tokio::pin!(stop);
+    tokio::select! {
+        () = &mut stop => return,
+        () = sweep.all() => tick.reset(),
+    }
     loop {
         tokio::select! {
             biased;
             () = &mut stop => return,
             rung = bell.answer() => for tenant in rung {
-                // What went wrong is logged, and tried again at the next sweep.
-                let _ = relay_one(&db, &policy, tenant).await;
+                let _ = sweep.relay(tenant).await;
             },
-            _ = sweep.tick() => sweep_all(&db, &policy).await,
+            _ = tick.tick() => sweep.next().await,
         }
     }
 }
 
-/// A target that does not answer is left alone until the next sweep: the malls on the others do not
-/// wait for each of its own.
-async fn sweep_all(db: &Db, policy: &Policy) {
-    let mut away: BTreeSet<String> = BTreeSet::new();
-    let mut after = String::new();
-    loop {
-        let page = match db.tenants(&after, PAGE).await {
+/// Looks into one outbox after the other. Each look is a transaction as the mall's own role on some
+/// connection, which pays for every mall that it meets: so no more than a page of malls at a time,
+/// however many there are. Whoever writes rings; what is found here is what a crash left behind.
+pub(super) struct Sweep {
+    db: Db,
+    policy: Arc<Policy>,
+    /// The last mall of the page before.
+    after: String,
+    /// What failed, and has its next turn at once.
+    failed: BTreeSet<TenantId>,
+}
+
+impl Sweep {
+    pub(super) fn new(db: Db, policy: Arc<Policy>) -> Self {
+        Self {
+            db,
+            policy,
+            after: String::new(),
+            failed: BTreeSet::new(),
+        }
+    }
+
+    /// Every mall, from the first to the last.
+    async fn all(&mut self) {
+        self.after.clear();
+        while self.page().await {}
+    }
+
+    /// What failed before, and the next page of malls, behind the last the first again.
+    pub(super) async fn next(&mut self) {
+        for tenant in std::mem::take(&mut self.failed) {
+            if let Err(Error::Unavailable(_)) = self.relay(tenant).await {
+                break;
+            }
+        }
+        if !self.page().await {
+            self.page().await;
+        }
+    }
+
+    /// One page; whether there was one. Behind the last page comes the first. A target that does not
+    /// answer is left alone for the rest of the page: the malls on the others do not wait for each
+    /// of its own.
+    async fn page(&mut self) -> bool {
+        let page = match self.db.tenants(&self.after, PAGE).await {
             Ok(page) => page,
             Err(error) => {
                 warn!(error = %error, "Could not list the malls to relay for: {error}");
-                return;
+                return false;
             }
         };
-        let Some(last) = page.last() else { return };
-        after = last.slug.as_str().to_owned();
-        for tenant in page.iter().filter(|mall| mall.status == Status::Active) {
-            if away.contains(&tenant.target) {
+        self.after.clear();
+        let Some(last) = page.last() else {
+            return false;
+        };
+        self.after.push_str(last.slug.as_str());
+        let mut away: BTreeSet<String> = BTreeSet::new();
+        for mall in page.iter().filter(|mall| mall.status == Status::Active) {
+            if away.contains(&mall.target) {
                 continue;
             }
-            if let Err(Error::Unavailable(_)) = relay_one(db, policy, tenant.id).await {
-                away.insert(tenant.target.clone());
+            if let Err(Error::Unavailable(_)) = self.relay(mall.id).await {
+                away.insert(mall.target.clone());
             }
         }
+        true
+    }
+
+    /// One mall; what went wrong is logged, and tried again at the next sweep.
+    async fn relay(&mut self, tenant: TenantId) -> Result<(), Error> {
+        let outcome = relay_one(&self.db, &self.policy, tenant).await;
+        if outcome.is_err() {
+            self.failed.insert(tenant);
+        } else {
+            self.failed.remove(&tenant);
+        }
+        outcome
     }
 }
 

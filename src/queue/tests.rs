@@ -389,6 +389,40 @@ async fn the_bell_starts_a_job_at_once() {
 }
 
 #[tokio::test]
+async fn what_nobody_rang_for_is_found_page_by_page_in_turn() {
+    let house = House::open("sweep").await;
+    let (db, policy) = (&house.db, &house.policy);
+    let mut malls = vec![house.mall.clone()];
+    for slug in ["opera", "plaza"] {
+        malls.push(register(db, policy, slug).await);
+    }
+    let grants: Vec<Grant<RelayJobs>> = malls
+        .iter()
+        .map(|mall| policy.allow(&Principal::system(mall.id)).unwrap())
+        .collect();
+    let mut sweep = relay::Sweep::new(db.clone(), Arc::clone(policy));
+    // A page is two malls here: the third's turn is the second, then the first ones are on again.
+    for (number, waiting) in [(1, vec![2]), (2, vec![0, 1]), (3, vec![2])] {
+        for grant in &grants {
+            let mut tx = db.write(grant).await.unwrap();
+            enqueue(&mut tx, &Greet { number }).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        sweep.next().await;
+        for (place, grant) in grants.iter().enumerate() {
+            let mut tx = db.read(grant).await.unwrap();
+            let waits: bool =
+                sqlx::query_scalar("select exists (select from outbox where relayed_at is null)")
+                    .fetch_one(tx.conn())
+                    .await
+                    .unwrap();
+            assert_eq!(waits, waiting.contains(&place), "{number}: {place}");
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test]
 async fn the_queue_is_complete_at_the_version_we_name_and_closed_to_malls() {
     let house = House::open("rights").await;
     assert!(house.db.platform_is_current().await.unwrap());

@@ -1,5 +1,7 @@
 //! What a member sees first: how many points, what lapses next, and what happened last.
 
+use std::{cmp::Reverse, collections::HashMap};
+
 use crate::{
     authz::{action::ReadMembers, actor::Reach, grant::Grant},
     db::{Error, tenants::names_from_json, tx::ReadTx},
@@ -64,21 +66,22 @@ struct Row {
     lapsed: i64,
     soonest: Option<Instant>,
     lapsing: Option<i64>,
+    seq: Option<i64>,
     id: Option<JournalId>,
     kind: Option<String>,
     points: Option<i64>,
     balance_after: Option<i64>,
     occurred_at: Option<Instant>,
     merchant: Option<MerchantId>,
-    merchant_names: Option<serde_json::Value>,
+    merchant_names: Option<String>,
     store: Option<StoreId>,
-    store_names: Option<serde_json::Value>,
+    store_names: Option<String>,
 }
 
 impl Row {
-    fn line(self) -> Result<Option<HomeLine>, Error> {
-        let merchant = named(self.merchant, self.merchant_names)?;
-        let store = named(self.store, self.store_names)?;
+    fn line(self, read: &mut ReadNames) -> Result<Option<HomeLine>, Error> {
+        let merchant = read.named(self.merchant, self.merchant_names)?;
+        let store = read.named(self.store, self.store_names)?;
         let line = self.id.zip(self.kind).zip(self.occurred_at);
         let amounts = self.points.zip(self.balance_after);
         Ok(line.zip(amounts).map(
@@ -112,52 +115,47 @@ pub async fn home(
     // One row a line, or one without any. The wallet by wallet_pkey; what has lapsed, what lapses
     // next and how much of it by lot_open_idx, which holds only lots with points left; the lines
     // by journal_member_seq_key: they are numbered without gaps, so that no plan reads more than the
-    // newest. Names by merchant_pkey and store_pkey.
-    let rows = sqlx::query_as!(
+    // newest. Names by merchant_pkey and store_pkey. A node less in the plan is worth more here than
+    // a row less: the lines are put in order below.
+    let mut rows = sqlx::query_as!(
         Row,
         r#"
-        select wallet.available, wallet.held, wallet.debt, lapsed.points as "lapsed!",
-               soonest.expires_at as "soonest?: Instant", lapsing.points as "lapsing?",
-               line.journal_id as "id?: JournalId", line.kind as "kind?", line.points as "points?",
-               line.balance_after as "balance_after?", line.occurred_at as "occurred_at?",
-               merchant.merchant_id as "merchant?: MerchantId", merchant.names as "merchant_names?",
-               store.store_id as "store?: StoreId", store.names as "store_names?"
+        select wallet.available, wallet.held, wallet.debt, due.lapsed as "lapsed!",
+               due.soonest as "soonest?: Instant", due.lapsing as "lapsing?",
+               line.seq as "seq?", line.journal_id as "id?: JournalId", line.kind as "kind?",
+               line.points as "points?", line.balance_after as "balance_after?",
+               line.occurred_at as "occurred_at?",
+               merchant.merchant_id as "merchant?: MerchantId",
+               merchant.names::text as "merchant_names?",
+               store.store_id as "store?: StoreId", store.names::text as "store_names?"
         from wallet
         cross join lateral (
-            select coalesce(sum(remaining), 0)::bigint as points
-            from lot
-            where lot.member_id = wallet.member_id and remaining > 0 and expires_at <= $2
-        ) as lapsed
-        left join lateral (
-            select expires_at
-            from lot
-            where lot.member_id = wallet.member_id and remaining > 0 and expires_at > $2
-            order by expires_at
-            limit 1
-        ) as soonest on true
-        left join lateral (
-            select sum(remaining)::bigint as points
+            select coalesce(sum(remaining) filter (where expires_at <= $2), 0)::bigint as lapsed,
+                   max(expires_at) filter (where expires_at > $2) as soonest,
+                   (sum(remaining) filter (where expires_at > $2))::bigint as lapsing
             from lot
             where lot.member_id = wallet.member_id and remaining > 0
-              and expires_at = soonest.expires_at
-        ) as lapsing on true
-        left join lateral (
-            select journal_id, seq, kind, points, balance_after, merchant_id, store_id, occurred_at
-            from journal
-            where journal.member_id = wallet.member_id and seq > wallet.seq - $3
-            order by seq desc
-            limit $3
-        ) as line on true
+              and expires_at <= coalesce((
+                  select next.expires_at
+                  from lot as next
+                  where next.member_id = wallet.member_id and next.remaining > 0
+                    and next.expires_at > $2
+                  order by next.expires_at
+                  limit 1
+              ), $2)
+        ) as due
+        left join journal as line
+               on line.member_id = wallet.member_id and line.seq > wallet.seq - $3
         left join merchant on merchant.merchant_id = line.merchant_id
         left join store on store.store_id = line.store_id
-        where wallet.member_id = $1
-        order by line.seq desc"#,
+        where wallet.member_id = $1"#,
         member.uuid(),
         now,
         LINES,
     )
     .fetch_all(tx.conn())
     .await?;
+    rows.sort_unstable_by_key(|row| Reverse(row.seq));
     let Some(first) = rows.first() else {
         return Ok(None);
     };
@@ -171,15 +169,32 @@ pub async fn home(
             .map(|(at, points)| Expiry { points, at }),
         lines: Vec::with_capacity(rows.len()),
     };
+    let mut read = ReadNames::default();
     for row in rows {
-        home.lines.extend(row.line()?);
+        home.lines.extend(row.line(&mut read)?);
     }
     Ok(Some(home))
 }
 
-fn named<T>(id: Option<T>, names: Option<serde_json::Value>) -> Result<Option<(T, Names)>, Error> {
-    let found = id.zip(names);
-    found
-        .map(|(id, names)| Ok((id, names_from_json(&names)?)))
-        .transpose()
+/// Names by their text in the database: most lines are of few places, and each is read once.
+#[derive(Default)]
+struct ReadNames(HashMap<String, Names>);
+
+impl ReadNames {
+    fn named<T>(
+        &mut self,
+        id: Option<T>,
+        names: Option<String>,
+    ) -> Result<Option<(T, Names)>, Error> {
+        let Some((id, text)) = id.zip(names) else {
+            return Ok(None);
+        };
+        if let Some(names) = self.0.get(&text) {
+            return Ok(Some((id, names.clone())));
+        }
+        let json = serde_json::from_str(&text).map_err(|_| Error::Corrupt("names"))?;
+        let names = names_from_json(&json)?;
+        self.0.insert(text, names.clone());
+        Ok(Some((id, names)))
+    }
 }

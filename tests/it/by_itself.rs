@@ -1,9 +1,6 @@
 //! What nobody asks for happens by itself: the clock moves on, and that is all.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant as Stopwatch},
-};
+use std::time::{Duration, Instant as Stopwatch};
 
 use chrono::TimeDelta;
 use rotunda::{
@@ -15,7 +12,6 @@ use rotunda::{
         actor::{Actor, Principal, Reach, Role},
         grant::Grant,
     },
-    cli::tenant::apply,
     earning::{self, Item, line::Line},
     jobs::{self, Tools},
     kernel::{
@@ -31,46 +27,19 @@ use rotunda::{
 };
 use tokio::sync::oneshot;
 
-use crate::support::{OwnDatabase, app_on, code, fresh_slug, instant, name};
+use crate::support::{
+    OwnDatabase, app_on, code,
+    front::{SHANGHAI, Sheet, TEA, open_mall},
+    instant, name,
+};
 
-const MANIFEST: &str = r#"
-slug = "dusk"
-names = { en = "Dusk Mall" }
-languages = ["en"]
-time_zone = "Asia/Shanghai"
-currency = "CNY"
-calling_code = "86"
-hosts = ["dusk.localhost"]
-[earning]
-rules = [{ code = "base", points = 1, per = "1.00" }]
-[expiry]
-policy = "fixed"
-months = 1
-[spending]
-points = 100
-worth = "1.00"
-[exchange]
-reserve_minutes = 60
-[settlement]
-model = "bilateral"
-points = 100
-worth = "1.00"
-[[merchants]]
-code = "tea"
-names = { en = "Tea" }
-trade = "tea"
-alliance = "both"
-[[merchants.stores]]
-code = "tea-1"
-names = { en = "Tea" }
-[[goods]]
-code = "cup"
-names = { en = "A cup" }
-points = 60
-stock = 5
-kind = "pickup"
-offered_by = ["tea"]
-"#;
+const SHEET: Sheet = Sheet {
+    expiry: "policy = \"fixed\"\nmonths = 1",
+    more: "[exchange]\nreserve_minutes = 60",
+    shops: TEA,
+    goods: &[("cup", r#"{ en = "A cup" }"#, "pickup", 60, 5, &["tea"])],
+    ..SHANGHAI
+};
 
 /// A database with one mall of its own: the schedule looks after every mall that it finds.
 struct Dusk {
@@ -85,11 +54,8 @@ impl Dusk {
         let database = OwnDatabase::create().await;
         let clock = Clock::fixed(instant(now));
         let app = app_on(&database.url, clock.clone()).await;
-        let file: PathBuf = std::env::temp_dir().join(format!("{}.toml", fresh_slug()));
-        std::fs::write(&file, MANIFEST).unwrap();
-        apply(&app, &file).await.unwrap();
-        std::fs::remove_file(&file).unwrap();
-        let mall = app.mall_of("dusk").await.unwrap();
+        let tenant = open_mall(&app, &SHEET.to_string(), None).await;
+        let mall = app.mall_of(tenant.slug.as_str()).await.unwrap();
         Self {
             app,
             mall,

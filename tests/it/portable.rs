@@ -31,53 +31,24 @@ use tokio::{
 };
 
 use crate::support::{
-    OwnDatabase, instant,
-    outside::{Caller, Server, tables_at},
+    OwnDatabase,
+    front::{Front, SHANGHAI, Sheet},
+    instant,
+    outside::{Server, tables_at},
 };
 
 /// A mall in whose zone the year begins while it is still the last one in UTC, and which is neither
 /// of the zones that its database may have.
-const MANIFEST: &str = r#"
-slug = "SLUG"
-names = { en = "Elsewhere" }
-languages = ["en"]
-time_zone = "Asia/Shanghai"
-currency = "CNY"
-calling_code = "86"
-hosts = ["SLUG.localhost"]
-[earning]
-[[earning.rules]]
-code = "base"
-points = 1
-per = "1.00"
-[expiry]
-policy = "fixed"
-months = 1
-[spending]
-points = 100
-worth = "1.00"
-most_share = "1"
-[settlement]
-model = "bilateral"
-points = 100
-worth = "1.00"
-[[merchants]]
-code = "tea"
-names = { en = "Tea" }
-trade = "tea"
-alliance = "both"
-[[merchants.stores]]
-code = "tea-1"
-names = { en = "Tea 1" }
-[[merchants]]
-code = "cake"
-names = { en = "Cake" }
-trade = "tea"
-alliance = "both"
-[[merchants.stores]]
-code = "cake-1"
-names = { en = "Cake 1" }
-"#;
+const SHEET: Sheet = Sheet {
+    names: r#"{ en = "Elsewhere" }"#,
+    expiry: "policy = \"fixed\"\nmonths = 1",
+    spending: r#"most_share = "1""#,
+    shops: &[
+        ("tea", r#"{ en = "Tea" }"#, r#"{ en = "Tea 1" }"#),
+        ("cake", r#"{ en = "Cake" }"#, r#"{ en = "Cake 1" }"#),
+    ],
+    ..SHANGHAI
+};
 
 /// What happens on the way to PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,10 +207,8 @@ fn anonymous(error: &[u8], way: Way, changed: &AtomicU64) -> Vec<u8> {
 struct House {
     server: Server,
     clock: Clock,
-    mall: Tenant,
-    finance: String,
-    till: String,
-    stores: BTreeMap<String, String>,
+    front: Front,
+    stores: BTreeMap<&'static str, String>,
 }
 
 impl House {
@@ -247,38 +216,21 @@ impl House {
         let clock = Clock::fixed(instant("2025-12-31T15:00:00Z"));
         let entropy = Entropy::seeded(7);
         let server = Server::open_on(url, Targets::new(), 4, clock.clone(), entropy).await;
-        let mall = server.mall(MANIFEST).await;
-        let till = server.key(&mall, "machine.erp", None).await;
-        let finance = server.key(&mall, "operator.finance", None).await;
-        let caller = Caller {
-            host: &mall.hosts[0],
-            key: Some(&till),
-        };
-        let listed = server.get(caller, "/v1/stores").await;
-        let listed = listed["data"].as_array().unwrap().iter();
-        let text = |store: &Value, name: &str| store[name].as_str().unwrap().to_owned();
-        let stores = listed
-            .map(|one| (text(one, "code"), text(one, "store_id")))
-            .collect();
+        let front = Front::open(&server, &SHEET, None).await;
+        let mut stores = BTreeMap::new();
+        for code in ["tea-1", "cake-1"] {
+            stores.insert(code, front.store(&server, code).await);
+        }
         Self {
             server,
             clock,
-            mall,
-            finance,
-            till,
+            front,
             stores,
         }
     }
 
-    fn with<'a>(&'a self, key: &'a str) -> Caller<'a> {
-        Caller {
-            host: &self.mall.hosts[0],
-            key: Some(key),
-        }
-    }
-
     async fn post(&self, path: &str, body: Value) -> Value {
-        self.server.post(self.with(&self.till), path, &body).await
+        self.server.post(self.front.till(), path, &body).await
     }
 
     async fn buys(&self, member: &Value, store: &str, receipt: &str, yuan: i64) -> Value {
@@ -339,7 +291,7 @@ impl House {
         }
         let mut seen = BTreeMap::new();
         for period in ["2025-12", "2026-01", "2026-02"] {
-            let finance = self.with(&self.finance);
+            let finance = self.front.owner();
             let body = json!({ "period": period });
             let closed = self.server.post(finance, "/v1/settlements", &body).await;
             let id = closed["settlement_id"].as_str().unwrap();
@@ -353,16 +305,13 @@ impl House {
             let path = format!("/v1/members/{}/history", member.as_str().unwrap());
             let told = self
                 .server
-                .ask(self.with(&self.till), &Method::GET, &path, None)
+                .ask(self.front.till(), &Method::GET, &path, None)
                 .await;
             seen.insert(format!("history of {member}"), told.body);
         }
-        let proof = self
-            .server
-            .get(self.with(&self.finance), "/v1/books/proof")
-            .await;
+        let proof = self.server.get(self.front.owner(), "/v1/books/proof").await;
         assert_eq!(proof["holds"], json!(true), "{proof}");
-        let mut tables = tables_at(url, &self.mall).await;
+        let mut tables = tables_at(url, &self.front.tenant).await;
         tables.remove("_sqlx_migrations");
         // Who asked under which key is not of this story.
         tables.retain(|table, _| table != "idempotency_key");
@@ -383,7 +332,7 @@ impl House {
         };
         let day = json!({ "day": "2026-02-28" });
         let done = jobs::handlers(&tools)
-            .run(self.mall.id, "points.expire", day)
+            .run(self.front.tenant.id, "points.expire", day)
             .await;
         assert_eq!(done, Outcome::Done);
     }
@@ -440,13 +389,13 @@ async fn days_and_months_are_the_malls_own_whatever_zone_the_database_has() {
         let detour = Detour::to(&database.url, Way::NoZone).await;
         let house = House::at(&detour.url).await;
         assert_eq!(
-            zone(&detour.url, &house.mall).await,
+            zone(&detour.url, &house.front.tenant).await,
             wanted,
             "the detour works"
         );
         let lived = house.lives(&database.url).await;
         // The negative control: what a session's zone has a say in is seen to differ.
-        let journal = &tables_at(&detour.url, &house.mall).await["journal"];
+        let journal = &tables_at(&detour.url, &house.front.tenant).await["journal"];
         assert_eq!(journal == &lived["table journal"], wanted == "UTC");
         seen.push(lived);
         drop(house);
@@ -483,7 +432,7 @@ async fn contend(
                 let server = [&house.server, &*second][server];
                 let (key, body) = (format!("{key}-{number}"), body.to_string());
                 for _ in 0..100 {
-                    let caller = house.with(&house.till);
+                    let caller = house.front.till();
                     let answer = server
                         .ask_under(&key, caller, &Method::POST, "/v1/purchases", Some(&body))
                         .await;
@@ -534,10 +483,10 @@ async fn who_was_faster_is_told_from_the_message_or_from_the_state_alone() {
             "{way:?}: {changed} errors without the name of a constraint, {receipts} receipts"
         );
         let path = format!("/v1/members/{}/balance", member.as_str().unwrap());
-        let balance = house.server.get(house.with(&house.till), &path).await;
+        let balance = house.server.get(house.front.till(), &path).await;
         assert_eq!(balance["available"], receipts);
         let again = json!({ "card_number": "ada" }).to_string();
-        let caller = house.with(&house.till);
+        let caller = house.front.till();
         let known = house
             .server
             .ask(caller, &Method::POST, "/v1/members", Some(&again))

@@ -6,7 +6,7 @@ mod plans;
 
 use poem::http::Method;
 use rotunda::{
-    db::tenants::{Schema, Tenant},
+    db::tenants::Schema,
     kernel::{ids::Entropy, time::Clock},
 };
 use serde_json::{Value, json};
@@ -15,8 +15,9 @@ use sqlx::AssertSqlSafe;
 use crate::support::{
     NOON,
     books::owner,
+    front::{Front, Good, SHANGHAI, Sheet},
     instant,
-    outside::{Caller, Server, tables},
+    outside::{Server, tables},
     settling,
 };
 
@@ -36,116 +37,76 @@ fn backfill(begin: &str) -> String {
 }
 
 /// Points lapse with the month after the one in which they were earned; two merchants, few goods.
-const MANIFEST: &str = r#"
-slug = "SLUG"
-names = { en = "Reads" }
-languages = ["en", "zh-CN", "zh-TW"]
-time_zone = "Asia/Shanghai"
-currency = "CNY"
-calling_code = "86"
-hosts = ["SLUG.localhost"]
-[earning]
-[[earning.rules]]
-code = "base"
-points = 1
-per = "1.00"
-[expiry]
-policy = "rolling_month"
-months = 2
-[exchange]
-reserve_minutes = 60
-[settlement]
-model = "bilateral"
-points = 100
-worth = "1.00"
-[[merchants]]
-code = "tea"
-names = { en = "Tea", zh-CN = "茶" }
-trade = "tea"
-alliance = "both"
-[[merchants.stores]]
-code = "tea-1"
-names = { en = "Tea, 1F" }
-[[merchants]]
-code = "cake"
-names = { en = "Cake" }
-trade = "cake"
-alliance = "both"
-[[merchants.stores]]
-code = "cake-1"
-names = { en = "Cake, 2F" }
-[[goods]]
-code = "milk"
-names = { en = "Fresh MILK 50%", zh-CN = "鲜牛奶", zh-TW = "鮮牛奶" }
-points = 5
-stock = 100
-kind = "pickup"
-offered_by = ["cake"]
-[[goods]]
-code = "milk-tea"
-names = { en = "Milk tea", zh-CN = "珍珠奶茶", zh-TW = "珍珠奶茶" }
-points = 5
-stock = 100
-kind = "pickup"
-offered_by = ["cake", "tea"]
-[[goods]]
-code = "yak"
-names = { en = "Yak nan", zh-CN = "奶牛", zh-TW = "奶牛" }
-points = 5
-stock = 100
-kind = "pickup"
-offered_by = ["cake"]
-[[goods]]
-code = "cup"
-names = { en = "Ｔea cup", zh-CN = "茶 杯", zh-TW = "茶 杯" }
-points = 5
-stock = 100
-kind = "pickup"
-offered_by = ["tea"]
-"#;
+const SHEET: Sheet = Sheet {
+    languages: r#"["en", "zh-CN", "zh-TW"]"#,
+    expiry: "policy = \"rolling_month\"\nmonths = 2",
+    more: "[exchange]\nreserve_minutes = 60",
+    shops: &[
+        (
+            "tea",
+            r#"{ en = "Tea", zh-CN = "茶" }"#,
+            r#"{ en = "Tea, 1F" }"#,
+        ),
+        ("cake", r#"{ en = "Cake" }"#, r#"{ en = "Cake, 2F" }"#),
+    ],
+    goods: &[
+        good(
+            "milk",
+            r#"{ en = "Fresh MILK 50%", zh-CN = "鲜牛奶", zh-TW = "鮮牛奶" }"#,
+            &["cake"],
+        ),
+        good(
+            "milk-tea",
+            r#"{ en = "Milk tea", zh-CN = "珍珠奶茶", zh-TW = "珍珠奶茶" }"#,
+            &["cake", "tea"],
+        ),
+        good(
+            "yak",
+            r#"{ en = "Yak nan", zh-CN = "奶牛", zh-TW = "奶牛" }"#,
+            &["cake"],
+        ),
+        good(
+            "cup",
+            r#"{ en = "Ｔea cup", zh-CN = "茶 杯", zh-TW = "茶 杯" }"#,
+            &["tea"],
+        ),
+    ],
+    ..SHANGHAI
+};
 
-/// A mall whose clock can be moved, and its keys.
+const fn good(code: &'static str, names: &'static str, by: &'static [&'static str]) -> Good {
+    (code, names, "pickup", 5, 100, by)
+}
+
+/// A mall whose clock can be moved.
 struct House {
     server: Server,
     clock: Clock,
-    tenant: Tenant,
-    till: String,
+    front: Front,
 }
 
 impl House {
     async fn open() -> Self {
         let clock = Clock::fixed(instant(NOON));
         let server = Server::open(8, clock.clone(), Entropy::System).await;
-        let tenant = server.mall(MANIFEST).await;
-        let till = server.key(&tenant, "machine.erp", None).await;
+        let front = Front::open(&server, &SHEET, None).await;
         Self {
             server,
             clock,
-            tenant,
-            till,
-        }
-    }
-
-    fn by<'a>(&'a self, key: &'a str) -> Caller<'a> {
-        Caller {
-            host: &self.tenant.hosts[0],
-            key: Some(key),
+            front,
         }
     }
 
     async fn get(&self, path: &str) -> Value {
-        self.server.get(self.by(&self.till), path).await
+        self.server.get(self.front.till(), path).await
     }
 
     async fn post(&self, path: &str, body: &Value) -> Value {
-        self.server.post(self.by(&self.till), path, body).await
+        self.server.post(self.front.till(), path, body).await
     }
 
     async fn id(&self, list: &str, code: &str, name: &str) -> String {
-        let all = self.get(list).await;
-        let mut all = all["data"].as_array().unwrap().iter();
-        let found = all.find(|one| one["code"] == code).unwrap();
-        found[name].as_str().unwrap().to_owned()
+        self.front.find(&self.server, list, code, name).await
     }
 
     async fn buys(&self, store: &str, number: &str, member: &str, yuan: i64, when: &str) {
@@ -258,12 +219,12 @@ async fn a_home_keeps_twenty_lines_and_shows_a_merchant_only_itself() {
     let key = house
         .server
         .key(
-            &house.tenant,
+            &house.front.tenant,
             "merchant.cashier",
             Some(merchant.parse().unwrap()),
         )
         .await;
-    let seen = house.server.get(house.by(&key), &path).await;
+    let seen = house.server.get(house.front.with(&key), &path).await;
     assert_eq!(seen["available"], home["available"]);
     for line in seen["history"].as_array().unwrap() {
         let own = line["points"].as_i64().unwrap() % 2 == 1;
@@ -275,7 +236,7 @@ async fn a_home_keeps_twenty_lines_and_shows_a_merchant_only_itself() {
     let nobody = format!("/v1/members/mem_{}/home", "0".repeat(26));
     let answer = house
         .server
-        .ask(house.by(&key), &Method::GET, &nobody, None)
+        .ask(house.front.with(&key), &Method::GET, &nobody, None)
         .await;
     assert_eq!(
         (answer.status, answer.code().as_str()),
@@ -347,7 +308,7 @@ async fn a_search_comes_in_pages_and_says_what_it_cannot_take() {
     ] {
         let answer = house
             .server
-            .ask(house.by(&house.till), &Method::GET, path, None)
+            .ask(house.front.till(), &Method::GET, path, None)
             .await;
         assert_eq!(
             (answer.status, answer.code().as_str()),
@@ -358,14 +319,14 @@ async fn a_search_comes_in_pages_and_says_what_it_cannot_take() {
     // What is renamed is found by its new name, and what is entered by hand is found at once.
     let owner = house
         .server
-        .key(&house.tenant, "operator.owner", None)
+        .key(&house.front.tenant, "operator.owner", None)
         .await;
     let merchant = house.id("/v1/merchants", "tea", "merchant_id").await;
     let body = json!({"code": "oolong", "names": {"zh-CN": "乌龙茶"}, "kind": "pickup",
         "points": 3, "stock": 3, "offered_by": [merchant]});
     house
         .server
-        .post(house.by(&owner), "/v1/goods", &body)
+        .post(house.front.with(&owner), "/v1/goods", &body)
         .await;
     assert_eq!(house.found("%E4%B9%8C%E9%BE%99").await, ["oolong"]);
 }
@@ -373,8 +334,8 @@ async fn a_search_comes_in_pages_and_says_what_it_cannot_take() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_there_before_the_migration_is_found_like_what_comes_after() {
     let house = House::open().await;
-    let schema = Schema::of(house.tenant.id).to_string();
-    let before = tables(&house.tenant).await;
+    let schema = Schema::of(house.front.tenant.id).to_string();
+    let before = tables(&house.front.tenant).await;
     let again = format!(
         "update good set search_text = '', search_pieces = '{{}}'; {}",
         backfill("update good")
@@ -384,7 +345,7 @@ async fn what_was_there_before_the_migration_is_found_like_what_comes_after() {
         .execute(&mut sql)
         .await
         .unwrap();
-    assert_eq!(tables(&house.tenant).await["good"], before["good"]);
+    assert_eq!(tables(&house.front.tenant).await["good"], before["good"]);
 
     let mall = settling::Mall::open("2026-07-02T00:00:00Z").await;
     let [a, b] = mall.shops(["a", "b"]).await;

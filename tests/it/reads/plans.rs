@@ -169,7 +169,7 @@ async fn ten_thousand_lines_are_read_like_ten() {
     let mall = books::Mall::open().await;
     let mut sql = mall.owner().await;
     crowd(&mut sql).await;
-    let home = query(&["lapsed.points", "soonest"]);
+    let home = query(&["due.lapsed", "soonest"]);
     let balance = query(&["lapsed.points", "worth_left"]);
     let history = query(&["from wallet", "line.posted_at"]);
     for (name, query, arguments) in [

@@ -2,6 +2,7 @@
 
 pub mod books;
 pub mod day;
+pub mod front;
 pub mod outside;
 pub mod settling;
 pub mod till;

@@ -20,7 +20,6 @@ use rotunda::{
         action::{CreateKey, RevokeKey},
         actor::{Principal, Role},
     },
-    cli::tenant::apply,
     config::{Config, LogFormat},
     db::{
         locator::Targets,
@@ -36,7 +35,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
-use super::{books::owner_at, fresh_slug, url};
+use super::{books::owner_at, front::open_mall, url};
 
 /// A server without its sockets.
 pub struct Server {
@@ -93,12 +92,7 @@ impl Server {
 
     /// A new mall by that manifest, in which `SLUG` stands for its short name.
     pub async fn mall(&self, manifest: &str) -> Tenant {
-        let slug = fresh_slug();
-        let path = std::env::temp_dir().join(format!("{slug}.toml"));
-        std::fs::write(&path, manifest.replace("SLUG", &slug)).unwrap();
-        let tenant = apply(&self.app, &path).await.unwrap().tenant;
-        std::fs::remove_file(&path).unwrap();
-        tenant
+        open_mall(&self.app, manifest, None).await
     }
 
     /// A new key of a mall.

@@ -9,7 +9,6 @@ use rotunda::{
         action::CreateKey,
         actor::{Principal, Role},
     },
-    cli::tenant::apply,
     identity::{self, NewKey},
     kernel::ids::{Id, Kind},
 };
@@ -17,46 +16,22 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::fresh_slug;
+use super::front::{PLAIN, Sheet, TEA, open_mall};
 
 /// A mall with one merchant, one store and one good: a point for a dollar, and a cent for a point.
-const MALL: &str = r#"
-names = { en = "Flows" }
-languages = ["en"]
-time_zone = "UTC"
-currency = "USD"
-calling_code = "1"
-[earning]
-[[earning.rules]]
-code = "base"
-points = 1
-per = "1.00"
-[expiry]
-policy = "never"
-[spending]
-points = 100
-worth = "1.00"
-most_share = "1"
-[settlement]
-model = "bilateral"
-points = 100
-worth = "1.00"
-[[merchants]]
-code = "tea"
-names = { en = "Tea" }
-trade = "tea"
-alliance = "both"
-[[merchants.stores]]
-code = "tea-1"
-names = { en = "Tea 1" }
-[[goods]]
-code = "cup"
-names = { en = "A cup" }
-points = 3
-stock = 1000000
-kind = "pickup"
-offered_by = ["tea"]
-"#;
+const SHEET: Sheet = Sheet {
+    spending: r#"most_share = "1""#,
+    shops: TEA,
+    goods: &[(
+        "cup",
+        r#"{ en = "A cup" }"#,
+        "pickup",
+        3,
+        1_000_000,
+        &["tea"],
+    )],
+    ..PLAIN
+};
 
 /// A mall that was just opened.
 pub struct Opened {
@@ -69,13 +44,8 @@ pub struct Opened {
 impl Opened {
     /// A new mall, as its manifest says.
     pub async fn by(app: &App) -> Self {
-        let slug = fresh_slug();
-        let host = format!("{slug}.localhost");
-        let file = std::env::temp_dir().join(format!("{slug}.toml"));
-        let text = MALL.replace("[earning]\n", &format!("hosts = [\"{host}\"]\n[earning]\n"));
-        std::fs::write(&file, format!("slug = \"{slug}\"{text}")).unwrap();
-        apply(app, &file).await.unwrap();
-        std::fs::remove_file(&file).unwrap();
+        let tenant = open_mall(app, &SHEET.to_string(), None).await;
+        let (slug, host) = (tenant.slug.as_str().to_owned(), tenant.hosts[0].clone());
         let mall = app.mall_of(&slug).await.unwrap();
         Self { mall, host, slug }
     }

@@ -19,7 +19,9 @@ use rotunda::kernel::{ids::Entropy, time::Clock};
 use serde_json::json;
 
 use crate::support::{
-    NOON, instant,
+    NOON,
+    front::{Front, PLAIN, Sheet},
+    instant,
     outside::{Answer, Caller, Server},
 };
 
@@ -28,50 +30,17 @@ const CONNECTIONS: u32 = 4;
 const AT_ONCE: usize = 64;
 const REQUESTS: usize = 40_000;
 
-const MANIFEST: &str = r#"
-slug = "SLUG"
-names = { en = "SLUG" }
-languages = ["en"]
-time_zone = "UTC"
-currency = "USD"
-calling_code = "1"
-hosts = ["SLUG.localhost"]
-[earning]
-[[earning.rules]]
-code = "base"
-points = 1
-per = "1.00"
-[expiry]
-policy = "never"
-[spending]
-points = 100
-worth = "1.00"
-[settlement]
-model = "bilateral"
-points = 100
-worth = "1.00"
-[[merchants]]
-code = "tea"
-names = { en = "SLUG" }
-trade = "tea"
-alliance = "both"
-[[merchants.stores]]
-code = "tea-1"
-names = { en = "SLUG" }
-[[goods]]
-code = "cup"
-names = { en = "SLUG" }
-points = 1
-stock = 1
-kind = "voucher"
-offered_by = ["tea"]
-"#;
+/// Everything is called like its mall.
+const SHEET: Sheet = Sheet {
+    shops: &[("tea", PLAIN.names, PLAIN.names)],
+    goods: &[("cup", PLAIN.names, "voucher", 1, 1, &["tea"])],
+    ..PLAIN
+};
 
 /// A mall whose rows are called like it.
 struct Cage {
-    host: String,
+    front: Front,
     slug: String,
-    key: String,
     merchant: String,
     store: String,
     member: String,
@@ -91,34 +60,20 @@ struct Question {
 
 impl Cage {
     async fn build(server: &Server) -> Self {
-        let tenant = server.mall(MANIFEST).await;
-        let key = server.key(&tenant, "operator.owner", None).await;
-        let till = server.key(&tenant, "machine.erp", None).await;
-        let host = tenant.hosts[0].clone();
-        let slug = tenant.slug.as_str().to_owned();
-        let as_owner = Caller {
-            host: &host,
-            key: Some(&key),
-        };
-        let as_till = Caller {
-            host: &host,
-            key: Some(&till),
-        };
+        let front = Front::open(server, &SHEET, None).await;
+        let slug = front.tenant.slug.as_str().to_owned();
         let new = json!({"phone": "2025550100", "card_number": "card-1", "name": slug});
-        let member = server.post(as_till, "/v1/members", &new).await;
-        let stores = server.get(as_owner, "/v1/stores").await;
-        let goods = server.get(as_owner, "/v1/goods").await;
-        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-        let (store, good) = (&stores["data"][0], &goods["data"][0]);
-        let merchant = text(&store["merchant_id"]);
-        let (store, good) = (text(&store["store_id"]), text(&good["good_id"]));
-        let member = text(&member["member_id"]);
+        let member = front.member(server, &new).await;
+        let store = front.store(server, "tea-1").await;
+        let merchant = front
+            .find(server, "/v1/stores", "tea-1", "merchant_id")
+            .await;
+        let good = front.find(server, "/v1/goods", "cup", "good_id").await;
         let canaries = [&slug, &merchant, &store, &good, &member];
         let canaries = canaries.into_iter().cloned().collect();
         Self {
-            host,
+            front,
             slug,
-            key: till,
             merchant,
             store,
             member,
@@ -248,10 +203,9 @@ async fn ten_2_no_answer_holds_another_malls_canary() {
                     }
                     let at = number % MALLS;
                     let question = question(cages, at, number);
-                    let key = &cages[question.key.unwrap_or(at)].key;
                     let caller = Caller {
-                        host: &cages[at].host,
-                        key: Some(key),
+                        host: cages[at].front.host(),
+                        ..cages[question.key.unwrap_or(at)].front.till()
                     };
                     let (method, body) = (&question.method, question.body.as_deref());
                     let answer = server.ask(caller, method, &question.path, body).await;

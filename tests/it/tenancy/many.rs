@@ -12,8 +12,12 @@ use rotunda::{
 };
 use sqlx::AssertSqlSafe;
 
-use super::places::{MANIFEST, Places, Shopping};
+use super::places::{Places, SHEET, Shopping};
 use crate::support::{NOON, OwnDatabase, app_on, books::owner_at, fresh_slug, instant};
+
+/// SHA-384 of `migrations/tenant/0001_mall.sql` as it was before it named the tables of its grants.
+const OLD_FORM: &str = "9c411663fed66b24cfb22bdf4bcf4992a360f2cb01abfc40cb41682332968f2e\
+                        7c9f2c30eb9366d75160e14f8e1c12c7";
 
 /// A folder of manifests that goes away with its test.
 struct Folder(PathBuf);
@@ -22,7 +26,7 @@ impl Folder {
     fn of(slugs: &[String]) -> Self {
         let folder = std::env::temp_dir().join(format!("rotunda-many-{}", fresh_slug()));
         for (number, slug) in slugs.iter().enumerate() {
-            let text = MANIFEST.replace("SLUG", slug);
+            let text = SHEET.to_string().replace("SLUG", slug);
             // Some are folders, some are files.
             let mut place = folder.clone();
             let mut text = text.as_str();
@@ -133,13 +137,21 @@ async fn a_folder_of_malls_is_opened_suspended_and_migrated_and_one_that_fails_h
         (3, "rotunda: there is no mall nobody")
     );
 
-    // All are behind, and the tables of one are gone.
+    // All are behind, the tables of one are gone, and one was opened by the first file's old form.
     let app = app_on(url, Clock::fixed(instant(NOON))).await;
     let lost = app.db.tenant_of_slug(&slugs[2]).await.unwrap().unwrap();
     let schema = Schema::of(lost.id);
+    let old = app.db.tenant_of_slug(&slugs[1]).await.unwrap().unwrap();
+    let list = format!("{}._sqlx_migrations", Schema::of(old.id));
     let mut admin = owner_at(url, "pg_catalog").await;
+    let first = format!("select encode(checksum, 'hex') from {list} where version = 1");
+    let form: String = sqlx::query_scalar(AssertSqlSafe(first.clone()))
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
     let hide = format!(
-        "update platform.tenant set schema_version = 0; alter schema {schema} rename to hidden"
+        "update platform.tenant set schema_version = 0; alter schema {schema} rename to hidden; \
+         update {list} set checksum = '\\x{OLD_FORM}' where version = 1"
     );
     sqlx::raw_sql(AssertSqlSafe(hide))
         .execute(&mut admin)
@@ -167,6 +179,11 @@ async fn a_folder_of_malls_is_opened_suspended_and_migrated_and_one_that_fails_h
         (0, 1),
         "{told:?} {said}"
     );
+    let formed: String = sqlx::query_scalar(AssertSqlSafe(first))
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
+    assert_eq!(formed, form);
     assert_eq!(
         app.db
             .tenant_of_slug(&slugs[2])

@@ -1,17 +1,15 @@
 //! Two servers of PostgreSQL, and malls on both.
 
-use std::path::PathBuf;
+use std::{ops::Deref, path::PathBuf};
 
 use rotunda::{
     authz::{action::ManageTenants, actor::Principal, grant::Grant},
-    cli::tenant::apply,
     db::{
         embedded::Cluster,
         locator::Targets,
         tenants::{Schema, Tenant},
     },
     kernel::{ids::Entropy, time::Clock},
-    tenancy::{self, Manifest},
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -21,55 +19,26 @@ use crate::support::{
     OwnDatabase,
     books::owner_at,
     fresh_slug,
-    outside::{Caller, Server},
+    front::{Front, PLAIN, Sheet},
+    outside::Server,
 };
 
-pub const MANIFEST: &str = r#"
-slug = "SLUG"
-names = { en = "SLUG" }
-languages = ["en"]
-time_zone = "UTC"
-currency = "USD"
-calling_code = "1"
-hosts = ["SLUG.localhost"]
-[earning]
-[[earning.rules]]
-code = "base"
-points = 1
-per = "1.00"
-[expiry]
-policy = "never"
-[spending]
-points = 100
-worth = "1.00"
-[settlement]
-model = "bilateral"
-points = 100
-worth = "1.00"
-[[merchants]]
-code = "tea"
-names = { en = "Tea" }
-trade = "tea"
-alliance = "both"
-[[merchants.stores]]
-code = "tea-1"
-names = { en = "Tea" }
-[[merchants]]
-code = "cinema"
-names = { en = "Cinema" }
-trade = "cinema"
-alliance = "both"
-[[merchants.stores]]
-code = "cinema-1"
-names = { en = "Cinema" }
-[[goods]]
-code = "cup"
-names = { en = "A cup, \"blue\" \\N" }
-points = 1
-stock = 5
-kind = "pickup"
-offered_by = ["tea"]
-"#;
+/// Two merchants, and a good whose name has what COPY writes otherwise.
+pub const SHEET: Sheet = Sheet {
+    shops: &[
+        ("tea", r#"{ en = "Tea" }"#, r#"{ en = "Tea" }"#),
+        ("cinema", r#"{ en = "Cinema" }"#, r#"{ en = "Cinema" }"#),
+    ],
+    goods: &[(
+        "cup",
+        r#"{ en = "A cup, \"blue\" \\N" }"#,
+        "pickup",
+        1,
+        5,
+        &["tea"],
+    )],
+    ..PLAIN
+};
 
 /// The registry's database, and a second server with a database called north.
 pub struct Places {
@@ -162,70 +131,29 @@ pub fn vendor(server: &Server) -> Grant<ManageTenants> {
 
 /// A mall as its tills meet it.
 pub struct Shopping {
-    pub tenant: Tenant,
-    pub owner: String,
-    pub till: String,
-    pub host: String,
+    front: Front,
     pub store: String,
     pub cinema: String,
     pub member: String,
 }
 
+impl Deref for Shopping {
+    type Target = Front;
+    fn deref(&self) -> &Front {
+        &self.front
+    }
+}
+
 impl Shopping {
     /// A new mall on a target, with a member.
     pub async fn open(server: &Server, target: &str) -> Self {
-        let slug = fresh_slug();
-        let path = std::env::temp_dir().join(format!("{slug}.toml"));
-        std::fs::write(&path, MANIFEST.replace("SLUG", &slug)).unwrap();
-        let manifest = Manifest::read(&path).unwrap();
-        let wanted = &manifest.registration;
-        tenancy::open_on(&server.app.db, &vendor(server), wanted, Some(target))
-            .await
-            .unwrap();
-        let tenant = apply(&server.app, &path).await.unwrap().tenant;
-        std::fs::remove_file(&path).unwrap();
-        let owner = server.key(&tenant, "operator.owner", None).await;
-        let till = server.key(&tenant, "machine.erp", None).await;
-        let host = tenant.hosts[0].clone();
-        let caller = Caller {
-            host: &host,
-            key: Some(&owner),
-        };
-        let stores = server.get(caller, "/v1/stores").await;
-        let store = |code: &str| {
-            let stores = stores["data"].as_array().unwrap();
-            let found = stores.iter().find(|store| store["code"] == code).unwrap();
-            found["store_id"].as_str().unwrap().to_owned()
-        };
-        let (tea, cinema) = (store("tea-1"), store("cinema-1"));
-        let caller = Caller {
-            host: &host,
-            key: Some(&till),
-        };
+        let front = Front::open(server, &SHEET, Some(target)).await;
         let new = json!({"card_number": "card-1", "name": "\\N \\c 牛奶"});
-        let member = server.post(caller, "/v1/members", &new).await;
         Self {
-            member: member["member_id"].as_str().unwrap().to_owned(),
-            tenant,
-            owner,
-            till,
-            host,
-            store: tea,
-            cinema,
-        }
-    }
-
-    pub fn till(&self) -> Caller<'_> {
-        Caller {
-            host: &self.host,
-            key: Some(&self.till),
-        }
-    }
-
-    pub fn owner(&self) -> Caller<'_> {
-        Caller {
-            host: &self.host,
-            key: Some(&self.owner),
+            store: front.store(server, "tea-1").await,
+            cinema: front.store(server, "cinema-1").await,
+            member: front.member(server, &new).await,
+            front,
         }
     }
 

@@ -24,35 +24,16 @@ use sqlx::PgConnection;
 use crate::support::{
     NOON,
     books::owner,
+    front::{PLAIN, Sheet},
     instant,
     outside::{Caller, Server, tables},
     url,
 };
 
-const MANIFEST: &str = r#"
-slug = "SLUG"
-names = { en = "Twin" }
-languages = ["en"]
-time_zone = "UTC"
-currency = "USD"
-calling_code = "1"
-hosts = ["SLUG.localhost"]
-[earning]
-[[earning.rules]]
-code = "base"
-points = 1
-per = "1.00"
-[expiry]
-policy = "never"
-[spending]
-points = 100
-worth = "1.00"
-most_share = "1"
-[settlement]
-model = "bilateral"
-points = 100
-worth = "1.00"
-"#;
+const SHEET: Sheet = Sheet {
+    spending: r#"most_share = "1""#,
+    ..PLAIN
+};
 
 /// A mall, and a server of its own whose randomness is the twin's.
 struct Twin {
@@ -367,8 +348,8 @@ async fn dumps(mall: &Tenant, program: Option<&Path>) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_1_a_whole_life_over_http_changes_no_byte_of_the_twins_dump() {
     let first = Server::open(2, Clock::fixed(instant(NOON)), Entropy::System).await;
-    let a = Twin::of(first.mall(MANIFEST).await).await;
-    let b = Twin::of(first.mall(MANIFEST).await).await;
+    let a = Twin::of(first.mall(&SHEET.to_string()).await).await;
+    let b = Twin::of(first.mall(&SHEET.to_string()).await).await;
     let (things, same) = (a.furnish().await, b.furnish().await);
     assert_eq!(things, same, "ids, codes and keys are the twin's");
     let program = find_pg_dump(&mut owner("public").await).await;
