@@ -44,6 +44,11 @@ async fn what_another_server_changes_holds_for_the_next_purchase() {
         tx.commit().await.unwrap();
         let answer = sold("closed").at(&day.till).await;
         assert_eq!(answer.text("code"), "suspended", "{answer:?}");
+        // What was recorded before is told again under another key, open or closed.
+        let name = format!("before-{round}");
+        let again = Sale::new(format!("again-{round}"), day.purchase(&member, &name, 100));
+        let answer = again.at(&day.till).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
 
         let activate = elsewhere.policy.allow(&manager).unwrap();
         let mut tx = elsewhere.db.write(&activate).await.unwrap();
