@@ -118,7 +118,7 @@ pub struct Inner {
     migrated: AtomicBool,
     draining: AtomicBool,
     answering: Cache<(), ()>,
-    malls: Cache<(TenantId, i64, i64), Arc<Mall>>,
+    malls: Cache<(TenantId, u64, i64), Arc<Mall>>,
     /// To be rung after a commit that enqueued something.
     pub bell: Bell,
     cluster: Mutex<Option<Cluster>>,
@@ -237,10 +237,13 @@ impl Inner {
         self.revisions.try_get_with(tenant, asked).await
     }
 
-    /// Says that the mall's revision is not any more what this server saw last.
-    pub async fn is_stale(&self, tenant: TenantId) {
-        self.revisions.invalidate(&tenant).await;
-        self.last_revisions.invalidate(&tenant).await;
+    /// Says that this is not the mall's revision any more. Of many who find that out in the same
+    /// moment, the first has this server look again.
+    pub async fn is_stale(&self, tenant: TenantId, revision: i64) {
+        if self.last_revisions.get(&tenant).await == Some(revision) {
+            self.last_revisions.invalidate(&tenant).await;
+            self.revisions.invalidate(&tenant).await;
+        }
     }
 
     /// The mall with its programme and stores, as of that revision.
@@ -252,12 +255,16 @@ impl Inner {
         tenant: &Arc<Tenant>,
         revision: i64,
     ) -> Result<Arc<Mall>, Arc<MallError>> {
-        let key = (tenant.id, tenant.revision, revision);
+        let key = (tenant.id, tenant.version, revision);
         // Nearly every request finds its mall here.
         if let Some(found) = self.malls.get(&key).await {
             return Ok(found);
         }
-        let asked = async { self.read_mall(tenant).await.map(Arc::new) };
+        let asked = async {
+            let read = self.read_mall(tenant).await?;
+            // It may be newer than that by now, and the key that was shown by then may not hold.
+            Ok(Arc::new(Mall { revision, ..read }))
+        };
         self.malls.try_get_with(key, asked).await
     }
 

@@ -21,7 +21,7 @@ use crate::{
 pub struct Mall {
     /// What the registry says.
     pub tenant: Arc<Tenant>,
-    /// The revision of everything below, or an earlier one.
+    /// The revision of everything below, or an earlier one; that of the key that was shown too.
     pub revision: i64,
     /// Its stores, as tills know them.
     pub stores: Stores,
@@ -93,7 +93,7 @@ impl Mall {
 
     /// Whether it is the same as that one, as of the same revision.
     pub fn is_as(&self, other: &Self) -> bool {
-        let of = |mall: &Self| (mall.tenant.id, mall.tenant.revision, mall.revision);
+        let of = |mall: &Self| (mall.tenant.id, mall.tenant.version, mall.revision);
         of(self) == of(other)
     }
 

@@ -38,12 +38,15 @@ use locator::{Locator, PATIENCE, Targets};
 /// Connections that the queue has for itself: one listens, the others fetch, finish and relay.
 const JOB_CONNECTIONS: u32 = 4;
 
+/// Connections on which the registry is asked what a host means, and whether that has changed.
+const REGISTRY_CONNECTIONS: u32 = 2;
+
 /// The database, for everybody who holds a grant. Cheap to clone.
 #[derive(Clone)]
 pub struct Db {
     locator: Arc<Locator>,
-    /// The one connection for the number that says whether the registry has changed: whoever asks
-    /// for it is at a till, and waits behind no reader.
+    /// The few connections on which the registry is asked what a host means: whoever asks is at a
+    /// till, and waits behind no reader.
     registry: PgPool,
     jobs: PgPool,
     clock: Clock,
@@ -82,7 +85,7 @@ impl Db {
             .acquire_timeout(Duration::from_secs(10))
             .connect_lazy_with(locator.main().login().application_name("rotunda-jobs"));
         let registry = PgPoolOptions::new()
-            .max_connections(1)
+            .max_connections(REGISTRY_CONNECTIONS)
             .acquire_timeout(PATIENCE)
             .connect_lazy_with(locator.main().login().application_name("rotunda-registry"));
         Ok(Self {

@@ -1,6 +1,10 @@
 //! The registry: which malls there are, which host means which, and how a new one comes to be.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use sqlx::AssertSqlSafe;
 
@@ -91,8 +95,8 @@ pub struct Tenant {
     pub hosts: Vec<String>,
     /// The database target that holds its schema.
     pub target: String,
-    /// The registry's revision when it said so.
-    pub revision: i64,
+    /// Another number whenever any of this is otherwise; means something in this process only.
+    pub version: u64,
 }
 
 /// What a manifest says about the registry's columns.
@@ -114,7 +118,7 @@ pub struct Registration {
     pub hosts: Vec<String>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(Hash, sqlx::FromRow)]
 struct Row {
     tenant_id: TenantId,
     slug: String,
@@ -126,14 +130,12 @@ struct Row {
     languages: serde_json::Value,
     hosts: Vec<String>,
     target: String,
-    revision: i64,
 }
 
 const SELECT: &str = "\
     select tenant_id, slug, names, status, time_zone, currency, calling_code, languages, target, \
            array(select host from platform.host where host.tenant_id = tenant.tenant_id \
-                 order by host) as hosts, \
-           (select revision from platform.registry) as revision \
+                 order by host) as hosts \
     from platform.tenant ";
 
 /// Names as a jsonb column holds them: tag to text.
@@ -161,6 +163,9 @@ impl TryFrom<Row> for Tenant {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self, Error> {
+        let mut version = DefaultHasher::new();
+        row.hash(&mut version);
+        let version = version.finish();
         let languages = row
             .languages
             .as_array()
@@ -187,7 +192,7 @@ impl TryFrom<Row> for Tenant {
             languages: languages.ok_or(Error::Corrupt("tenant languages"))?,
             hosts: row.hosts,
             target: row.target,
-            revision: row.revision,
+            version,
         })
     }
 }
@@ -212,7 +217,11 @@ impl Db {
         let sql = format!(
             "{SELECT} where tenant_id = (select tenant_id from platform.host where host = $1)"
         );
-        self.one_tenant(sql, host).await
+        let found: Option<Row> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(host)
+            .fetch_optional(&self.registry)
+            .await?;
+        found.map(|row| self.read_row(row)).transpose()
     }
 
     /// The mall of a short name.

@@ -67,14 +67,14 @@ impl<A: Action> Caller<A> {
         mall.map_err(|error| Problem::from(&*error))
     }
 
-    /// The mall as it is now, after what was remembered of it proved to be stale, if this key still
-    /// opens it in the same way.
+    /// The mall as it is now, after what was remembered of it at `stale` proved to be that, if this
+    /// key still opens it in the same way.
     ///
     /// # Errors
     /// `unknown-key`, `not-allowed`, `database-unavailable`.
-    pub async fn mall_now(&self) -> Result<Arc<Mall>, Problem> {
+    pub async fn mall_now(&self, stale: i64) -> Result<Arc<Mall>, Problem> {
         let app = &self.visit.app;
-        app.is_stale(self.tenant.id).await;
+        app.is_stale(self.tenant.id, stale).await;
         let revision = revision(app, &self.tenant, true).await?;
         let principal = principal(app, &self.tenant, revision, &self.presented).await?;
         let grant = allow::<A>(app, &principal)?;

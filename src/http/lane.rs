@@ -193,7 +193,7 @@ impl<H: Hot> Lane<H> {
         let (mut mall, mut asked) = (mall, (key.replay_key(caller, digest), request));
         for _ in 0..TRIES {
             let (answer, answered) = oneshot::channel();
-            let (key, request) = asked;
+            let ((key, request), revision) = (asked, mall.revision);
             let ticket = Ticket {
                 request,
                 key,
@@ -210,7 +210,7 @@ impl<H: Hot> Lane<H> {
                 // The runner broke down with this request in its hands.
                 Err(_) => return Err(Problem::of(&codes::INTERNAL_ERROR)),
             };
-            mall = caller.mall_now().await?;
+            mall = caller.mall_now(revision).await?;
         }
         Err(Problem::from(&Error::Stale))
     }

@@ -52,7 +52,7 @@ pub async fn post_all<A: Action, H: Hot>(
         if !stale {
             break;
         }
-        match caller.mall_now().await {
+        match caller.mall_now(mall.revision).await {
             Ok(now) => mall = now,
             Err(_) => break,
         }

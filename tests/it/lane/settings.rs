@@ -18,7 +18,7 @@ use rotunda::{
 use tokio::time::sleep;
 
 use super::{Sale, at_once};
-use crate::support::{app, day::Day};
+use crate::support::{app, day::Day, till::Opened};
 
 /// One server remembers mall and key, and another one changes them: there is no moment in which the
 /// first goes on by what it remembers.
@@ -94,6 +94,8 @@ async fn readers_who_hold_every_connection_hold_up_no_till() {
     for _ in 0..day.app.config.connections {
         readers.push(day.app.db.read(&reader).await.unwrap());
     }
+    // The registry says something new meanwhile, of another mall.
+    Opened::by(&app().await).await;
     // Longer than anything is believed that was not checked.
     sleep(Duration::from_millis(1_200)).await;
     let answer = sale("beside").at(&day.till).await;
