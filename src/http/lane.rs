@@ -315,8 +315,8 @@ impl<H: Hot> Runner<H> {
     }
 
     /// The grant and the mall of the request that waits longest, for the slice that is opened with
-    /// them. None where nothing waits or somebody else is opening one; then this runner ends, under the lock
-    /// under which the next request would find it.
+    /// them. None where nothing waits or somebody else is opening one; then this runner ends, under
+    /// the lock under which the next request would find it.
     fn next_grant(&mut self) -> Option<(Grant<H::Action>, Arc<Mall>)> {
         let mut malls = self.malls.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = malls.get_mut(&self.tenant)?;
