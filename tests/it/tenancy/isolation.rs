@@ -219,6 +219,7 @@ async fn ten_1_a_day_of_one_mall_changes_no_byte_of_another() {
         "merchant",
         "purchase",
         "refund",
+        "setting",
         "the registry",
         "transfer",
         "wallet",
