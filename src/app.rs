@@ -49,8 +49,10 @@ const BELIEVED: Duration = Duration::from_millis(900);
 /// The most hosts, keys and malls that are remembered, each as it was at one revision.
 const REMEMBERED: u64 = 10_000;
 
-/// How long something is remembered that nobody asks for.
-const FORGOTTEN: Duration = Duration::from_mins(10);
+/// How long what is remembered at a revision holds at most. It would hold for ever, were all changes
+/// told; one that is made behind the program's back (by hand, by an older program, by putting an older
+/// copy of a mall in its place) holds within that time.
+const CHECKED: Duration = Duration::from_mins(1);
 
 /// How long connections that are in use may hold up the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -158,15 +160,15 @@ impl App {
             config,
             metrics,
             cursors,
-            registry: believing(),
-            tenants: remembering(),
-            revisions: believing(),
-            last_revisions: remembering(),
-            principals: remembering(),
+            registry: remembering(BELIEVED),
+            tenants: remembering(CHECKED),
+            revisions: remembering(BELIEVED),
+            last_revisions: remembering(CHECKED),
+            principals: remembering(CHECKED),
             migrated: AtomicBool::new(false),
             draining: AtomicBool::new(false),
-            answering: believing(),
-            malls: remembering(),
+            answering: remembering(BELIEVED),
+            malls: remembering(CHECKED),
             bell: Bell::default(),
             cluster: Mutex::new(cluster),
         })))
@@ -347,26 +349,14 @@ async fn database(config: &Config) -> Result<(SecretString, Option<Cluster>), Op
     Ok((SecretString::from(cluster.admin_url()), Some(cluster)))
 }
 
-/// What is true for a moment.
-fn believing<K, V>() -> Cache<K, V>
+/// Remembers for so long.
+fn remembering<K, V>(span: Duration) -> Cache<K, V>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
     Cache::builder()
         .max_capacity(REMEMBERED)
-        .time_to_live(BELIEVED)
-        .build()
-}
-
-/// What is true for ever, as it says of when.
-fn remembering<K, V>() -> Cache<K, V>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    Cache::builder()
-        .max_capacity(REMEMBERED)
-        .time_to_idle(FORGOTTEN)
+        .time_to_live(span)
         .build()
 }
