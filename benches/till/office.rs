@@ -17,7 +17,7 @@ use rotunda::{
 use super::{mall::Mall, site::Site};
 
 /// Members that one transaction serves, as in the product's own job.
-const SLICE: i64 = 500;
+const SLICE: i64 = 100;
 
 /// How long ago points were earned that have lapsed since.
 const LONG_AGO: TimeDelta = TimeDelta::days(500);
