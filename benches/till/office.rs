@@ -46,9 +46,15 @@ async fn preview(site: &Site, mall: &Mall, end: Instant) -> usize {
     let mut previews = 0;
     while Instant::now() < end {
         let mut tx = site.app.db.read(&grant).await.unwrap();
-        settlement::preview(&mut tx, &grant, month, &opened.settlement)
-            .await
-            .unwrap();
+        settlement::preview(
+            &mut tx,
+            &grant,
+            month,
+            &opened.settlement,
+            opened.tenant.zone,
+        )
+        .await
+        .unwrap();
         previews += 1;
     }
     previews
