@@ -2,9 +2,11 @@
 //! merchant's own keys reach what is theirs of it.
 
 pub mod books;
+pub mod disputes;
 pub mod goods;
 pub mod keys;
 pub mod merchants;
+pub mod payments;
 pub mod settlements;
 pub mod statements;
 pub mod stores;

@@ -15,15 +15,18 @@ pub struct Recipe {
     /// The query after the address.
     pub query: &'static str,
     /// The body; none for none. A name in angle brackets stands for something of the mall, `<new>`
-    /// for what nobody used before, `<month>` for a month that is over and not closed.
+    /// for what nobody used before, `<month>` for a month that is over and not closed, `<executed>`
+    /// for what a bank executed of one's own confirmed month.
     pub body: &'static str,
 }
 
 /// Names in addresses and bodies that stand for something of a mall, or of one merchant in it.
-pub const SLOTS: [&str; 11] = [
+pub const SLOTS: [&str; 13] = [
     "card_number",
     "code",
+    "dispute_id",
     "good_id",
+    "journal_id",
     "key_id",
     "member_id",
     "merchant_id",
@@ -64,7 +67,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 45] = [
+pub const RECIPES: [Recipe; 56] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -146,6 +149,33 @@ pub const RECIPES: [Recipe; 45] = [
         "",
     ),
     read("get_settlement", ("settlement", "read")),
+    read("issue_settlement", ("settlement", "issue")),
+    read("list_payments", ("settlement", "read")),
+    read("download_bank_file", ("settlement", "read")),
+    done(
+        "import_bank_file",
+        ("payment", "record"),
+        r#"{"file": "<executed>"}"#,
+    ),
+    done(
+        "record_payment",
+        ("payment", "record"),
+        r#"{"method": "rent", "reference": "R-1"}"#,
+    ),
+    with("list_disputes", ("dispute", "read"), "", ""),
+    with("list_disputes", ("dispute", "read"), "?state=open", ""),
+    read("get_dispute", ("dispute", "read")),
+    done(
+        "decide_dispute",
+        ("dispute", "decide"),
+        r#"{"outcome": "upheld", "note": "As the receipt says"}"#,
+    ),
+    read("confirm_statement", ("statement", "confirm")),
+    done(
+        "raise_dispute",
+        ("dispute", "raise"),
+        r#"{"journal_id": "<journal_id>", "line": 0, "reason": "Not ours"}"#,
+    ),
     read("list_statements", ("statement", "read")),
     read("download_statements", ("statement", "read")),
     done(

@@ -2,6 +2,10 @@
 //! for every month (trust.md, SET-1 to SET-6).
 
 mod closing;
+mod desk;
+mod disputes;
 mod examples;
 mod laws;
+mod paying;
+mod period;
 mod reach;
