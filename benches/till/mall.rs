@@ -49,6 +49,8 @@ most_share = "1"
 model = "bilateral"
 points = 100
 worth = "1.00"
+approval = "one"
+confirm_days = 0
 "#;
 
 /// How large a mall is.

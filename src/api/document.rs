@@ -178,7 +178,7 @@ fn problem_schema() -> Value {
             "request_id": text("What the log calls this request."),
             "errors": {
                 "type": "array",
-                "description": "The places in the body that are wrong, twenty at most.",
+                "description": "The places in the body that are wrong, twenty at most; of a file, every line.",
                 "items": {
                     "type": "object",
                     "required": ["pointer", "code", "detail"],

@@ -20,15 +20,22 @@ use crate::{
     http::{contract::Contract, health, porch::Porch},
 };
 
+/// What settles months: sixteen are as many as can stand side by side.
+type Settling = (
+    operator::settlements::Settlements,
+    operator::agreements::Agreements,
+    operator::statements::Statements,
+    operator::disputes::Disputes,
+    operator::payments::Payments,
+);
+
 /// Everything that `/v1` can do, by audience.
 type Operations = (
     operator::keys::Keys,
     operator::merchants::Merchants,
     operator::stores::Stores,
     operator::goods::Goods,
-    operator::settlements::Settlements,
-    operator::agreements::Agreements,
-    operator::statements::Statements,
+    Settling,
     operator::books::Books,
     pos::members::Members,
     pos::wallets::Wallets,
@@ -46,9 +53,13 @@ fn operations() -> Operations {
         operator::merchants::Merchants,
         operator::stores::Stores,
         operator::goods::Goods,
-        operator::settlements::Settlements,
-        operator::agreements::Agreements,
-        operator::statements::Statements,
+        (
+            operator::settlements::Settlements,
+            operator::agreements::Agreements,
+            operator::statements::Statements,
+            operator::disputes::Disputes,
+            operator::payments::Payments,
+        ),
         operator::books::Books,
         pos::members::Members,
         pos::wallets::Wallets,

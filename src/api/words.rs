@@ -9,7 +9,11 @@ use crate::{
         agreements::{InvoicedBy, Model, Standing},
     },
     redemption::{Form, GoodKind, State},
-    settlement,
+    settlement::{
+        self, StatementState,
+        disputes::{DisputeState, Outcome},
+        paying::{Method, PaymentState},
+    },
 };
 
 /// Declares an enumeration of the API that says the same as one of a room.
@@ -103,8 +107,74 @@ words! {
     SettlementState = settlement::State {
         /// Nothing can be added to the month; its figures are not written yet.
         CutOff,
-        /// Its figures are written and never change.
+        /// Its figures are written and never change; its merchants do not see them yet.
+        Proofed,
+        /// Its merchants see their statements, and confirm or dispute them.
+        Issued,
+        /// Every statement is confirmed; what is to be paid is fixed.
+        Confirmed,
+        /// Everything is paid or offset.
         Closed,
+    }
+}
+
+words! {
+    /// What a merchant said to its statement.
+    StatementWord = StatementState {
+        /// It does not see it yet.
+        Proofed,
+        /// Nothing yet.
+        Issued,
+        /// It agreed.
+        Confirmed,
+        /// Nothing in time, which is as good.
+        AutoConfirmed,
+    }
+}
+
+words! {
+    /// How far a dispute is.
+    DisputeWord = DisputeState {
+        /// Nobody has decided.
+        Open,
+        /// The line does not hold: who would pay for it does not.
+        Upheld,
+        /// The line holds.
+        Rejected,
+    }
+}
+
+words! {
+    /// What is decided about a dispute.
+    OutcomeWord = Outcome {
+        /// The line does not hold: who would pay for it does not.
+        Upheld,
+        /// The line holds.
+        Rejected,
+    }
+}
+
+words! {
+    /// Whether a payment was made.
+    PaymentWord = PaymentState {
+        /// Not yet, as far as anybody said.
+        Due,
+        /// Money went from one to the other.
+        Paid,
+        /// It was set off against something else, such as rent.
+        Offset,
+    }
+}
+
+words! {
+    /// By which means something is paid.
+    MethodWord = Method {
+        /// From one bank account to another.
+        BankTransfer,
+        /// Offset against the rent that one of the two owes the other.
+        Rent,
+        /// In some other way, which the reference names.
+        Other,
     }
 }
 

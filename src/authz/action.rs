@@ -107,6 +107,20 @@ actions! {
     ReadSettlements = "settlement" "read";
     /// Read a merchant's statement and its lines.
     ReadStatements = "statement" "read";
+    /// Let merchants see the settlement of a month.
+    IssueSettlement = "settlement" "issue";
+    /// Take the silence of merchants for agreement, once their time is over.
+    ConfirmSettlement = "settlement" "confirm";
+    /// Agree to a merchant's statement.
+    ConfirmStatement = "statement" "confirm";
+    /// Object to a line of a merchant's statement.
+    RaiseDispute = "dispute" "raise";
+    /// Read disputes.
+    ReadDisputes = "dispute" "read";
+    /// Decide a dispute.
+    DecideDispute = "dispute" "decide";
+    /// Say how something was paid after a month.
+    RecordPayment = "payment" "record";
     /// Prove the books.
     VerifyBooks = "books" "verify";
     /// Hand the outbox to the worker.

@@ -1,4 +1,7 @@
-//! `rotunda settle`: look at a month, close it.
+//! `rotunda settle`: look at a month, close it, and take it further.
+
+mod course;
+mod dispute;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -17,7 +20,7 @@ use crate::{
         text::{Code, Slug},
         time::Month,
     },
-    settlement::{self, Preview, SettlementError, month::Position},
+    settlement::{self, Preview, SettlementError, disputes::DisputeError, month::Position},
 };
 
 /// Settle a month between merchants.
@@ -29,12 +32,27 @@ pub enum SettleCommand {
         rotunda settle preview --tenant demo --period 2026-10 --csv > october.csv"
     )]
     Preview(PeriodArgs),
-    /// Close a month that is over. Closing it again changes nothing.
+    /// Close a month that is over, and say how far it came. Closing it again changes nothing.
     #[command(
         after_help = "Examples:\n  rotunda settle close --tenant demo --period 2026-10\n  \
         rotunda settle close --tenant demo --period 2026-10 --json"
     )]
     Close(PeriodArgs),
+    /// Let the merchants of a closed month see their statements.
+    #[command(
+        after_help = "Examples:\n  rotunda settle issue --tenant demo --period 2026-10\n  \
+        rotunda settle issue --tenant demo --period 2026-10 --json"
+    )]
+    Issue(course::MonthArgs),
+    /// Confirm what merchants have not answered in time, without waiting for the house to do it.
+    #[command(
+        after_help = "Examples:\n  rotunda settle confirm --tenant demo --period 2026-10\n  \
+        rotunda settle confirm --tenant demo --period 2026-10 --json"
+    )]
+    Confirm(course::MonthArgs),
+    /// Look at objections to lines of statements, and decide them.
+    #[command(subcommand)]
+    Dispute(dispute::DisputeCommand),
 }
 
 /// Which month of which mall, and how to print it.
@@ -56,6 +74,9 @@ pub(super) async fn run(app: &App, command: SettleCommand, output: Output) -> Re
     let (args, close) = match command {
         SettleCommand::Preview(args) => (args, false),
         SettleCommand::Close(args) => (args, true),
+        SettleCommand::Issue(args) => return course::issue(app, &args, output).await,
+        SettleCommand::Confirm(args) => return course::confirm(app, &args, output).await,
+        SettleCommand::Dispute(command) => return dispute::run(app, command, output).await,
     };
     app.db.prepare().await?;
     let mall = app.mall_of(args.tenant.as_str()).await?;
@@ -69,8 +90,14 @@ pub(super) async fn run(app: &App, command: SettleCommand, output: Output) -> Re
             sheet(currency, &preview, &rows)
         })?;
     }
-    if fresh == Some(false) {
-        output.say(&format!("{} was closed already", args.period));
+    let state = preview.state.map_or("open", settlement::State::as_str);
+    match fresh {
+        Some(true) => output.say(&format!("{} is {state}", args.period)),
+        Some(false) => output.say(&format!(
+            "{} was closed already; it is {state}",
+            args.period
+        )),
+        None => {}
     }
     Ok(())
 }
@@ -104,17 +131,25 @@ enum CommandError {
     Denied(#[from] crate::authz::policy::Denied),
     #[error(transparent)]
     Settlement(#[from] SettlementError),
+    #[error(transparent)]
+    Dispute(#[from] DisputeError),
 }
 
 impl From<CommandError> for Failure {
     fn from(error: CommandError) -> Self {
         let exit = match &error {
-            CommandError::Denied(_) => Exit::Refused,
-            CommandError::Settlement(SettlementError::NotFound) => Exit::NotFound,
+            CommandError::Denied(_)
+            | CommandError::Settlement(SettlementError::NeedsSecondPerson)
+            | CommandError::Dispute(DisputeError::NeedsSecondPerson) => Exit::Refused,
+            CommandError::Settlement(SettlementError::NotFound)
+            | CommandError::Dispute(DisputeError::UnknownDispute) => Exit::NotFound,
             CommandError::Settlement(SettlementError::Db(
                 db::Error::Unavailable(_) | db::Error::Retry(_),
+            ))
+            | CommandError::Dispute(DisputeError::Db(
+                db::Error::Unavailable(_) | db::Error::Retry(_),
             )) => Exit::Unavailable,
-            CommandError::Settlement(_) => Exit::Failed,
+            CommandError::Settlement(_) | CommandError::Dispute(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string())
     }

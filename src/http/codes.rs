@@ -272,6 +272,56 @@ table! {
         "This month is not over yet"
         "`detail` says when it ends in the mall's time zone. A preview shows its figures so far.";
 
+    OUT_OF_TURN = CONFLICT "out-of-turn"
+        "This is not the settlement's next step"
+        "`detail` says how far the settlement is and what comes next. There is no way back: what \
+         is wrong is put right in a later month.";
+    NEEDS_SECOND_PERSON = CONFLICT "needs-second-person"
+        "Somebody else has to do this"
+        "Who closed a month does not issue its settlement, and who raised a dispute does not decide \
+         it. Use another person's key. A mall whose programme says approval = \"one\" issues its \
+         settlements when it closes the month.";
+    STATEMENT_CONFIRMED = CONFLICT "statement-already-confirmed"
+        "This statement is confirmed already"
+        "There is nothing left to do about it: its merchant confirmed it, or let the time pass.";
+    CONFIRMATION_NOT_DUE = CONFLICT "confirmation-not-due"
+        "The merchants have time left"
+        "`detail` says until when they can answer; what they have not answered then is confirmed by \
+         itself.";
+    UNKNOWN_LINE = NOT_FOUND "unknown-line"
+        "The statement has no such line"
+        "List the statement's lines: each has the `journal_id` and `line` by which it is meant.";
+    LINE_SHARED = CONFLICT "line-shared"
+        "More than one party pays for this line"
+        "What would be held is not one merchant's alone. Ask the operator to put it right.";
+    LINE_MOVES_NO_MONEY = CONFLICT "line-moves-no-money"
+        "No money goes from one merchant to another for this line"
+        "Points that were issued, taken back, or taken by who had issued them move no money. \
+         Dispute the lines of points that one merchant issued and another took.";
+    LINE_DISPUTED = CONFLICT "line-already-disputed"
+        "This line is disputed already"
+        "A line is disputed once, by either side. List the disputes to see how far it is.";
+    DISPUTE_TOO_LATE = CONFLICT "dispute-too-late"
+        "The time for disputes is over"
+        "The statement is confirmed. Settle with the operator what is wrong; it becomes part of a \
+         later month.";
+    UNKNOWN_DISPUTE = NOT_FOUND "unknown-dispute"
+        "There is no such dispute"
+        "List the disputes to see their ids; a merchant's key reaches those about its own lines only.";
+    DISPUTE_DECIDED = CONFLICT "dispute-already-decided"
+        "This dispute is decided already"
+        "A decision is final. Read the dispute to see it.";
+    UNKNOWN_PAYMENT = NOT_FOUND "unknown-payment"
+        "The settlement has no such payment"
+        "List the settlement's payments to see their numbers.";
+    PAYMENT_RECORDED = CONFLICT "payment-already-recorded"
+        "Something else was recorded of this payment"
+        "List the settlement's payments to see how it was made. What was recorded stays.";
+    BANK_FILE_REFUSED = CONFLICT "bank-file-refused"
+        "The file has lines that are not payments of this settlement"
+        "`errors` names each of them; the head is line 1. Nothing of the file was recorded: take \
+         the lines out, or put them right, and send it again.";
+
     // --- the house
     INTERNAL_ERROR = INTERNAL_SERVER_ERROR "internal-error"
         "Something went wrong on our side"

@@ -1,6 +1,9 @@
 //! From each room's errors to the table: one `impl` a room, one arm a refusal.
 
-use super::{codes, problem::Problem};
+use super::{
+    codes,
+    problem::{Fault, Problem},
+};
 use crate::{
     app::MallError,
     db,
@@ -10,7 +13,11 @@ use crate::{
     members::MemberError,
     merchants::{MerchantError, agreements::AgreementError},
     redemption::{RedemptionError, SpendError},
-    settlement::SettlementError,
+    settlement::{
+        SettlementError,
+        disputes::DisputeError,
+        paying::{PaymentError, bank::BadLine},
+    },
 };
 
 impl From<IdentityError> for Problem {
@@ -171,6 +178,10 @@ impl From<SettlementError> for Problem {
         let kind = match &error {
             SettlementError::NotFound => &codes::UNKNOWN_SETTLEMENT,
             SettlementError::MonthNotOver { .. } => &codes::PERIOD_NOT_OVER,
+            SettlementError::OutOfTurn(_) => &codes::OUT_OF_TURN,
+            SettlementError::NeedsSecondPerson => &codes::NEEDS_SECOND_PERSON,
+            SettlementError::StatementConfirmed => &codes::STATEMENT_CONFIRMED,
+            SettlementError::NotDue { .. } => &codes::CONFIRMATION_NOT_DUE,
             SettlementError::NotCutOff(_) | SettlementError::Figures(_) => {
                 return Self::of(&codes::INTERNAL_ERROR).because(error);
             }
@@ -178,6 +189,53 @@ impl From<SettlementError> for Problem {
             SettlementError::Db(error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<DisputeError> for Problem {
+    fn from(error: DisputeError) -> Self {
+        let kind = match &error {
+            DisputeError::UnknownStatement => &codes::UNKNOWN_SETTLEMENT,
+            DisputeError::UnknownLine => &codes::UNKNOWN_LINE,
+            DisputeError::UnknownDispute => &codes::UNKNOWN_DISPUTE,
+            DisputeError::MovesNothing => &codes::LINE_MOVES_NO_MONEY,
+            DisputeError::Shared => &codes::LINE_SHARED,
+            DisputeError::AlreadyDisputed => &codes::LINE_DISPUTED,
+            DisputeError::TooLate { .. } => &codes::DISPUTE_TOO_LATE,
+            DisputeError::AlreadyDecided => &codes::DISPUTE_DECIDED,
+            DisputeError::NeedsSecondPerson => &codes::NEEDS_SECOND_PERSON,
+            DisputeError::OutOfTurn(_) => &codes::OUT_OF_TURN,
+            DisputeError::Cursor(_) => return cursor(),
+            DisputeError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<PaymentError> for Problem {
+    fn from(error: PaymentError) -> Self {
+        let kind = match &error {
+            PaymentError::UnknownSettlement => &codes::UNKNOWN_SETTLEMENT,
+            PaymentError::UnknownPayment => &codes::UNKNOWN_PAYMENT,
+            PaymentError::OutOfTurn(_) => &codes::OUT_OF_TURN,
+            PaymentError::AlreadyRecorded => &codes::PAYMENT_RECORDED,
+            PaymentError::BankFile(bad) => {
+                let faults = bad.iter().map(in_the_file).collect();
+                return Self::new(&codes::BANK_FILE_REFUSED, sentence(&error)).faults(faults);
+            }
+            PaymentError::Cursor(_) => return cursor(),
+            PaymentError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+/// A line of a bank's file as a place in the body.
+fn in_the_file(bad: &BadLine) -> Fault {
+    Fault {
+        pointer: "/file".to_owned(),
+        code: bad.code,
+        detail: format!("Line {}: {}.", bad.line, bad.why),
     }
 }
 

@@ -143,8 +143,10 @@ macro_rules! counted {
     };
 }
 
+mod settling;
 mod till;
 
+pub use settling::{FileText, LineNumber};
 pub use till::{Claim, Positive, Quantity, Telephone};
 
 // --- ids

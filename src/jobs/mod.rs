@@ -10,6 +10,7 @@ mod earning;
 mod queue;
 mod redemption;
 pub mod schedule;
+mod settlement;
 
 use std::{future::Future, sync::Arc};
 
@@ -68,10 +69,12 @@ impl Tools {
 /// Which job is done how. What has no line here waits in the table until a program has it.
 pub fn handlers(tools: &Tools) -> Handlers {
     let (tidying, expiring, lapsing) = (tools.clone(), tools.clone(), tools.clone());
+    let confirming = tools.clone();
     Handlers::default()
         .on(move |mall, job| queue::tidy(tidying.clone(), mall, job))
         .on(move |mall, job| earning::expire(expiring.clone(), mall, job))
         .on(move |mall, job| redemption::lapse(lapsing.clone(), mall, job))
+        .on(move |mall, job| settlement::confirm(confirming.clone(), mall, job))
 }
 
 /// Relays, works and schedules until `stop`, then ends the jobs under way and returns.

@@ -2,7 +2,7 @@
 //!
 //! Nothing here remembers what was done; the dedup key does. Two schedulers, or one that was
 //! started again, ask for the same job and get one. After a stop of any length one run is enough:
-//! expiry takes everything that is due by now, and so do lapses.
+//! expiry takes everything that is due by now, and so do lapses and confirmations.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -27,6 +27,7 @@ use crate::{
     kernel::{ids::TenantId, time::Instant},
     queue::{Bell, Job, enqueue},
     redemption::RedemptionsDue,
+    settlement::due::SettlementsDue,
 };
 
 /// How often the clock is read.
@@ -136,6 +137,7 @@ impl Schedule {
         let Due { day, minute } = due;
         if self.asked.get(&tenant).is_none_or(|last| last.day != day) {
             enqueue(&mut tx, &PointsDue { day }).await?;
+            enqueue(&mut tx, &SettlementsDue { day }).await?;
             enqueue(&mut tx, &TidyOutbox { day }).await?;
         }
         enqueue(&mut tx, &RedemptionsDue { minute }).await?;

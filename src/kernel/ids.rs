@@ -250,6 +250,8 @@ kinds! {
     Settlement, SettlementId, "stl", "settlement";
     /// A merchant's share of a closed month.
     Statement, StatementId, "stm", "statement";
+    /// An objection to a line of a statement.
+    Dispute, DisputeId, "dsp", "dispute";
     /// Work for after the commit.
     Job, JobId, "job", "job";
 }

@@ -50,7 +50,7 @@ use crate::{
 };
 use lots::{Draw, Lot};
 
-pub use store::{cut_off, open_wallets, settle_money};
+pub use store::{cut_off, open_month, open_wallets, settle_money};
 
 /// Why the ledger refuses an event.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -288,6 +288,19 @@ pub async fn flow_lines(
     slice: &Slice,
 ) -> Result<Page<FlowLine>, db::Error> {
     views::flow_lines(tx, month, merchant, slice).await
+}
+
+/// One transfer of a month that a merchant's figures count; none where it is not one of them.
+///
+/// # Errors
+/// [`db::Error::Unavailable`].
+pub async fn flow_line(
+    tx: &mut ReadTx,
+    month: Month,
+    journal: JournalId,
+    line: i32,
+) -> Result<Option<FlowLine>, db::Error> {
+    views::flow_line(tx, month, journal, line).await
 }
 
 /// Locks, loads and gives back the books of these members for this transaction.

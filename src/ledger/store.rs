@@ -62,6 +62,23 @@ pub async fn cut_off(tx: &mut Tx, month: Month) -> Result<(), Error> {
     Ok(())
 }
 
+/// The first month that takes postings. It stays so until the end of this transaction: whoever cuts
+/// it off waits, as for those who post.
+///
+/// # Errors
+/// [`Error::Retry`] after waiting too long for a cut-off.
+pub async fn open_month(tx: &mut Tx) -> Result<Month, Error> {
+    // An update of no row locks the table as a writer does; the next statement sees what a cut-off
+    // wrote that it waited for.
+    sqlx::query!("update book set open_from = open_from where false")
+        .execute(tx.conn())
+        .await?;
+    let open_from = sqlx::query_scalar!("select open_from from book")
+        .fetch_one(tx.conn())
+        .await?;
+    Ok(Month::of(open_from))
+}
+
 pub(super) async fn open_books(tx: &mut Tx, zone: Zone, wanted: &Wanted) -> Result<Books, Error> {
     let (now, entropy) = (tx.now(), tx.entropy().clone());
     // An update of no row locks the table as a writer does, before the statement looks at anything:

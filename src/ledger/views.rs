@@ -447,3 +447,58 @@ fn parse_line_key(key: Option<&str>) -> (Uuid, i32) {
         .and_then(|(journal, line)| Some((journal.parse().ok()?, line.parse().ok()?)))
         .unwrap_or((Uuid::nil(), -1))
 }
+
+pub(super) async fn flow_line(
+    tx: &mut ReadTx,
+    month: Month,
+    journal: JournalId,
+    line: i32,
+) -> Result<Option<FlowLine>, Error> {
+    // At most one row, by transfer_pkey.
+    let row = sqlx::query!(
+        r#"
+        select case when source.kind = 'issued' then 'issued'
+                    when target.kind = 'issued' and source.kind = 'deficit' then 'owed'
+                    when target.kind = 'issued' then 'taken-back'
+                    when target.kind = 'expired' then 'expired'
+                    when source.kind = 'accepted' then 'given-back'
+                    else 'accepted' end as "kind!",
+               case when source.kind in ('issued', 'accepted') then source.owner_id
+                    when target.kind = 'deficit' then target.partner_id
+                    else target.owner_id end as "by!: MerchantId",
+               lot.merchant_id as "from: MerchantId", transfer.amount, transfer.value,
+               lot.lot_id as "lot: LotId", journal.kind as reason, journal.source_id,
+               journal.store_id as "store: StoreId", journal.occurred_at, journal.late
+        from transfer
+        join journal on journal.journal_id = transfer.journal_id
+        join account as source on source.account_id = transfer.from_account
+        join account as target on target.account_id = transfer.to_account
+        join lot on lot.lot_id = transfer.lot_id
+        where transfer.journal_id = $1 and transfer.line = $2 and transfer.posted_in = $3
+          and (source.kind in ('issued', 'accepted')
+               or target.kind in ('issued', 'accepted', 'deficit', 'expired'))"#,
+        journal.uuid(),
+        line,
+        month.first_day(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(|row| {
+        Ok(FlowLine {
+            journal,
+            line,
+            kind: flow_kind(&row.kind)?,
+            by: row.by,
+            from: row.from,
+            points: row.amount,
+            value: row.value,
+            lot: row.lot,
+            reason: row.reason,
+            source: row.source_id,
+            store: row.store,
+            occurred_at: row.occurred_at,
+            late: row.late,
+        })
+    })
+    .transpose()
+}

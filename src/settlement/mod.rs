@@ -7,22 +7,37 @@
 //! Closing takes two transactions, which a door opens one after the other, or [`close_month`] for
 //! it. [`cut_off`] ends the posting in the month: from its commit on no line can be added, and what
 //! happened in the month and arrives later belongs to the next one. [`seal`] then counts what can no
-//! longer change, writes statements and payments, posts the payments and closes. Each can be done
-//! again without doing anything again, and where the second did not happen, a later close goes on
-//! from there. A closed month is never changed.
+//! longer change, proves that it adds up to zero and writes the statements. Each can be done again
+//! without doing anything again, and where the second did not happen, a later close goes on from
+//! there. What was written is never changed.
+//!
+//! From there a settlement takes one step after the other ([`period::step`]): somebody else issues
+//! it ([`confirming::issue`]), its merchants confirm ([`confirming::confirm`]) or let the time pass
+//! ([`confirming::confirm_due`]), or object to a line ([`disputes`]), whose money the operator then
+//! holds while the rest settles. When every statement is confirmed, what is left comes down to
+//! payments ([`paying`]), which the ledger gets in the same transaction; they are made outside and
+//! recorded here, and with the last of them the settlement is closed. How far one act goes is the
+//! matter of the mall's programme ([`period::Course`]).
 
 #![deny(clippy::arithmetic_side_effects)]
 
 mod agreed;
+pub mod confirming;
+pub mod disputes;
+pub mod due;
 mod lines;
 pub mod month;
 pub mod netting;
+pub mod paying;
+pub mod period;
 mod sheet;
 mod store;
 mod terms;
 
 pub use agreed::Agreed;
 pub use lines::{Line, LineKind};
+pub use paying::{PaymentLine, payments};
+pub use period::{Approval, Course, State, StatementState};
 pub use sheet::csv;
 pub use terms::{Model, Terms, TermsError};
 
@@ -52,26 +67,8 @@ use crate::{
     merchants,
 };
 use month::{Basis, Calculation, Position};
-use netting::{NettingError, Payment};
-
-/// How far a month is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// No line can be added to it; its figures are not written yet.
-    CutOff,
-    /// Its figures are written and never change.
-    Closed,
-}
-
-impl State {
-    /// As the table and the API write it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CutOff => "cut_off",
-            Self::Closed => "closed",
-        }
-    }
-}
+use netting::NettingError;
+use period::{Act, OutOfTurn};
 
 /// A month that was cut off or closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,11 +86,21 @@ pub struct Settlement {
     /// When its last line could be added.
     pub cut_off_at: Instant,
     /// When its figures were written.
-    pub closed_at: Option<Instant>,
-    /// Who cut it off or, once it is closed, closed it.
+    pub proofed_at: Option<Instant>,
+    /// Who cut it off or, once they are written, wrote its figures.
     pub actor: String,
     /// SHA-256 over its figures ([`Calculation::canonical`]), 64 hexadecimal digits.
     pub digest: Option<String>,
+    /// When its merchants could see it first.
+    pub issued_at: Option<Instant>,
+    /// Who let them.
+    pub issued_by: Option<String>,
+    /// The first moment at which what they have not answered is confirmed by itself.
+    pub confirm_by: Option<Instant>,
+    /// When the last statement was confirmed, and its payments were fixed.
+    pub confirmed_at: Option<Instant>,
+    /// When the last payment was recorded.
+    pub closed_at: Option<Instant>,
 }
 
 /// A merchant's part of a closed month.
@@ -111,15 +118,10 @@ pub struct Statement {
     pub code: Code,
     /// The figures.
     pub position: Position,
-}
-
-/// A payment of a closed month.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PaymentLine {
-    /// Its number within the settlement, from 0.
-    pub line: i32,
-    /// Who pays whom how much.
-    pub payment: Payment,
+    /// What the merchant said to it.
+    pub state: StatementState,
+    /// When it was confirmed, by the merchant or by time.
+    pub confirmed_at: Option<Instant>,
 }
 
 /// What a month comes to so far.
@@ -140,9 +142,9 @@ pub struct Preview {
 /// What a close came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// The closed month.
+    /// The month, as far as it came.
     pub settlement: Settlement,
-    /// Whether this close closed it; false where it was closed already.
+    /// Whether this close wrote its figures; false where they were written already.
     pub fresh: bool,
 }
 
@@ -163,6 +165,21 @@ pub enum SettlementError {
     /// [`seal`] without [`cut_off`] before it: a mistake of ours.
     #[error("the month {0} is not cut off yet")]
     NotCutOff(Month),
+    /// Not the next step of this settlement.
+    #[error(transparent)]
+    OutOfTurn(#[from] OutOfTurn),
+    /// Who wrote the figures would put them out as well.
+    #[error("who closed a month does not issue its settlement: this mall asks for a second person")]
+    NeedsSecondPerson,
+    /// A statement that is confirmed.
+    #[error("the statement is confirmed already")]
+    StatementConfirmed,
+    /// Merchants who have time left.
+    #[error("the merchants have time to answer until {confirm_by}")]
+    NotDue {
+        /// The first moment at which their silence counts.
+        confirm_by: Instant,
+    },
     /// Figures that the books cannot hold or that do not add up.
     #[error(transparent)]
     Figures(#[from] NettingError),
@@ -174,7 +191,9 @@ pub enum SettlementError {
     Db(#[from] db::Error),
 }
 
-/// What a month would settle to if it were closed now; of a closed one, what it did settle to.
+/// What a month would settle to if it were closed now; of a closed one, what it did settle to. Of
+/// one that is confirmed the payments are those that were fixed then: money of disputed lines may
+/// have changed them.
 ///
 /// # Errors
 /// [`SettlementError::NotFound`] for whoever does not reach the whole mall.
@@ -190,7 +209,10 @@ pub async fn preview(
     let fee_basis_points = known
         .as_ref()
         .map_or(terms.fee_basis_points, |known| known.fee_basis_points);
-    let (calculation, codes) = figures(tx, month, zone, fee_basis_points).await?;
+    let (mut calculation, codes) = figures(tx, month, zone, fee_basis_points).await?;
+    if let Some(known) = known.as_ref().filter(|known| known.confirmed_at.is_some()) {
+        calculation.payments = paying::fixed(tx, known.id).await?;
+    }
     Ok(Preview {
         month,
         state: known.map(|known| known.state),
@@ -225,21 +247,26 @@ pub async fn cut_off(
     let new = Settlement {
         id: tx.new_id(),
         month,
-        state: State::CutOff,
+        state: period::step(None, Act::CutOff)?,
         form: month::FORM,
         fee_basis_points: terms.fee_basis_points,
         cut_off_at: tx.now(),
-        closed_at: None,
+        proofed_at: None,
         actor: tx.actor().to_string(),
         digest: None,
+        issued_at: None,
+        issued_by: None,
+        confirm_by: None,
+        confirmed_at: None,
+        closed_at: None,
     };
     store::insert(tx, &new).await?;
     let known = store::of_month(tx, month).await?;
     known.ok_or(SettlementError::NotCutOff(month))
 }
 
-/// Writes the figures of a month that was cut off, posts what parties owe each other, and closes
-/// it. One that is closed already is given back as it is.
+/// Writes the figures of a month that was cut off, and goes on as far as the programme lets one act
+/// go. A month whose figures are written is given back as it is.
 ///
 /// # Errors
 /// [`SettlementError::NotCutOff`], [`SettlementError::Figures`].
@@ -247,6 +274,7 @@ pub async fn seal(
     tx: &mut Tx,
     grant: &Grant<CloseSettlement>,
     month: Month,
+    terms: &Terms,
     zone: Zone,
     currency: Currency,
 ) -> Result<Sealed, SettlementError> {
@@ -254,12 +282,12 @@ pub async fn seal(
     let mut settlement = store::lock(tx, month)
         .await?
         .ok_or(SettlementError::NotCutOff(month))?;
-    if settlement.state == State::Closed {
+    let Ok(proofed) = period::step(Some(settlement.state), Act::Proof) else {
         return Ok(Sealed {
             settlement,
             fresh: false,
         });
-    }
+    };
     let fee = settlement.fee_basis_points;
     let (calculation, codes) = figures(tx, month, zone, fee).await?;
     let mut rows = Vec::with_capacity(codes.len());
@@ -268,21 +296,17 @@ pub async fn seal(
         let code = code.ok_or(db::Error::Corrupt("merchant of a settlement"))?;
         rows.push((tx.new_id(), *merchant, code, *position));
     }
-    let owed: Vec<_> = calculation
-        .payments
-        .iter()
-        .map(|payment| (payment.from, payment.to, payment.amount))
-        .collect();
     store::insert_statements(tx, settlement.id, &rows).await?;
     store::insert_lines(tx, settlement.id, &calculation.lines).await?;
-    store::insert_payments(tx, settlement.id, &calculation.payments).await?;
     ledger::write_lines(tx, month).await?;
-    ledger::settle_money(tx, settlement.id, month, currency.code(), &owed).await?;
-    settlement.state = State::Closed;
-    settlement.closed_at = Some(tx.now());
+    settlement.state = proofed;
+    settlement.proofed_at = Some(tx.now());
     settlement.actor = tx.actor().to_string();
     settlement.digest = Some(digest(&calculation.canonical(month, fee)));
-    store::set_closed(tx, &settlement).await?;
+    store::update(tx, &settlement).await?;
+    if terms.course.approval == Approval::One {
+        confirming::put_out(tx, &mut settlement, terms.course, zone, currency).await?;
+    }
     Ok(Sealed {
         settlement,
         fresh: true,
@@ -305,7 +329,7 @@ pub async fn close_month(
     cut_off(&mut tx, grant, month, terms, zone).await?;
     tx.commit().await?;
     let mut tx = db.write(grant).await?;
-    let sealed = seal(&mut tx, grant, month, zone, currency).await?;
+    let sealed = seal(&mut tx, grant, month, terms, zone, currency).await?;
     tx.commit().await?;
     Ok(sealed)
 }
@@ -343,29 +367,8 @@ pub async fn get(
     found.ok_or(SettlementError::NotFound)
 }
 
-/// What parties pay each other after a month; a merchant sees what it pays and receives itself.
-///
-/// # Errors
-/// [`SettlementError::NotFound`], [`SettlementError::Cursor`].
-pub async fn payments(
-    tx: &mut ReadTx,
-    grant: &Grant<ReadSettlements>,
-    id: SettlementId,
-    slice: &Slice,
-) -> Result<Page<PaymentLine>, SettlementError> {
-    let only = within(grant.reach())?;
-    let found = store::by_id(tx, id).await?;
-    let settlement = found.ok_or(SettlementError::NotFound)?;
-    let after = match &slice.after {
-        Some(key) => key.parse().map_err(|_| CursorError)?,
-        None => -1,
-    };
-    let limit = limit(slice);
-    let rows = store::payments(tx, settlement.id, only, after, limit.saturating_add(1)).await?;
-    Ok(Page::from_rows(rows, limit, |row| row.line.to_string()))
-}
-
-/// The statements of a month within reach, in the order in which the merchants joined.
+/// The statements of a month within reach, in the order in which the merchants joined; a merchant
+/// sees its own once it is issued.
 ///
 /// # Errors
 /// [`SettlementError::NotFound`], [`SettlementError::Cursor`].
@@ -421,16 +424,27 @@ pub async fn sheet(
 /// One statement.
 ///
 /// # Errors
-/// [`SettlementError::NotFound`], also for another merchant's.
+/// [`SettlementError::NotFound`], also for another merchant's, and to a merchant for its own before
+/// it is issued.
 pub async fn statement(
     tx: &mut ReadTx,
     grant: &Grant<ReadStatements>,
     id: StatementId,
 ) -> Result<Statement, SettlementError> {
-    store::statement(tx, id)
-        .await?
-        .filter(|found| grant.reach().covers(found.merchant))
-        .ok_or(SettlementError::NotFound)
+    let found = statement_within(tx, grant.reach(), id).await?;
+    found.ok_or(SettlementError::NotFound)
+}
+
+/// A statement that somebody with that reach may see.
+async fn statement_within(
+    tx: &mut ReadTx,
+    reach: Reach,
+    id: StatementId,
+) -> Result<Option<Statement>, db::Error> {
+    let found = store::statement(tx, id).await?;
+    Ok(found.filter(|found| {
+        reach.covers(found.merchant) && (reach == Reach::Mall || found.state.is_issued())
+    }))
 }
 
 /// The lines that a statement's net is the sum of: by kind and partner, in the order of both.
@@ -484,10 +498,11 @@ async fn figures(
     let versions = merchants::agreements::accepted_before(tx, end).await?;
     let agreed = Agreed::new(versions, start);
     let flows = ledger::flows(tx, month, agreed.eras()).await?;
+    let adjustments = disputes::adjustments(tx, month).await?;
     let basis = Basis {
         fee_basis_points,
         agreed: &agreed,
-        adjustments: &[],
+        adjustments: &adjustments,
     };
     let calculation = month::calculate(&flows, &basis)?;
     let ids: Vec<MerchantId> = calculation.merchants.keys().copied().collect();

@@ -1,10 +1,8 @@
-//! The tables `settlement`, `statement` and `payment`.
+//! The tables `settlement` and `statement`.
 
 use uuid::Uuid;
 
-use super::{
-    Line, LineKind, PaymentLine, Settlement, State, Statement, month::Position, netting::Payment,
-};
+use super::{Line, LineKind, Settlement, State, Statement, StatementState, month::Position};
 use crate::{
     db::{
         error::Error,
@@ -25,30 +23,35 @@ struct Row {
     form: i32,
     fee_basis_points: i32,
     cut_off_at: Instant,
-    closed_at: Option<Instant>,
+    proofed_at: Option<Instant>,
     actor: String,
     digest: Option<String>,
+    issued_at: Option<Instant>,
+    issued_by: Option<String>,
+    confirm_by: Option<Instant>,
+    confirmed_at: Option<Instant>,
+    closed_at: Option<Instant>,
 }
 
 impl TryFrom<Row> for Settlement {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self, Error> {
-        let state = match row.state.as_str() {
-            "cut_off" => State::CutOff,
-            "closed" => State::Closed,
-            _ => return Err(Error::Corrupt("settlement state")),
-        };
         Ok(Self {
             id: row.settlement_id,
             month: Month::of(row.month),
-            state,
+            state: State::parse(&row.state).ok_or(Error::Corrupt("settlement state"))?,
             form: row.form,
             fee_basis_points: i64::from(row.fee_basis_points),
             cut_off_at: row.cut_off_at,
-            closed_at: row.closed_at,
+            proofed_at: row.proofed_at,
             actor: row.actor,
             digest: row.digest,
+            issued_at: row.issued_at,
+            issued_by: row.issued_by,
+            confirm_by: row.confirm_by,
+            confirmed_at: row.confirmed_at,
+            closed_at: row.closed_at,
         })
     }
 }
@@ -78,7 +81,8 @@ pub(super) async fn of_month(tx: &mut ReadTx, month: Month) -> Result<Option<Set
         Row,
         r#"
         select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
-               cut_off_at, closed_at, actor, digest
+               cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+               confirmed_at, closed_at
         from settlement
         where month = $1"#,
         month.first_day(),
@@ -94,7 +98,8 @@ pub(super) async fn lock(tx: &mut Tx, month: Month) -> Result<Option<Settlement>
         Row,
         r#"
         select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
-               cut_off_at, closed_at, actor, digest
+               cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+               confirmed_at, closed_at
         from settlement
         where month = $1
         order by settlement_id
@@ -106,12 +111,53 @@ pub(super) async fn lock(tx: &mut Tx, month: Month) -> Result<Option<Settlement>
     row.map(Settlement::try_from).transpose()
 }
 
+/// The settlement's row, locked until the transaction ends.
+pub(super) async fn lock_id(tx: &mut Tx, id: SettlementId) -> Result<Option<Settlement>, Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
+               cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+               confirmed_at, closed_at
+        from settlement
+        where settlement_id = $1
+        order by settlement_id
+        for update"#,
+        id.uuid(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(Settlement::try_from).transpose()
+}
+
+/// The oldest settlement that waits for its merchants and whose time is over at `now`, locked until
+/// the transaction ends. There are as many that wait as months in a few weeks.
+pub(super) async fn lock_due(tx: &mut Tx, now: Instant) -> Result<Option<Settlement>, Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"
+        select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
+               cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+               confirmed_at, closed_at
+        from settlement
+        where state = 'issued' and confirm_by <= $1
+        order by month
+        limit 1
+        for update"#,
+        now,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(Settlement::try_from).transpose()
+}
+
 pub(super) async fn by_id(tx: &mut ReadTx, id: SettlementId) -> Result<Option<Settlement>, Error> {
     let row = sqlx::query_as!(
         Row,
         r#"
         select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
-               cut_off_at, closed_at, actor, digest
+               cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+               confirmed_at, closed_at
         from settlement
         where settlement_id = $1"#,
         id.uuid(),
@@ -131,7 +177,8 @@ pub(super) async fn before(
         Row,
         r#"
         select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
-               cut_off_at, closed_at, actor, digest
+               cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+               confirmed_at, closed_at
         from settlement
         where month < $1
         order by month desc
@@ -144,15 +191,23 @@ pub(super) async fn before(
     rows.into_iter().map(Settlement::try_from).collect()
 }
 
-pub(super) async fn set_closed(tx: &mut Tx, closed: &Settlement) -> Result<(), Error> {
+/// Writes down how far a settlement is, and when it came there.
+pub(super) async fn update(tx: &mut Tx, it: &Settlement) -> Result<(), Error> {
     sqlx::query!(
         "update settlement
-         set state = 'closed', closed_at = $2, actor = $3, digest = $4
-         where settlement_id = $1 and state = 'cut_off'",
-        closed.id.uuid(),
-        closed.closed_at,
-        closed.actor,
-        closed.digest,
+         set state = $2, proofed_at = $3, actor = $4, digest = $5, issued_at = $6, issued_by = $7,
+             confirm_by = $8, confirmed_at = $9, closed_at = $10
+         where settlement_id = $1",
+        it.id.uuid(),
+        it.state.as_str(),
+        it.proofed_at,
+        it.actor,
+        it.digest,
+        it.issued_at,
+        it.issued_by,
+        it.confirm_by,
+        it.confirmed_at,
+        it.closed_at,
     )
     .execute(tx.conn())
     .await?;
@@ -224,38 +279,6 @@ pub(super) async fn insert_statements(
     Ok(())
 }
 
-pub(super) async fn insert_payments(
-    tx: &mut Tx,
-    settlement: SettlementId,
-    payments: &[Payment],
-) -> Result<(), Error> {
-    let from: Vec<Option<Uuid>> = payments
-        .iter()
-        .map(|payment| payment.from.map(|merchant| merchant.uuid()))
-        .collect();
-    let to: Vec<Option<Uuid>> = payments
-        .iter()
-        .map(|payment| payment.to.map(|merchant| merchant.uuid()))
-        .collect();
-    let amounts: Vec<i64> = payments.iter().map(|payment| payment.amount).collect();
-    #[expect(
-        clippy::as_conversions,
-        reason = "tells a checked query of arrays with nulls"
-    )]
-    let insert = sqlx::query!(
-        "insert into payment (settlement_id, line, from_merchant, to_merchant, amount)
-         select $1, (line - 1)::int, from_merchant, to_merchant, amount
-         from unnest($2::uuid[], $3::uuid[], $4::bigint[])
-             with ordinality as new (from_merchant, to_merchant, amount, line)",
-        settlement.uuid(),
-        &from as &[Option<Uuid>],
-        &to as &[Option<Uuid>],
-        &amounts,
-    );
-    insert.execute(tx.conn()).await?;
-    Ok(())
-}
-
 pub(super) async fn insert_lines(
     tx: &mut Tx,
     settlement: SettlementId,
@@ -317,6 +340,8 @@ struct StatementRow {
     tax_basis_points: i32,
     tax_received: i64,
     tax_fee: i64,
+    state: String,
+    confirmed_at: Option<Instant>,
 }
 
 impl TryFrom<StatementRow> for Statement {
@@ -351,12 +376,14 @@ impl TryFrom<StatementRow> for Statement {
                 tax_received: row.tax_received,
                 tax_fee: row.tax_fee,
             },
+            state: StatementState::parse(&row.state).ok_or(Error::Corrupt("statement state"))?,
+            confirmed_at: row.confirmed_at,
         })
     }
 }
 
-/// Statements of a settlement after one merchant, in the order of their ids; by
-/// `statement_merchant_key`.
+/// Statements of a settlement after one merchant, in the order of their ids; of a single merchant
+/// only what was issued. By `statement_merchant_key`.
 pub(super) async fn statements(
     tx: &mut ReadTx,
     settlement: SettlementId,
@@ -370,11 +397,11 @@ pub(super) async fn statements(
         select statement_id as "statement_id: _", settlement_id as "settlement_id: _", month,
                merchant_id as "merchant_id: _", code, issued, taken_back, redeemed, given_back,
                expired, own_points, own_value, pays, receives, funded, fee, breakage, adjusted, net,
-               tax_basis_points, tax_received, tax_fee
+               tax_basis_points, tax_received, tax_fee, statement.state, statement.confirmed_at
         from statement
         join settlement using (settlement_id)
         where settlement_id = $1 and merchant_id > $3
-          and ($2::uuid is null or merchant_id = $2)
+          and ($2::uuid is null or merchant_id = $2 and statement.state <> 'proofed')
         order by merchant_id
         limit $4"#,
         settlement.uuid(),
@@ -397,7 +424,7 @@ pub(super) async fn statement(
         select statement_id as "statement_id: _", settlement_id as "settlement_id: _", month,
                merchant_id as "merchant_id: _", code, issued, taken_back, redeemed, given_back,
                expired, own_points, own_value, pays, receives, funded, fee, breakage, adjusted, net,
-               tax_basis_points, tax_received, tax_fee
+               tax_basis_points, tax_received, tax_fee, statement.state, statement.confirmed_at
         from statement
         join settlement using (settlement_id)
         where statement_id = $1"#,
@@ -444,41 +471,4 @@ pub(super) async fn lines(
             Ok((row.line, line))
         })
         .collect()
-}
-
-/// Payments of a settlement after one line, those of one merchant only where one is named; by
-/// `payment_pkey`.
-pub(super) async fn payments(
-    tx: &mut ReadTx,
-    settlement: SettlementId,
-    only: Option<MerchantId>,
-    after: i32,
-    limit: i64,
-) -> Result<Vec<PaymentLine>, Error> {
-    let rows = sqlx::query!(
-        r#"
-        select line, from_merchant as "from: MerchantId", to_merchant as "to: MerchantId", amount
-        from payment
-        where settlement_id = $1 and line > $3
-          and ($2::uuid is null or from_merchant = $2 or to_merchant = $2)
-        order by line
-        limit $4"#,
-        settlement.uuid(),
-        only.map(|merchant| merchant.uuid()),
-        after,
-        limit,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| PaymentLine {
-            line: row.line,
-            payment: Payment {
-                from: row.from,
-                to: row.to,
-                amount: row.amount,
-            },
-        })
-        .collect())
 }

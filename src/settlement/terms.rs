@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::period::{Approval, Course};
 use crate::kernel::{
     money::{Currency, Money, Rate},
     points::LARGEST,
@@ -12,7 +13,14 @@ use crate::kernel::{
 const WHOLE: i64 = 10_000;
 
 /// Every key that the section may have.
-const KEYS: [&str; 4] = ["model", "points", "worth", "fee_basis_points"];
+const KEYS: [&str; 6] = [
+    "model",
+    "points",
+    "worth",
+    "fee_basis_points",
+    "approval",
+    "confirm_days",
+];
 
 /// Who pays when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +39,8 @@ pub struct Terms {
     pub rate: Rate,
     /// The operator's part of what a merchant receives from the others, in ten-thousandths.
     pub fee_basis_points: i64,
+    /// How a settlement goes on once its figures are written.
+    pub course: Course,
 }
 
 /// A key of the section that says something else than it should.
@@ -47,7 +57,8 @@ pub struct TermsError {
 
 impl Terms {
     /// Reads the section. `model`, `points` and `worth` must be there, `fee_basis_points` is 0
-    /// where it is not; another key is refused.
+    /// where it is not, `approval` and `confirm_days` are those of [`Course::default`]; another key is
+    /// refused.
     ///
     /// # Errors
     /// [`TermsError`], for the first key that is wrong.
@@ -68,7 +79,8 @@ impl Terms {
             return Err(TermsError {
                 key: format!("settlement.{key}"),
                 found: value.to_string(),
-                expected: "no key but model, points, worth and fee_basis_points",
+                expected: "no key but model, points, worth, fee_basis_points, approval and \
+                           confirm_days",
             });
         }
         let model = match section.get("model").and_then(Value::as_str) {
@@ -95,8 +107,28 @@ impl Terms {
             model,
             rate,
             fee_basis_points,
+            course: course(section)?,
         })
     }
+}
+
+/// Who issues a settlement, and how long its merchants have to answer.
+fn course(section: &Map<String, Value>) -> Result<Course, TermsError> {
+    let mut course = Course::default();
+    if let Some(approval) = section.get("approval") {
+        course.approval = match approval.as_str() {
+            Some("one") => Approval::One,
+            Some("two") => Approval::Two,
+            _ => return Err(wrong(section, "approval", "\"one\" or \"two\"")),
+        };
+    }
+    if section.contains_key("confirm_days") {
+        let expected = "a whole number from 0 to 31";
+        let days = whole(section, "confirm_days", 0, Course::LONGEST.into(), expected)?;
+        course.confirm_days =
+            u32::try_from(days).map_err(|_| wrong(section, "confirm_days", expected))?;
+    }
+    Ok(course)
 }
 
 fn whole(
@@ -152,6 +184,12 @@ mod tests {
         assert_eq!(terms.fee_basis_points, 200);
         let plain = json!({ "model": "bilateral", "points": 10, "worth": "1" });
         assert_eq!(parse(&plain).unwrap().fee_basis_points, 0);
+        assert_eq!(parse(&plain).unwrap().course, Course::default());
+        let quick = json!({
+            "model": "bilateral", "points": 10, "worth": "1", "approval": "one", "confirm_days": 0
+        });
+        let course = parse(&quick).unwrap().course;
+        assert_eq!((course.approval, course.confirm_days), (Approval::One, 0));
     }
 
     #[test]
@@ -192,8 +230,18 @@ mod tests {
             (
                 "fee",
                 json!(1),
-                "settlement.fee is 1, expected no key but model, points, worth and \
-                 fee_basis_points",
+                "settlement.fee is 1, expected no key but model, points, worth, \
+                 fee_basis_points, approval and confirm_days",
+            ),
+            (
+                "approval",
+                json!("three"),
+                "settlement.approval is \"three\", expected \"one\" or \"two\"",
+            ),
+            (
+                "confirm_days",
+                json!(32),
+                "settlement.confirm_days is 32, expected a whole number from 0 to 31",
             ),
         ] {
             let mut section = json!({ "model": "bilateral", "points": 100, "worth": "1.00" });

@@ -357,7 +357,7 @@ async fn a_good_is_reserved_claimed_once_and_a_month_is_closed_once() {
     let june = json!({"period": "2017-06"});
     let path = "/v1/settlements";
     let (status, _, closed) = desk.post(&desk.owner, "f", path, &june).await;
-    assert_eq!((status, &closed["state"]), (201, &json!("closed")));
+    assert_eq!((status, &closed["state"]), (201, &json!("issued")));
     let (status, again, _) = desk.post(&desk.owner, "f", path, &june).await;
     assert_eq!((status, again), (201, true));
     let (status, _, refused) = desk.post(&desk.owner, "g", path, &june).await;

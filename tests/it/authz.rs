@@ -379,7 +379,8 @@ async fn a_merchants_principal_never_reaches_the_mall() {
         ActivateStore SuspendStore EnrolMember ReadMembers RecordPurchase ReadPurchases
         RefundPurchase SpendPoints PostBatch ExpirePoints CreateGood ReadGoods ReserveGood ReadRedemptions
         ClaimGood CancelRedemption LapseRedemptions PreviewSettlement CloseSettlement
-        ReadSettlements ReadStatements VerifyBooks RelayJobs
+        ReadSettlements ReadStatements IssueSettlement ConfirmSettlement ConfirmStatement
+        RaiseDispute ReadDisputes DecideDispute RecordPayment VerifyBooks RelayJobs
     );
     for role in policy.roles().filter(|role| role.starts_with("merchant.")) {
         for &(object, act) in action::ALL {

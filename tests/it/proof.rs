@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rotunda::{
     kernel::ids::{LotId, MemberId},
     merchants::agreements::AgreementTerms,
+    settlement::{Course, disputes::Outcome},
 };
 
 use crate::support::settling::{Earned, Mall, Shop, Spent, at};
@@ -44,8 +45,14 @@ async fn busy() -> Busy {
     mall.spends(bob, c, 70, "2026-06-23T04:00:00Z").await;
     mall.refunds(bob, b, used_up, 70, "2026-06-24T04:00:00Z")
         .await;
-    mall.closes("2026-06").await;
-    mall.clock.set(at("2026-07-05T00:00:00Z"));
+    mall.terms.course = Course::default();
+    let june = mall.closed_and_issued("2026-06").await.id;
+    let own = mall.statement_of(june, a).await;
+    let dispute = mall.objects(a, own, spent.journal, 1).await.unwrap();
+    mall.clock.set(at("2026-07-08T00:00:00Z"));
+    assert_eq!(mall.confirms_what_is_due().await, 1);
+    let decided = mall.decides(5, dispute.id, Outcome::Rejected).await;
+    decided.unwrap();
     mall.earns(ada, c, 15, "2026-07-04T04:00:00Z").await;
     mall.agrees(c, "2026-08", AgreementTerms::default()).await;
     Busy {
@@ -117,6 +124,7 @@ async fn each_kind_of_damage_is_found_by_its_own_check() {
         .chain(history_damage(&busy))
         .chain(trade_damage(&busy))
         .chain(settlement_damage())
+        .chain(period_damage())
         .chain(wall_damage());
     let mut wrong = Vec::new();
     let mut unseen: BTreeSet<&str> = mall.proof().await.iter().map(|check| check.name).collect();
@@ -198,6 +206,7 @@ fn ledger_damage(busy: &Busy) -> Vec<Damage> {
         damage(
             format!("update lot set merchant_id = '{b}' where lot_id = '{lot}'"),
             &[
+                "dispute-line",
                 "lot-issued",
                 "lot-traced",
                 "purchase-earned",
@@ -436,6 +445,46 @@ fn settlement_damage() -> Vec<Damage> {
     ]
 }
 
+fn period_damage() -> Vec<Damage> {
+    vec![
+        damage(
+            "update settlement set state = 'closed', closed_at = confirmed_at",
+            &["settlement-course"],
+        ),
+        damage(
+            "update settlement set issued_by = null",
+            &["settlement-course"],
+        ),
+        damage(
+            "update payment set state = 'paid', method = 'other', reference = 'x',
+                 recorded_at = '2026-07-09', recorded_by = 'x'",
+            &["settlement-course"],
+        ),
+        damage(
+            "update statement set state = 'issued', confirmed_at = null, confirmed_by = null
+             where code = 'a'",
+            &["settlement-course"],
+        ),
+        damage(
+            "update dispute set amount = amount + 1",
+            &["dispute-adjusted", "dispute-line", "settlement-paid"],
+        ),
+        damage(
+            "update dispute set journal_id = gen_random_uuid()",
+            &["dispute-line"],
+        ),
+        damage(
+            "update dispute set held = false",
+            &["dispute-adjusted", "settlement-paid"],
+        ),
+        damage("delete from adjustment", &["dispute-adjusted"]),
+        damage(
+            "update adjustment set amount = amount + 1",
+            &["dispute-adjusted"],
+        ),
+    ]
+}
+
 fn wall_damage() -> Vec<Damage> {
     let walls = "(select current_schema())";
     vec![
@@ -455,6 +504,15 @@ fn wall_damage() -> Vec<Damage> {
             ),
             finds: &["append-only"],
             undo: "do $$ begin execute format('revoke update (amount) on transfer from %I',
+                (select current_schema())); end $$",
+        },
+        Damage {
+            sql: format!(
+                "do $$ begin execute format('grant update (net) on statement to %I', {walls});
+                 end $$"
+            ),
+            finds: &["append-only"],
+            undo: "do $$ begin execute format('revoke update (net) on statement from %I',
                 (select current_schema())); end $$",
         },
         Damage {

@@ -3,9 +3,11 @@
 
 pub mod agreements;
 pub mod books;
+pub mod disputes;
 pub mod goods;
 pub mod keys;
 pub mod merchants;
+pub mod payments;
 pub mod settlements;
 pub mod statements;
 pub mod stores;

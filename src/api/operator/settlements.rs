@@ -5,11 +5,11 @@ use poem_openapi::{
     param::{Path, Query},
 };
 
-use super::statements::FiguresOut;
+use super::{payments::PaymentLineOut, statements::FiguresOut};
 use crate::{
     api::{Group, words::SettlementState},
     app::Mall,
-    authz::action::{CloseSettlement, PreviewSettlement, ReadSettlements},
+    authz::action::{CloseSettlement, IssueSettlement, PreviewSettlement, ReadSettlements},
     db::{self, tx::ReadTx},
     http::{
         admit::Caller,
@@ -28,7 +28,7 @@ use crate::{
         text::Code,
         time::Month,
     },
-    settlement::{self, Preview, Settlement, SettlementError, State, netting::Payment},
+    settlement::{self, Preview, Settlement, SettlementError, State, confirming, netting::Payment},
 };
 
 /// The address of the list of settlements.
@@ -49,9 +49,9 @@ struct CloseSettlementIn {
     period: Month,
 }
 
-/// A payment between two parties.
+/// A payment between two parties that would be made.
 #[derive(Debug, Clone, Object)]
-#[oai(rename = "Payment", skip_serializing_if_is_none)]
+#[oai(rename = "PreviewedPayment", skip_serializing_if_is_none)]
 struct PaymentOut {
     /// Who pays; without it, the operator.
     from_merchant_id: Option<MerchantId>,
@@ -64,7 +64,7 @@ struct PaymentOut {
 /// A month that was cut off or closed.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Settlement", skip_serializing_if_is_none)]
-struct SettlementOut {
+pub(super) struct SettlementOut {
     /// The settlement's id.
     settlement_id: SettlementId,
     /// Which month.
@@ -78,12 +78,20 @@ struct SettlementOut {
     /// When its last line could be added.
     cut_off_at: Moment,
     /// When its figures were written.
-    closed_at: Option<Moment>,
+    proofed_at: Option<Moment>,
     /// SHA-256 over its figures, by which anybody can see that they never change.
     digest: Option<String>,
-    /// What the parties pay each other, where one settlement is read; a merchant's key sees what
-    /// the merchant itself pays and receives.
-    payments: Option<Vec<PaymentOut>>,
+    /// When its merchants could see their statements first.
+    issued_at: Option<Moment>,
+    /// The first moment at which statements that nobody has answered are confirmed by themselves.
+    confirm_by: Option<Moment>,
+    /// When the last statement was confirmed, and what is to be paid was fixed.
+    confirmed_at: Option<Moment>,
+    /// When everything was paid or offset.
+    closed_at: Option<Moment>,
+    /// What the parties pay each other, where one settlement is read that is confirmed; a merchant's
+    /// key sees what the merchant itself pays and receives.
+    payments: Option<Vec<PaymentLineOut>>,
 }
 
 /// A merchant's part of a month that may still change.
@@ -129,7 +137,7 @@ impl From<Payment> for PaymentOut {
 }
 
 impl SettlementOut {
-    fn of(settlement: Settlement, currency: Currency) -> Self {
+    pub(super) fn of(settlement: Settlement, currency: Currency) -> Self {
         Self {
             settlement_id: settlement.id,
             period: settlement.month,
@@ -137,8 +145,12 @@ impl SettlementOut {
             currency,
             fee_basis_points: Quantity(settlement.fee_basis_points),
             cut_off_at: Moment(settlement.cut_off_at),
-            closed_at: settlement.closed_at.map(Moment),
+            proofed_at: settlement.proofed_at.map(Moment),
             digest: settlement.digest,
+            issued_at: settlement.issued_at.map(Moment),
+            confirm_by: settlement.confirm_by.map(Moment),
+            confirmed_at: settlement.confirmed_at.map(Moment),
+            closed_at: settlement.closed_at.map(Moment),
             payments: None,
         }
     }
@@ -192,9 +204,10 @@ async fn cut_off(
     }
 }
 
-/// A month that was closed before this request, or by another in the same moment.
-fn already_closed(month: Month) -> Problem {
-    let detail = format!("The month {month} is closed already and never changes.");
+/// A month whose figures were written before this request, or by another in the same moment.
+fn already_closed(settlement: &Settlement) -> Problem {
+    let (month, state) = (settlement.month, settlement.state.as_str());
+    let detail = format!("The month {month} is closed already and never changes: it is {state}.");
     Problem::new(&codes::PERIOD_ALREADY_CLOSED, detail)
 }
 
@@ -203,7 +216,7 @@ async fn payments(
     tx: &mut ReadTx,
     caller: &Caller<ReadSettlements>,
     id: SettlementId,
-) -> Result<Vec<PaymentOut>, SettlementError> {
+) -> Result<Vec<PaymentLineOut>, SettlementError> {
     let mut slice = Slice {
         limit: MOST,
         after: None,
@@ -211,7 +224,7 @@ async fn payments(
     let mut all = Vec::new();
     loop {
         let page = settlement::payments(tx, &caller.grant, id, &slice).await?;
-        all.extend(page.items.into_iter().map(|line| line.payment.into()));
+        all.extend(page.items.into_iter().map(PaymentLineOut::from));
         match page.next {
             Some(next) => slice.after = Some(next),
             None => return Ok(all),
@@ -245,9 +258,9 @@ impl Settlements {
 
     /// Close a month
     ///
-    /// Ends the posting in it, writes statements and payments, and never changes them again. What
-    /// happened in the month and arrives later belongs to the next one. 409 `period-not-over`,
-    /// `period-already-closed`.
+    /// Ends the posting in it, writes the statements, and never changes them again. What happened in
+    /// the month and arrives later belongs to the next one. It goes as far as the mall's programme
+    /// lets one act go: `state` says how far. 409 `period-not-over`, `period-already-closed`.
     #[oai(
         path = "/v1/settlements",
         method = "post",
@@ -274,20 +287,46 @@ impl Settlements {
         let currency = mall.tenant.currency;
         let sealed = match cut {
             Err(refusal) => Err(refusal.into()),
-            Ok(known) if known.state == State::Closed => Err(already_closed(month)),
+            Ok(known) if known.state != State::CutOff => Err(already_closed(&known)),
             Ok(_) => {
-                match settlement::seal(once.tx(), &caller.grant, month, mall.tenant.zone, currency)
-                    .await
-                {
-                    Ok(sealed) if sealed.fresh => {
-                        Ok(SettlementOut::of(sealed.settlement, currency))
-                    }
-                    Ok(_) => Err(already_closed(month)),
+                let (terms, zone) = (&mall.settlement, mall.tenant.zone);
+                let (tx, grant) = (once.tx(), &caller.grant);
+                match settlement::seal(tx, grant, month, terms, zone, currency).await {
+                    Ok(it) if it.fresh => Ok(SettlementOut::of(it.settlement, currency)),
+                    Ok(it) => Err(already_closed(&it.settlement)),
                     Err(refusal) => Err(refusal.into()),
                 }
             }
         };
         once.finish(sealed).await
+    }
+
+    /// Issue a settlement
+    ///
+    /// Lets its merchants see their statements; from then on they have as many days to confirm or
+    /// dispute as the mall's programme says. 409 `needs-second-person` for whoever closed the month,
+    /// where the programme asks for two; `out-of-turn`.
+    #[oai(
+        path = "/v1/settlements/:settlement_id/issue",
+        method = "post",
+        operation_id = "issue_settlement"
+    )]
+    async fn issue_settlement(
+        &self,
+        caller: Caller<IssueSettlement>,
+        settlement_id: Path<SettlementId>,
+        #[oai(name = "Idempotency-Key")] key: IdempotencyKey,
+    ) -> Result<Reply<200, SettlementOut>, Problem> {
+        let mall = caller.mall().await?;
+        let mut once = match Once::begin(&caller, &key, &[]).await?.fresh() {
+            Ok(once) => once,
+            Err(before) => return Ok(before),
+        };
+        let (course, zone) = (mall.settlement.course, mall.tenant.zone);
+        let (id, currency) = (settlement_id.0, mall.tenant.currency);
+        let issued = confirming::issue(once.tx(), &caller.grant, id, course, zone, currency).await;
+        once.finish(issued.map(|settlement| SettlementOut::of(settlement, currency)))
+            .await
     }
 
     /// List the settlements

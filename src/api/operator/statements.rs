@@ -10,11 +10,12 @@ use crate::{
     api::{
         Group,
         pos::wallets::source,
-        words::{FlowWord, LineWord},
+        words::{FlowWord, LineWord, StatementWord},
     },
-    authz::action::ReadStatements,
+    authz::action::{ConfirmStatement, ReadStatements},
     http::{
         admit::Caller,
+        idempotency::{IdempotencyKey, Once},
         paging::{self, List},
         problem::Problem,
         reply::{Reply, Sheet},
@@ -28,7 +29,7 @@ use crate::{
     },
     ledger::FlowLine,
     reports::sources::{Source, sources},
-    settlement::{self, Line, Statement, month::Position},
+    settlement::{self, Line, Statement, confirming, month::Position},
 };
 
 /// Operations on statements.
@@ -79,7 +80,7 @@ pub(super) struct FiguresOut {
 
 /// A merchant's part of a closed month.
 #[derive(Debug, Clone, Object)]
-#[oai(rename = "Statement")]
+#[oai(rename = "Statement", skip_serializing_if_is_none)]
 struct StatementOut {
     /// The statement's id.
     statement_id: StatementId,
@@ -95,6 +96,10 @@ struct StatementOut {
     currency: Currency,
     /// The part.
     figures: FiguresOut,
+    /// What the merchant said to it.
+    state: StatementWord,
+    /// When it was confirmed, by the merchant or by time.
+    confirmed_at: Option<Moment>,
 }
 
 /// One line of the sum that a statement's net is.
@@ -185,6 +190,8 @@ impl StatementOut {
             code: statement.code,
             currency,
             figures: statement.position.into(),
+            state: statement.state.into(),
+            confirmed_at: statement.confirmed_at.map(Moment),
         }
     }
 }
@@ -233,7 +240,8 @@ impl StatementLineOut {
 impl Statements {
     /// List a settlement's statements
     ///
-    /// In the order in which the merchants joined. A merchant's key sees its own only.
+    /// In the order in which the merchants joined. A merchant's key sees its own only, and that once
+    /// the settlement is issued.
     #[oai(
         path = "/v1/settlements/:settlement_id/statements",
         method = "get",
@@ -316,6 +324,32 @@ impl Statements {
         let page = settlement::sums(&mut tx, &caller.grant, statement_id.0, &slice).await?;
         let list = List::new(caller.app(), &url, page, |(_, line)| line.into());
         Ok(Reply::new(&list))
+    }
+
+    /// Confirm a statement
+    ///
+    /// Its merchant agrees to it. With the last statement of a settlement what is to be paid is
+    /// fixed; what nobody has answered by `confirm_by` of the settlement is confirmed by itself. 409
+    /// `statement-already-confirmed`.
+    #[oai(
+        path = "/v1/statements/:statement_id/confirm",
+        method = "post",
+        operation_id = "confirm_statement"
+    )]
+    async fn confirm_statement(
+        &self,
+        caller: Caller<ConfirmStatement>,
+        statement_id: Path<StatementId>,
+        #[oai(name = "Idempotency-Key")] key: IdempotencyKey,
+    ) -> Result<Reply<200, StatementOut>, Problem> {
+        let mut once = match Once::begin(&caller, &key, &[]).await?.fresh() {
+            Ok(once) => once,
+            Err(before) => return Ok(before),
+        };
+        let (id, currency) = (statement_id.0, caller.tenant.currency);
+        let confirmed = confirming::confirm(once.tx(), &caller.grant, id, currency).await;
+        once.finish(confirmed.map(|statement| StatementOut::of(statement, currency)))
+            .await
     }
 
     /// List a statement's lines

@@ -13,6 +13,7 @@ use anyhow::Context;
 use super::{
     calendar::Window,
     keys::Rights,
+    months,
     plan::{End, Order, Plan, Return, Sale},
 };
 use crate::{
@@ -28,7 +29,6 @@ use crate::{
     members::{self, Enrolment, MemberError},
     merchants,
     redemption::{self, ClaimCode, Limits, RedemptionError, SpendItem, Wanted},
-    settlement,
 };
 
 /// How many lapsed reservations one call gives back.
@@ -187,17 +187,16 @@ impl<'a> Filling<'a> {
         Ok(known)
     }
 
-    /// Closes a month, three hours after its end.
+    /// Closes a month three hours after its end and issues it; what merchants have not answered by
+    /// the end of the history, the house confirms.
     async fn close(&mut self, month: Month) -> anyhow::Result<()> {
-        let zone = self.plan.calendar.zone;
-        let (_, end) = month.span(zone);
-        let clock = Clock::fixed(end + chrono::TimeDelta::hours(3));
-        let db = self.db.at(clock, Entropy::System);
-        let tenant = &self.mall.tenant;
-        let (grant, terms) = (&self.rights.close, &self.mall.settlement);
-        settlement::close_month(&db, grant, month, terms, zone, tenant.currency)
-            .await
-            .with_context(|| format!("{month} cannot be closed"))?;
+        let (_, end) = month.span(self.plan.calendar.zone);
+        let at = |then| self.db.at(Clock::fixed(then), Entropy::System);
+        let db = at(end + chrono::TimeDelta::hours(3));
+        let confirm_by = months::close_and_issue(&db, self.mall, self.rights, month).await?;
+        if confirm_by <= self.plan.calendar.until {
+            months::confirm_due(&at(confirm_by), self.mall, self.rights).await?;
+        }
         self.filled.months = self.filled.months.saturating_add(1);
         Ok(())
     }

@@ -15,8 +15,9 @@ use crate::{
     app::App,
     authz::{
         action::{
-            CancelRedemption, ClaimGood, CloseSettlement, CreateKey, EnrolMember, LapseRedemptions,
-            ReadGoods, RecordPurchase, RefundPurchase, ReserveGood, SpendPoints,
+            CancelRedemption, ClaimGood, CloseSettlement, ConfirmSettlement, CreateKey,
+            EnrolMember, IssueSettlement, LapseRedemptions, ReadGoods, RecordPurchase,
+            RefundPurchase, ReserveGood, SpendPoints,
         },
         actor::{Principal, Role},
         grant::Grant,
@@ -192,6 +193,9 @@ pub(super) struct Rights {
     pub(super) cancel: Grant<CancelRedemption>,
     pub(super) lapse: Grant<LapseRedemptions>,
     pub(super) close: Grant<CloseSettlement>,
+    /// Another one's than who closes.
+    pub(super) issue: Grant<IssueSettlement>,
+    pub(super) confirm: Grant<ConfirmSettlement>,
     read: Grant<ReadGoods>,
 }
 
@@ -204,7 +208,7 @@ impl Rights {
         let anonymous = app.policy.allow(&Principal::anonymous(tenant.id))?;
         let revision = app.revision(tenant.id, true).await?;
         let mut principals = HashMap::new();
-        for role in ["machine.erp", "machine.app"] {
+        for role in ["machine.erp", "machine.app", "operator.finance"] {
             let found = app.principal_of(&anonymous, tenant.id, revision, keys.of(role));
             let found = found
                 .await
@@ -213,6 +217,7 @@ impl Rights {
         }
         let who = |role: &str| principals.get(role).context("a role without a key");
         let (till, mobile) = (who("machine.erp")?, who("machine.app")?);
+        let finance = who("operator.finance")?;
         let (house, policy) = (Principal::system(tenant.id), &app.policy);
         Ok(Self {
             record: policy.allow(till)?,
@@ -224,6 +229,8 @@ impl Rights {
             cancel: policy.allow(mobile)?,
             lapse: policy.allow(&house)?,
             close: policy.allow(&house)?,
+            issue: policy.allow(finance)?,
+            confirm: policy.allow(&house)?,
             read: policy.allow(mobile)?,
         })
     }

@@ -3,13 +3,14 @@
 //! The mall is `tenants/demo`, which is part of this program. Its history is made from a fixed seed
 //! and the date of the first start: the same people buy the same things. What happens goes through
 //! the use cases that tills and apps call, each transaction dated when it happened, and months are
-//! closed as they end.
+//! closed as they end: by the house, and issued by the mall's finance.
 
 mod calendar;
 mod dice;
 mod export;
 mod fill;
 mod keys;
+mod months;
 mod people;
 mod plan;
 mod shops;
@@ -32,12 +33,9 @@ use serde_json::json;
 use super::{Exit, Failure, Output, Stop, serve, tenant};
 use crate::{
     app::{App, Mall},
-    authz::{
-        action::{CloseSettlement, VerifyBooks},
-        actor::Principal,
-    },
+    authz::{action::VerifyBooks, actor::Principal},
     kernel::time::{Clock, Instant, Month, Zone},
-    members, settlement,
+    members,
     tenancy::Manifest,
 };
 use fill::{Filled, Filling};
@@ -158,7 +156,7 @@ async fn prepare(app: &App, args: &DemoArgs, output: Output) -> Result<(Mall, Ke
         output.say(&words(&filled, begun.elapsed().as_secs_f64()));
     }
     if args.date.is_none() {
-        close_months(app, &mall, &path).await?;
+        close_months(app, &mall, &keys, &path).await?;
     }
     Ok((mall, keys))
 }
@@ -227,21 +225,16 @@ async fn fill(
 }
 
 /// Closes the months that ended since the history did, the oldest first.
-async fn close_months(app: &App, mall: &Mall, path: &Path) -> anyhow::Result<()> {
+async fn close_months(app: &App, mall: &Mall, keys: &Keys, path: &Path) -> anyhow::Result<()> {
     let tenant = &mall.tenant;
     let Some(note) = Note::read(path)? else {
         return Ok(());
     };
-    let grant = app
-        .policy
-        .allow::<CloseSettlement>(&Principal::system(tenant.id))?;
+    let rights = Rights::of(app, tenant, keys).await?;
     let this = Month::at(app.clock.now(), tenant.zone);
     let mut month = Month::at(note.until, tenant.zone);
     while month < this {
-        let (terms, zone) = (&mall.settlement, tenant.zone);
-        settlement::close_month(&app.db, &grant, month, terms, zone, tenant.currency)
-            .await
-            .with_context(|| format!("{month} cannot be closed"))?;
+        months::close_and_issue(&app.db, mall, &rights, month).await?;
         month = month.next();
     }
     Ok(())

@@ -9,6 +9,7 @@
 //! Source: domain.md, "What must hold, always".
 
 mod ledger;
+mod periods;
 mod settlements;
 mod trades;
 mod walls;
@@ -79,6 +80,7 @@ pub async fn prove(tx: &mut ReadTx, _grant: &Grant<VerifyBooks>) -> Result<Vec<C
         ledger::LOT_QUESTIONS,
         trades::QUESTIONS,
         settlements::QUESTIONS,
+        periods::QUESTIONS,
         walls::QUESTIONS,
     ];
     let mut checks = Vec::new();

@@ -143,7 +143,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         " as crossing
                     where taker <> issuer and sign <> 0
                 ) as side on side.posted_in = settlement.month
-                where settlement.state = 'closed'
+                where settlement.state <> 'cut_off'
                 group by settlement.settlement_id, settlement.form, settlement.fee_basis_points,
                     side.merchant_id
             ) as summed
@@ -170,7 +170,7 @@ pub(super) const QUESTIONS: &[Question] = &[
         " as crossing on crossing.posted_in = settlement.month
             cross join lateral unnest(case when taker = issuer then array[taker]
                 else array[taker, issuer] end) as party (merchant_id)
-            where settlement.state = 'closed'
+            where settlement.state <> 'cut_off'
             union all
             select month_line.month, month_line.merchant_id, entry.journal_id, entry.line, false
             from month_line
@@ -178,30 +178,6 @@ pub(super) const QUESTIONS: &[Question] = &[
                 as entry (journal_id, line)
          ) as side
          group by month, merchant_id, journal_id, line"
-    ),
-    question!(
-        "settlement-paid",
-        "the payments of a closed month give and take from each party exactly its net",
-        "select case when sum(net) <> sum(paid) then
-            format('stl:%s leaves %s of mer:%s unpaid', settlement_id, sum(net) - sum(paid),
-                party) end
-         from (
-            select settlement_id, merchant_id as party, net, 0 as paid from statement
-            union all
-            select settlement_id, null, fee, 0
-            from statement
-            join settlement using (settlement_id)
-            where form = 1
-            union all
-            select settlement_id, null, amount, 0
-            from statement_line
-            where merchant_id is null
-            union all
-            select settlement_id, to_merchant, 0, amount from payment
-            union all
-            select settlement_id, from_merchant, 0, -amount from payment
-         ) as side
-         group by settlement_id, party"
     ),
     question!(
         "settlement-booked",
@@ -237,12 +213,12 @@ pub(super) const QUESTIONS: &[Question] = &[
         "settlement-digest",
         "every closed month's figures have the digest that was written when it was closed",
         "select case
-            when state = 'closed' and digest is distinct from encode(sha256(convert_to(
+            when state <> 'cut_off' and digest is distinct from encode(sha256(convert_to(
                 to_char(month, 'YYYY-MM') || ',' || fee_basis_points || chr(10)
                 || case when form = 1 then coalesce(first_form, '')
                     else coalesce(body, '') || coalesce(sums, '') end, 'UTF8')), 'hex') then
                 format('stl:%s was changed after it was closed', settlement.settlement_id)
-            when state <> 'closed' and body is not null then
+            when state = 'cut_off' and body is not null then
                 format('stl:%s has statements and is not closed', settlement.settlement_id)
          end
          from settlement

@@ -34,10 +34,18 @@ pub(super) const QUESTIONS: &[Question] = &[
                 or (has_table_privilege(current_user, pg_class.oid, 'delete')
                     and relname not in ('good_offer', 'outbox')) then
                 format('the role of this mall may delete from %s', relname)
-            when relname in ('programme', 'account', 'journal', 'transfer', 'refund', 'statement',
-                'payment')
+            when relname in ('programme', 'account', 'journal', 'transfer', 'refund', 'adjustment')
                 and has_any_column_privilege(current_user, pg_class.oid, 'update') then
                 format('the role of this mall may change %s', relname)
+            when exists (select from pg_catalog.pg_attribute
+                where attrelid = pg_class.oid and attnum > 0 and not attisdropped
+                    and (relname = 'statement'
+                            and attname not in ('state', 'confirmed_at', 'confirmed_by')
+                        or relname = 'payment'
+                            and attname in ('settlement_id', 'line', 'from_merchant',
+                                'to_merchant', 'amount'))
+                    and has_column_privilege(current_user, pg_class.oid, attnum, 'update')) then
+                format('the role of this mall may change figures of %s', relname)
          end
          from pg_catalog.pg_class
          join pg_catalog.pg_namespace on pg_namespace.oid = pg_class.relnamespace

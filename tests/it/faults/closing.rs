@@ -114,7 +114,7 @@ async fn written(till: &Till, closed: &Answer) -> String {
 /// How many closed settlements, statements, payments, and payments in the ledger a month has.
 async fn parts(place: &Place, month: &str) -> [i64; 4] {
     let counted: (i64, i64, i64, i64) = sqlx::query_as(
-        "select (select count(*) from settlement where month = $1 and state = 'closed'),
+        "select (select count(*) from settlement where month = $1 and state <> 'cut_off'),
             (select count(*) from statement join settlement using (settlement_id)
              where month = $1),
             (select count(*) from payment join settlement using (settlement_id)

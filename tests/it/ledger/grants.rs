@@ -14,6 +14,10 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("book", &["book_id", "open_from"]),
     ("deficit", &["remaining"]),
     (
+        "dispute",
+        &["decided_at", "decided_by", "held", "note", "state"],
+    ),
+    (
         "good",
         &[
             "changed_at",
@@ -44,11 +48,36 @@ const CHANGES: &[(&str, &[&str])] = &[
         &["changed_at", "earns", "names", "spends", "status", "trade"],
     ),
     ("outbox", &["relayed_at"]),
+    (
+        "payment",
+        &[
+            "executed_on",
+            "method",
+            "recorded_at",
+            "recorded_by",
+            "reference",
+            "state",
+        ],
+    ),
     ("purchase", &["clawed", "refunded"]),
     ("redemption", &["ended_at", "state", "store_id"]),
     ("setting", &["revision"]),
-    ("settlement", &["actor", "closed_at", "digest", "state"]),
+    (
+        "settlement",
+        &[
+            "actor",
+            "closed_at",
+            "confirm_by",
+            "confirmed_at",
+            "digest",
+            "issued_at",
+            "issued_by",
+            "proofed_at",
+            "state",
+        ],
+    ),
     ("spend", &["returned"]),
+    ("statement", &["confirmed_at", "confirmed_by", "state"]),
     (
         "store",
         &["changed_at", "earns", "names", "spends", "status"],
@@ -57,15 +86,14 @@ const CHANGES: &[(&str, &[&str])] = &[
 ];
 
 /// What is only ever appended to.
-const APPEND_ONLY: [&str; 10] = [
+const APPEND_ONLY: [&str; 9] = [
     "account",
+    "adjustment",
     "journal",
     "member",
     "month_line",
-    "payment",
     "programme",
     "refund",
-    "statement",
     "statement_line",
     "transfer",
 ];

@@ -1,8 +1,14 @@
 //! Two malls that have the same of everything, and everybody who may knock.
+//! What is used up by asking for it is made anew.
+
+mod months;
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use poem::http::Method;
@@ -98,6 +104,17 @@ struct House {
     tenant: Tenant,
     owner: String,
     till: String,
+    /// Issues what the owner closes.
+    finance: String,
+}
+
+/// What a mall has, and what is used up of it.
+struct Furniture {
+    things: Things,
+    /// Lines of one's own statement that nobody has disputed.
+    lines: Vec<String>,
+    /// What a bank executed of the confirmed month, as a part of a body.
+    executed: String,
 }
 
 /// The first mall as everybody meets it; the second only lends its ids and a key.
@@ -106,6 +123,8 @@ pub struct Plaza {
     house: House,
     stranger: String,
     things: Things,
+    lines: Mutex<Vec<String>>,
+    executed: String,
     fresh: AtomicU32,
     months: AtomicU32,
 }
@@ -115,10 +134,12 @@ impl House {
         let tenant = server.mall(MANIFEST).await;
         let owner = server.key(&tenant, "operator.owner", None).await;
         let till = server.key(&tenant, "machine.erp", None).await;
+        let finance = server.key(&tenant, "operator.finance", None).await;
         Self {
             tenant,
             owner,
             till,
+            finance,
         }
     }
 
@@ -146,7 +167,7 @@ impl House {
     }
 
     /// Everything that the two merchants have, and what the mall has.
-    async fn furnish(&self, server: &Server, card: &str) -> Things {
+    async fn furnish(&self, server: &Server, card: &str) -> Furniture {
         let mut things = Things::new();
         let enrolled = json!({"card_number": card});
         let member = server.post(self.till(), "/v1/members", &enrolled).await;
@@ -174,28 +195,20 @@ impl House {
             things.insert(("good_id", whose), good);
             things.insert(("purchase_id", whose), now);
         }
-        // Both issued points in June, so that both have a statement with lines.
-        let june = json!({"period": "2017-06"});
-        let closed = server.post(self.owner(), "/v1/settlements", &june).await;
-        let settlement = text(&closed, "settlement_id");
-        let path = format!("/v1/settlements/{settlement}/statements");
-        let statements = server.get(self.owner(), &path).await;
-        for one in statements["data"].as_array().unwrap() {
-            let merchant = text(one, "merchant_id");
-            let own = things[&("merchant_id", Whose::Own)] == merchant;
-            let whose = if own { Whose::Own } else { Whose::Other };
-            things.insert(("statement_id", whose), text(one, "statement_id"));
-        }
-        things.insert(("settlement_id", Whose::Own), settlement);
         things.insert(("member_id", Whose::Own), member);
         things.insert(("card_number", Whose::Own), card.to_owned());
+        let (lines, executed) = self.settle(server, &mut things).await;
         for whose in [Whose::Own, Whose::Other] {
             for slot in ["redemption_id", "code", "key_id"] {
                 let made = self.make(server, &things, slot, whose).await;
                 things.insert((slot, whose), made);
             }
         }
-        things
+        Furniture {
+            things,
+            lines,
+            executed,
+        }
     }
 
     /// A purchase of 100,000.00 that earned 100,000 points.
@@ -228,8 +241,9 @@ impl Plaza {
         let clock = Clock::fixed(instant(NOON));
         let server = Server::open(8, clock, Entropy::System).await;
         let (house, far) = (House::open(&server).await, House::open(&server).await);
-        let mut things = house.furnish(&server, "card-here").await;
-        for ((slot, whose), id) in far.furnish(&server, "card-there").await {
+        let furniture = house.furnish(&server, "card-here").await;
+        let mut things = furniture.things;
+        for ((slot, whose), id) in far.furnish(&server, "card-there").await.things {
             if whose == Whose::Own {
                 things.insert((slot, Whose::Foreign), id);
             }
@@ -254,6 +268,8 @@ impl Plaza {
             house,
             stranger,
             things,
+            lines: Mutex::new(furniture.lines),
+            executed: furniture.executed,
             fresh,
             months,
         }
@@ -374,6 +390,20 @@ impl Plaza {
         slot: &'static str,
         whose: Whose,
     ) -> String {
+        let may = who.role.is_some_and(|role| {
+            let (object, act) = operation.recipe.right;
+            let policy = &self.server.app.policy;
+            policy.decide(role, object, act).is_some()
+        });
+        if may && whose == Whose::Own {
+            match (operation.recipe.name, slot) {
+                ("issue_settlement", _) => return self.closed().await,
+                ("confirm_statement", _) => return self.issued().await,
+                ("decide_dispute", _) => return self.disputed().await,
+                ("raise_dispute", "journal_id") => return self.line(),
+                _ => {}
+            }
+        }
         let used_up = [
             ("claim_good", "code"),
             ("cancel_redemption", "redemption_id"),
@@ -387,6 +417,47 @@ impl Plaza {
                 .await;
         }
         self.things[&(slot, whose)].clone()
+    }
+
+    /// A month that nobody has closed.
+    fn month(&self) -> String {
+        let number = self.months.fetch_add(1, Ordering::Relaxed);
+        let (year, month) = (2018 + number / 12, 1 + number % 12);
+        format!("{year}-{month:02}")
+    }
+
+    /// A line that nobody has disputed.
+    fn line(&self) -> String {
+        self.lines.lock().unwrap().pop().unwrap()
+    }
+
+    /// A settlement that waits for a second person.
+    async fn closed(&self) -> String {
+        let period = json!({"period": self.month()});
+        let closed = self
+            .server
+            .post(self.house.owner(), "/v1/settlements", &period);
+        text(&closed.await, "settlement_id")
+    }
+
+    /// A statement that waits for its merchant.
+    async fn issued(&self) -> String {
+        let (month, house) = (self.month(), &self.house);
+        let own = |slot| &self.things[&(slot, Whose::Own)];
+        let (store, member) = (own("store_id"), own("member_id"));
+        let at = format!("{month}-15T04:00:00Z");
+        house.buys(&self.server, store, member, &at).await;
+        let (_, statements) = house.closes(&self.server, &self.things, &month).await;
+        statements[&Whose::Own].clone()
+    }
+
+    /// A dispute that waits for its decision.
+    async fn disputed(&self) -> String {
+        let (line, statement) = (self.line(), &self.things[&("statement_id", Whose::Own)]);
+        let (server, things) = (&self.server, &self.things);
+        self.house
+            .objects(server, things, Whose::Own, statement, &line)
+            .await
     }
 
     fn filled(&self, text: &str, ids: &BTreeMap<&'static str, String>) -> String {
@@ -408,11 +479,11 @@ impl Plaza {
             filled = filled.replace("<digest>", &self.things[&("digest", *whose)]);
         }
         if filled.contains("<month>") {
-            let number = self.months.fetch_add(1, Ordering::Relaxed);
-            let (year, month) = (2018 + number / 12, 1 + number % 12);
-            filled = filled.replace("<month>", &format!("{year}-{month:02}"));
+            filled = filled.replace("<month>", &self.month());
         }
         filled
+            .replace("<line>", "0")
+            .replace("<executed>", &self.executed)
     }
 }
 

@@ -16,16 +16,19 @@ pub struct Recipe {
     pub query: &'static str,
     /// The body; none for none. A name in angle brackets stands for something of the mall, `<new>`
     /// for what nobody used before, `<month>` for a month that is over and not closed, `<digest>` for
-    /// the digest of the agreement that is asked for.
+    /// the digest of the agreement that is asked for, `<executed>` for what a bank executed of one's
+    /// own confirmed month.
     pub body: &'static str,
 }
 
 /// Names in addresses and bodies that stand for something of a mall, or of one merchant in it.
-pub const SLOTS: [&str; 12] = [
+pub const SLOTS: [&str; 14] = [
     "agreement_id",
     "card_number",
     "code",
+    "dispute_id",
     "good_id",
+    "journal_id",
     "key_id",
     "member_id",
     "merchant_id",
@@ -66,7 +69,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 50] = [
+pub const RECIPES: [Recipe; 61] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -148,6 +151,33 @@ pub const RECIPES: [Recipe; 50] = [
         "",
     ),
     read("get_settlement", ("settlement", "read")),
+    read("issue_settlement", ("settlement", "issue")),
+    read("list_payments", ("settlement", "read")),
+    read("download_bank_file", ("settlement", "read")),
+    done(
+        "import_bank_file",
+        ("payment", "record"),
+        r#"{"file": "<executed>"}"#,
+    ),
+    done(
+        "record_payment",
+        ("payment", "record"),
+        r#"{"method": "rent", "reference": "R-1"}"#,
+    ),
+    with("list_disputes", ("dispute", "read"), "", ""),
+    with("list_disputes", ("dispute", "read"), "?state=open", ""),
+    read("get_dispute", ("dispute", "read")),
+    done(
+        "decide_dispute",
+        ("dispute", "decide"),
+        r#"{"outcome": "upheld", "note": "As the receipt says"}"#,
+    ),
+    read("confirm_statement", ("statement", "confirm")),
+    done(
+        "raise_dispute",
+        ("dispute", "raise"),
+        r#"{"journal_id": "<journal_id>", "line": 0, "reason": "Not ours"}"#,
+    ),
     read("list_statements", ("statement", "read")),
     read("download_statements", ("statement", "read")),
     done(

@@ -3,6 +3,10 @@
 
 mod agreements;
 mod closing;
+mod desk;
+mod disputes;
 mod examples;
 mod laws;
+mod paying;
+mod period;
 mod reach;

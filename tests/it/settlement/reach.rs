@@ -69,13 +69,7 @@ async fn another_malls_settlement_is_as_unknown_as_none() {
     assert!(matches!(foreign, Err(SettlementError::NotFound)));
     let grant = other.grant::<CloseSettlement>();
     let mut tx = other.db.write(&grant).await.unwrap();
-    let early = settlement::seal(
-        &mut tx,
-        &grant,
-        closed.month,
-        other.tenant.zone,
-        other.tenant.currency,
-    )
-    .await;
+    let (zone, currency) = (other.tenant.zone, other.tenant.currency);
+    let early = settlement::seal(&mut tx, &grant, closed.month, &other.terms, zone, currency).await;
     assert!(matches!(early, Err(SettlementError::NotCutOff(_))));
 }

@@ -26,6 +26,8 @@ pub struct Sheet {
     pub spending: &'static str,
     /// Sections that few malls have.
     pub more: &'static str,
+    /// How a closed month goes on.
+    pub settling: &'static str,
     /// Merchants with one store: the merchant's code, to which the store's adds `-1`, and the names
     /// of both.
     pub shops: &'static [(&'static str, &'static str, &'static str)],
@@ -42,6 +44,9 @@ pub type Good = (
     &'static [&'static str],
 );
 
+/// As far as it goes without anybody paying, in the act that closes it.
+pub const AT_ONCE: &str = "approval = \"one\"\nconfirm_days = 0";
+
 /// Nothing in it, and what it says as short as can be.
 pub const PLAIN: Sheet = Sheet {
     names: r#"{ en = "SLUG" }"#,
@@ -50,6 +55,7 @@ pub const PLAIN: Sheet = Sheet {
     expiry: r#"policy = "never""#,
     spending: "",
     more: "",
+    settling: AT_ONCE,
     shops: &[],
     goods: &[],
 };
@@ -72,8 +78,8 @@ impl fmt::Display for Sheet {
              time_zone = \"{zone}\"\ncurrency = \"{currency}\"\ncalling_code = \"{calling_code}\"\n\
              [earning]\nrules = [{{ code = \"base\", points = 1, per = \"1.00\" }}]\n\
              [expiry]\n{}\n[spending]\npoints = 100\nworth = \"1.00\"\n{}\n{}\n\
-             [settlement]\nmodel = \"bilateral\"\npoints = 100\nworth = \"1.00\"",
-            self.names, self.languages, self.expiry, self.spending, self.more,
+             [settlement]\nmodel = \"bilateral\"\npoints = 100\nworth = \"1.00\"\n{}",
+            self.names, self.languages, self.expiry, self.spending, self.more, self.settling,
         )?;
         for (code, names, store) in self.shops {
             writeln!(

@@ -4,6 +4,7 @@ pub mod books;
 pub mod day;
 pub mod front;
 pub mod outside;
+pub mod periods;
 pub mod settling;
 pub mod till;
 

@@ -36,7 +36,7 @@ use rotunda::{
     members::{self, Enrolment},
     merchants,
     reports::proof::{Check, prove},
-    settlement::{self, Model, Preview, Sealed, Terms, month::Position},
+    settlement::{self, Approval, Course, Model, Preview, Sealed, Terms, month::Position},
 };
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
@@ -83,7 +83,8 @@ pub struct Mall {
 }
 
 impl Mall {
-    /// A new mall in Shanghai, CNY, 100 points = 1.00, without a fee; it is `now` there.
+    /// A new mall in Shanghai, CNY, 100 points = 1.00, without a fee; it is `now` there. Closing a
+    /// month takes it as far as it goes without anybody paying.
     pub async fn open(now: &str) -> Self {
         let clock = Clock::fixed(at(now));
         let secret = SecretString::from(super::url());
@@ -113,6 +114,10 @@ impl Mall {
                 model: Model::Bilateral,
                 rate: Rate::new(100, 100).unwrap(),
                 fee_basis_points: 0,
+                course: Course {
+                    approval: Approval::One,
+                    confirm_days: 0,
+                },
             },
         }
     }

@@ -16,7 +16,10 @@ use rotunda::{
         embedded::find_binaries,
         tenants::{Schema, Status, Tenant},
     },
-    kernel::{ids::Entropy, time::Clock},
+    kernel::{
+        ids::{Entropy, MerchantId},
+        time::Clock,
+    },
 };
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -32,6 +35,7 @@ use crate::support::{
 
 const SHEET: Sheet = Sheet {
     spending: r#"most_share = "1""#,
+    settling: r#"approval = "one""#,
     ..PLAIN
 };
 
@@ -158,13 +162,39 @@ impl Twin {
             .await
     }
 
+    /// A month is closed; a line of it is disputed, confirmed and decided.
     async fn close(&self, things: &mut Things, month: &str) {
         let period = json!({"period": month});
         let owner = &things["owner"];
         let closed = self
             .made(owner, "/v1/settlements", period, "settlement_id")
             .await;
-        things.insert("settlement", closed);
+        let mut dispute = None;
+        let path = format!("/v1/settlements/{closed}/statements");
+        for shop in ["cake", "tea"] {
+            let merchant: MerchantId = things[shop].parse().unwrap();
+            let finance = "merchant.finance";
+            let key = &self.server.key(&self.tenant, finance, Some(merchant)).await;
+            let own = self.server.get(self.caller(key), &path).await;
+            let own = own["data"][0]["statement_id"].as_str().unwrap();
+            if dispute.is_none() {
+                let lines = format!("/v1/statements/{own}/lines");
+                let lines = self.server.get(self.caller(key), &lines).await;
+                let mut lines = lines["data"].as_array().unwrap().iter();
+                let crossed = lines.find(|line| line["flow"] == "accepted").unwrap();
+                let body = json!({"journal_id": crossed["journal_id"], "line": crossed["line"],
+                                  "reason": "Not ours"});
+                let path = format!("/v1/statements/{own}/disputes");
+                dispute = Some(self.made(key, &path, body, "dispute_id").await);
+            }
+            let path = format!("/v1/statements/{own}/confirm");
+            self.made(key, &path, Value::Null, "state").await;
+        }
+        let dispute = dispute.unwrap();
+        let decision = json!({"outcome": "rejected", "note": "Yours"});
+        let path = format!("/v1/disputes/{dispute}/decide");
+        self.made(owner, &path, decision, "state").await;
+        things.extend([("settlement", closed), ("dispute", dispute)]);
     }
 
     /// Everything that is done in a mall, what goes wrong in it, and its end.

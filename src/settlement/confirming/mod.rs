@@ -1,0 +1,195 @@
+//! From figures that are written to payments that are fixed: a second person issues them, every
+//! merchant confirms its own or lets the time pass.
+//!
+//! Everything here begins with the lock on the settlement's row, so that of many who confirm at once
+//! one is the last, and payments are fixed once.
+
+pub(super) mod store;
+
+use super::{
+    Settlement, SettlementError, Statement, paying,
+    period::{self, Act, Approval, Course, StatementState},
+    statement_within, store as settlements, whole_mall,
+};
+use crate::{
+    authz::{
+        action::{ConfirmSettlement, ConfirmStatement, IssueSettlement},
+        grant::Grant,
+    },
+    db::tx::Tx,
+    kernel::{
+        ids::{SettlementId, StatementId},
+        money::Currency,
+        time::{Month, Zone},
+    },
+};
+
+/// Lets the merchants of a settlement see their statements. From now on they have
+/// [`Course::confirm_days`] to answer; where that is none, everything is confirmed at once.
+///
+/// # Errors
+/// [`SettlementError::NotFound`]; [`SettlementError::OutOfTurn`];
+/// [`SettlementError::NeedsSecondPerson`] for whoever wrote the figures, where the programme asks
+/// for two.
+pub async fn issue(
+    tx: &mut Tx,
+    grant: &Grant<IssueSettlement>,
+    id: SettlementId,
+    course: Course,
+    zone: Zone,
+    currency: Currency,
+) -> Result<Settlement, SettlementError> {
+    whole_mall(grant.reach())?;
+    let found = settlements::lock_id(tx, id).await?;
+    let settlement = found.ok_or(SettlementError::NotFound)?;
+    issue_it(tx, settlement, course, zone, currency).await
+}
+
+/// The same for whoever knows the month.
+///
+/// # Errors
+/// As [`issue`], but for `NotFound`: a month without a settlement is open.
+pub async fn issue_month(
+    tx: &mut Tx,
+    grant: &Grant<IssueSettlement>,
+    month: Month,
+    course: Course,
+    zone: Zone,
+    currency: Currency,
+) -> Result<Settlement, SettlementError> {
+    whole_mall(grant.reach())?;
+    let found = settlements::lock(tx, month).await?;
+    period::step(found.as_ref().map(|found| found.state), Act::Issue)?;
+    let settlement = found.ok_or(SettlementError::NotFound)?;
+    issue_it(tx, settlement, course, zone, currency).await
+}
+
+async fn issue_it(
+    tx: &mut Tx,
+    mut settlement: Settlement,
+    course: Course,
+    zone: Zone,
+    currency: Currency,
+) -> Result<Settlement, SettlementError> {
+    period::step(Some(settlement.state), Act::Issue)?;
+    if course.approval == Approval::Two && settlement.actor == tx.actor().to_string() {
+        return Err(SettlementError::NeedsSecondPerson);
+    }
+    put_out(tx, &mut settlement, course, zone, currency).await?;
+    Ok(settlement)
+}
+
+/// Issues a settlement that somebody may issue.
+pub(super) async fn put_out(
+    tx: &mut Tx,
+    settlement: &mut Settlement,
+    course: Course,
+    zone: Zone,
+    currency: Currency,
+) -> Result<(), SettlementError> {
+    let now = tx.now();
+    settlement.state = period::step(Some(settlement.state), Act::Issue)?;
+    settlement.issued_at = Some(now);
+    settlement.issued_by = Some(tx.actor().to_string());
+    settlement.confirm_by = Some(course.confirm_by(now, zone));
+    settlements::update(tx, settlement).await?;
+    store::issue_statements(tx, settlement.id).await?;
+    if course.confirm_days == 0 {
+        confirm_rest(tx, settlement, currency).await
+    } else {
+        confirm_if_last(tx, settlement, currency).await
+    }
+}
+
+/// A merchant agrees to its statement. With the last one of a settlement the payments are fixed.
+///
+/// # Errors
+/// [`SettlementError::NotFound`], also for another merchant's;
+/// [`SettlementError::StatementConfirmed`]; [`SettlementError::OutOfTurn`].
+pub async fn confirm(
+    tx: &mut Tx,
+    grant: &Grant<ConfirmStatement>,
+    id: StatementId,
+    currency: Currency,
+) -> Result<Statement, SettlementError> {
+    let seen = statement_within(tx, grant.reach(), id).await?;
+    let seen = seen.ok_or(SettlementError::NotFound)?;
+    let found = settlements::lock_id(tx, seen.settlement).await?;
+    let mut settlement = found.ok_or(SettlementError::NotFound)?;
+    // As it is now that nobody else is at it.
+    let found = settlements::statement(tx, id).await?;
+    let mut statement = found.ok_or(SettlementError::NotFound)?;
+    if statement.state.is_confirmed() {
+        return Err(SettlementError::StatementConfirmed);
+    }
+    period::step(Some(settlement.state), Act::ConfirmStatement)?;
+    statement.state = StatementState::Confirmed;
+    statement.confirmed_at = Some(tx.now());
+    store::confirm_statement(tx, id).await?;
+    confirm_if_last(tx, &mut settlement, currency).await?;
+    Ok(statement)
+}
+
+/// Confirms the oldest settlement whose merchants have had their time, whatever they have not
+/// answered; none where there is none. Done again it confirms the next.
+///
+/// # Errors
+/// [`SettlementError::Db`].
+pub async fn confirm_due(
+    tx: &mut Tx,
+    grant: &Grant<ConfirmSettlement>,
+    currency: Currency,
+) -> Result<Option<Settlement>, SettlementError> {
+    whole_mall(grant.reach())?;
+    let now = tx.now();
+    let Some(mut settlement) = settlements::lock_due(tx, now).await? else {
+        return Ok(None);
+    };
+    confirm_rest(tx, &mut settlement, currency).await?;
+    Ok(Some(settlement))
+}
+
+/// Confirms a month whose merchants have had their time, without waiting for the house to do it.
+///
+/// # Errors
+/// [`SettlementError::OutOfTurn`]; [`SettlementError::NotDue`] while they have some left.
+pub async fn confirm_month(
+    tx: &mut Tx,
+    grant: &Grant<ConfirmSettlement>,
+    month: Month,
+    currency: Currency,
+) -> Result<Settlement, SettlementError> {
+    whole_mall(grant.reach())?;
+    let found = settlements::lock(tx, month).await?;
+    period::step(found.as_ref().map(|found| found.state), Act::Confirm)?;
+    let mut settlement = found.ok_or(SettlementError::NotFound)?;
+    match settlement.confirm_by {
+        Some(confirm_by) if tx.now() < confirm_by => Err(SettlementError::NotDue { confirm_by }),
+        _ => {
+            confirm_rest(tx, &mut settlement, currency).await?;
+            Ok(settlement)
+        }
+    }
+}
+
+/// Takes silence for agreement.
+async fn confirm_rest(
+    tx: &mut Tx,
+    settlement: &mut Settlement,
+    currency: Currency,
+) -> Result<(), SettlementError> {
+    store::confirm_statements(tx, settlement.id).await?;
+    paying::fix(tx, settlement, currency).await
+}
+
+/// Fixes the payments where nobody's answer is missing.
+async fn confirm_if_last(
+    tx: &mut Tx,
+    settlement: &mut Settlement,
+    currency: Currency,
+) -> Result<(), SettlementError> {
+    if store::is_any_unconfirmed(tx, settlement.id).await? {
+        return Ok(());
+    }
+    paying::fix(tx, settlement, currency).await
+}

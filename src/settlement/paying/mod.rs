@@ -1,0 +1,474 @@
+//! What parties pay each other, and whether they did. Money moves outside of this house; here
+//! stands what is due, and what somebody says was done about it.
+//!
+//! Payments are fixed once, when the last statement is confirmed: the nets of the statements, less
+//! the money of disputed lines, which the operator holds, come down to the fewest payments, and the
+//! ledger gets them in the same transaction.
+
+pub mod bank;
+mod store;
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use thiserror::Error;
+
+use super::{
+    Settlement, SettlementError, disputes,
+    netting::{self, NettingError, Party, Payment},
+    period::{self, Act, OutOfTurn, State},
+    store as settlements, whole_mall, within,
+};
+use crate::{
+    authz::{
+        action::{ReadSettlements, RecordPayment},
+        grant::Grant,
+    },
+    db::{
+        self,
+        tx::{ReadTx, Tx},
+    },
+    kernel::{
+        AmountError,
+        ids::{MerchantId, SettlementId},
+        money::Currency,
+        page::{CursorError, MOST, Page, Slice},
+        text::Code,
+        time::Instant,
+    },
+    ledger,
+};
+use bank::{BadLine, Order};
+
+/// By which means something was paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// From one bank account to another.
+    BankTransfer,
+    /// Offset against the rent that one of the two owes the other.
+    Rent,
+    /// In some other way, which the reference names.
+    Other,
+}
+
+impl Method {
+    const ALL: [Self; 3] = [Self::BankTransfer, Self::Rent, Self::Other];
+
+    /// As the table and the API write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BankTransfer => "bank_transfer",
+            Self::Rent => "rent",
+            Self::Other => "other",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == text)
+    }
+
+    /// What a payment is after it.
+    fn leads_to(self) -> PaymentState {
+        match self {
+            Self::Rent => PaymentState::Offset,
+            Self::BankTransfer | Self::Other => PaymentState::Paid,
+        }
+    }
+}
+
+/// Whether a payment was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaymentState {
+    /// Not yet, as far as anybody said.
+    Due,
+    /// Money went from one to the other.
+    Paid,
+    /// It was set off against something else.
+    Offset,
+}
+
+impl PaymentState {
+    const ALL: [Self; 3] = [Self::Due, Self::Paid, Self::Offset];
+
+    /// As the table and the API write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Paid => "paid",
+            Self::Offset => "offset",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// How a payment was made, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// By which means.
+    pub method: Method,
+    /// What whoever made it calls it: a bank's number, a rent invoice.
+    pub reference: String,
+    /// On which day, where a bank said it.
+    pub executed_on: Option<NaiveDate>,
+    /// When it was recorded.
+    pub recorded_at: Instant,
+    /// By whom.
+    pub recorded_by: String,
+}
+
+/// A payment of a confirmed month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentLine {
+    /// Of which settlement.
+    pub settlement: SettlementId,
+    /// Its number within the settlement, from 0.
+    pub line: i32,
+    /// Who pays whom how much.
+    pub payment: Payment,
+    /// What lists call who pays; none is the operator.
+    pub from_code: Option<Code>,
+    /// What lists call who receives; none is the operator.
+    pub to_code: Option<Code>,
+    /// Whether it was made.
+    pub state: PaymentState,
+    /// How; none while it is due.
+    pub record: Option<Record>,
+}
+
+impl PaymentLine {
+    /// By which everybody outside knows it: `stl_01h2xcejqtf2nbrexx3vqjhp41-0`.
+    pub fn reference(&self) -> String {
+        format!("{}-{}", self.settlement, self.line)
+    }
+}
+
+/// What reading a bank's file came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// Lines whose payment was due and is paid now.
+    pub recorded: usize,
+    /// Lines whose payment had been recorded from such a line before.
+    pub known: usize,
+    /// The settlement after it.
+    pub settlement: Settlement,
+}
+
+/// Why something about payments is refused.
+#[derive(Debug, Error)]
+pub enum PaymentError {
+    /// No such settlement, or none within reach.
+    #[error("there is no such settlement")]
+    UnknownSettlement,
+    /// No payment of that number.
+    #[error("the settlement has no such payment")]
+    UnknownPayment,
+    /// Payments that are not fixed yet, or all made.
+    #[error(transparent)]
+    OutOfTurn(#[from] OutOfTurn),
+    /// A payment of which something else was recorded.
+    #[error("the payment was recorded already, in another way")]
+    AlreadyRecorded,
+    /// Lines of a bank's file that are none of these payments; nothing of it was recorded.
+    #[error("{} of the file are not payments of this settlement that are due", lines(.0))]
+    BankFile(Vec<BadLine>),
+    /// A page that begins after something that is no place in this list.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+}
+
+/// "line 3", "lines 3, 5".
+fn lines(bad: &[BadLine]) -> String {
+    let mut numbers: Vec<u64> = bad.iter().map(|line| line.line).collect();
+    numbers.dedup();
+    let noun = if numbers.len() == 1 { "line" } else { "lines" };
+    let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    format!("{noun} {}", numbers.join(", "))
+}
+
+/// A disputed line as it counts when payments are fixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Claim {
+    /// Who pays for the line by the statements.
+    pub(super) payer: MerchantId,
+    /// Who receives for it.
+    pub(super) receiver: MerchantId,
+    /// How much, in minor units, above zero.
+    pub(super) amount: i64,
+    /// What was decided.
+    pub(super) outcome: Option<disputes::Outcome>,
+}
+
+/// What each party is owed when payments are fixed: its net, less what is disputed of it. The
+/// operator has the opposite of all nets, and holds what nobody has decided on.
+///
+/// # Errors
+/// [`AmountError::Overflow`].
+///
+/// Source: settlement.md, example L.
+fn owed(nets: &[(MerchantId, i64)], claims: &[Claim]) -> Result<BTreeMap<Party, i64>, AmountError> {
+    let mut owed: BTreeMap<Party, i64> = BTreeMap::from([(None, 0)]);
+    let mut add = |party: Party, amount: i64| {
+        let sum = owed.entry(party).or_default();
+        *sum = sum.checked_add(amount).ok_or(AmountError::Overflow)?;
+        Ok::<_, AmountError>(())
+    };
+    let minus = |amount: i64| amount.checked_neg().ok_or(AmountError::Overflow);
+    for (merchant, net) in nets {
+        add(Some(*merchant), *net)?;
+        add(None, minus(*net)?)?;
+    }
+    for claim in claims {
+        let to = match claim.outcome {
+            None => None,
+            Some(disputes::Outcome::Upheld) => Some(claim.payer),
+            Some(disputes::Outcome::Rejected) => continue,
+        };
+        add(Some(claim.receiver), minus(claim.amount)?)?;
+        add(to, claim.amount)?;
+    }
+    Ok(owed)
+}
+
+/// Fixes what is to be paid, once every statement is confirmed, and gives it to the ledger. Where
+/// there is nothing to pay, that closes the settlement.
+pub(super) async fn fix(
+    tx: &mut Tx,
+    settlement: &mut Settlement,
+    currency: Currency,
+) -> Result<(), SettlementError> {
+    settlement.state = period::step(Some(settlement.state), Act::Confirm)?;
+    settlement.confirmed_at = Some(tx.now());
+    let nets = store::nets(tx, settlement.id).await?;
+    let claims = disputes::hold(tx, settlement.id).await?;
+    let owed = owed(&nets, &claims).map_err(NettingError::from)?;
+    let payments = netting::payments(&owed)?;
+    store::insert(tx, settlement.id, &payments).await?;
+    let moves: Vec<_> = payments
+        .iter()
+        .map(|payment| (payment.from, payment.to, payment.amount))
+        .collect();
+    let (id, month) = (settlement.id, settlement.month);
+    ledger::settle_money(tx, id, month, currency.code(), &moves).await?;
+    if payments.is_empty() {
+        close(tx, settlement)?;
+    }
+    settlements::update(tx, settlement).await?;
+    Ok(())
+}
+
+/// Ends a settlement of which nothing is due any more.
+fn close(tx: &Tx, settlement: &mut Settlement) -> Result<(), OutOfTurn> {
+    settlement.state = period::step(Some(settlement.state), Act::Close)?;
+    settlement.closed_at = Some(tx.now());
+    Ok(())
+}
+
+/// Every payment that was fixed for a settlement.
+pub(super) async fn fixed(tx: &mut ReadTx, id: SettlementId) -> Result<Vec<Payment>, db::Error> {
+    let all = store::payments(tx, id, None, -1, i64::MAX).await?;
+    Ok(all.into_iter().map(|line| line.payment).collect())
+}
+
+/// What parties pay each other after a month; a merchant sees what it pays and receives itself.
+/// None before the settlement is confirmed.
+///
+/// # Errors
+/// [`SettlementError::NotFound`], [`SettlementError::Cursor`].
+pub async fn payments(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadSettlements>,
+    id: SettlementId,
+    slice: &Slice,
+) -> Result<Page<PaymentLine>, SettlementError> {
+    let only = within(grant.reach())?;
+    let found = settlements::by_id(tx, id).await?;
+    let settlement = found.ok_or(SettlementError::NotFound)?;
+    let after = match &slice.after {
+        Some(key) => key.parse().map_err(|_| CursorError)?,
+        None => -1,
+    };
+    let limit = slice.limit.clamp(1, MOST);
+    let rows = store::payments(tx, settlement.id, only, after, limit.saturating_add(1)).await?;
+    Ok(Page::from_rows(rows, limit, |row| row.line.to_string()))
+}
+
+/// The payments within reach that are due, as a file for a bank ([`bank::write`]), and the
+/// settlement.
+///
+/// # Errors
+/// [`SettlementError::NotFound`]; [`SettlementError::OutOfTurn`] before they are fixed.
+pub async fn bank_file(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadSettlements>,
+    id: SettlementId,
+    currency: Currency,
+) -> Result<(Settlement, String), SettlementError> {
+    let only = within(grant.reach())?;
+    let found = settlements::by_id(tx, id).await?;
+    let settlement = found.ok_or(SettlementError::NotFound)?;
+    if settlement.state != State::Closed {
+        period::step(Some(settlement.state), Act::RecordPayment)?;
+    }
+    let all = store::payments(tx, id, only, -1, i64::MAX).await?;
+    let due = all
+        .iter()
+        .filter(|line| line.state == PaymentState::Due)
+        .map(|line| Order::of(line, settlement.month, currency));
+    let file = bank::write(due, currency);
+    Ok((settlement, file))
+}
+
+/// Writes down how a payment was made. Said again in the same words it changes nothing; with the
+/// last payment the settlement is closed.
+///
+/// # Errors
+/// [`PaymentError`], but for `BankFile`.
+pub async fn record(
+    tx: &mut Tx,
+    grant: &Grant<RecordPayment>,
+    id: SettlementId,
+    line: i32,
+    method: Method,
+    reference: &str,
+) -> Result<PaymentLine, PaymentError> {
+    whole_mall(grant.reach()).map_err(|_| PaymentError::UnknownSettlement)?;
+    let found = settlements::lock_id(tx, id).await?;
+    let mut settlement = found.ok_or(PaymentError::UnknownSettlement)?;
+    if settlement.state != State::Closed {
+        period::step(Some(settlement.state), Act::RecordPayment)?;
+    }
+    let found = store::payments(tx, id, None, line.saturating_sub(1), 1).await?;
+    let found = found.into_iter().find(|payment| payment.line == line);
+    let mut payment = found.ok_or(PaymentError::UnknownPayment)?;
+    if let Some(known) = &payment.record {
+        return if known.method == method && known.reference == reference {
+            Ok(payment)
+        } else {
+            Err(PaymentError::AlreadyRecorded)
+        };
+    }
+    let record = Record {
+        method,
+        reference: reference.to_owned(),
+        executed_on: None,
+        recorded_at: tx.now(),
+        recorded_by: tx.actor().to_string(),
+    };
+    payment.state = method.leads_to();
+    store::record(tx, id, &[(line, payment.state, &record)]).await?;
+    payment.record = Some(record);
+    close_if_paid(tx, &mut settlement).await?;
+    Ok(payment)
+}
+
+/// Reads what a bank says it executed: each line one of the payments that are due, by reference and
+/// amount. A line that was read before changes nothing; with a line that is neither, nothing of the
+/// file counts.
+///
+/// # Errors
+/// [`PaymentError::BankFile`] with every line that is wrong; [`PaymentError::UnknownSettlement`],
+/// [`PaymentError::OutOfTurn`].
+pub async fn import(
+    tx: &mut Tx,
+    grant: &Grant<RecordPayment>,
+    id: SettlementId,
+    file: &str,
+    currency: Currency,
+) -> Result<Imported, PaymentError> {
+    whole_mall(grant.reach()).map_err(|_| PaymentError::UnknownSettlement)?;
+    let found = settlements::lock_id(tx, id).await?;
+    let mut settlement = found.ok_or(PaymentError::UnknownSettlement)?;
+    if settlement.state != State::Closed {
+        period::step(Some(settlement.state), Act::RecordPayment)?;
+    }
+    let payments = store::payments(tx, id, None, -1, i64::MAX).await?;
+    let matched = bank::matched(file, &payments, currency).map_err(PaymentError::BankFile)?;
+    let due = matched
+        .iter()
+        .filter(|(payment, _)| payment.state == PaymentState::Due);
+    let records: Vec<(i32, Record)> = due
+        .map(|(payment, executed_on)| {
+            let record = Record {
+                method: Method::BankTransfer,
+                reference: payment.reference(),
+                executed_on: Some(*executed_on),
+                recorded_at: tx.now(),
+                recorded_by: tx.actor().to_string(),
+            };
+            (payment.line, record)
+        })
+        .collect();
+    let paid: Vec<(i32, PaymentState, &Record)> = records
+        .iter()
+        .map(|(line, record)| (*line, record.method.leads_to(), record))
+        .collect();
+    if !paid.is_empty() {
+        store::record(tx, id, &paid).await?;
+        close_if_paid(tx, &mut settlement).await?;
+    }
+    Ok(Imported {
+        recorded: paid.len(),
+        known: matched.len().saturating_sub(paid.len()),
+        settlement,
+    })
+}
+
+async fn close_if_paid(tx: &mut Tx, settlement: &mut Settlement) -> Result<(), PaymentError> {
+    if !store::is_any_due(tx, settlement.id).await? {
+        close(tx, settlement)?;
+        settlements::update(tx, settlement).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::{super::disputes::Outcome, *};
+
+    fn merchant(number: u128) -> MerchantId {
+        MerchantId::from_uuid(Uuid::from_u128(number))
+    }
+
+    fn told(outcome: Option<Outcome>) -> Vec<(Party, i64)> {
+        let (a, c) = (merchant(1), merchant(3));
+        let claim = Claim {
+            payer: a,
+            receiver: c,
+            amount: 700,
+            outcome,
+        };
+        let owed = owed(&[(a, -120_00), (c, 120_00)], &[claim]).unwrap();
+        assert_eq!(owed.values().sum::<i64>(), 0);
+        owed.into_iter().collect()
+    }
+
+    #[test]
+    fn example_l_the_operator_holds_a_disputed_line_and_the_rest_settles() {
+        let (a, c) = (Some(merchant(1)), Some(merchant(3)));
+        assert_eq!(told(None), [(None, 7_00), (a, -120_00), (c, 113_00)]);
+        let upheld = told(Some(Outcome::Upheld));
+        assert_eq!(upheld, [(None, 0), (a, -113_00), (c, 113_00)]);
+        let rejected = told(Some(Outcome::Rejected));
+        assert_eq!(rejected, [(None, 0), (a, -120_00), (c, 120_00)]);
+    }
+
+    #[test]
+    fn the_operator_has_the_opposite_of_all_nets_whatever_they_are_made_of() {
+        let nets = [
+            (merchant(1), -6_00),
+            (merchant(2), -1_00),
+            (merchant(3), 6_86),
+        ];
+        assert_eq!(owed(&nets, &[]).unwrap()[&None], 14);
+        let most = [(merchant(1), i64::MIN)];
+        assert_eq!(owed(&most, &[]), Err(AmountError::Overflow));
+    }
+}
