@@ -13,8 +13,10 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+pub mod journal;
 pub mod month;
 pub mod netting;
+pub mod revenue;
 mod sheet;
 mod store;
 mod terms;
