@@ -101,6 +101,8 @@ actions! {
     ReadSettlements = "settlement" "read";
     /// Read a merchant's statement and its lines.
     ReadStatements = "statement" "read";
+    /// Read what is outstanding in points, how old it is, when it lapses and how it is booked.
+    ReadLiability = "liability" "read";
     /// Prove the books.
     VerifyBooks = "books" "verify";
     /// Hand the outbox to the worker.

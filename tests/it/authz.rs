@@ -378,7 +378,7 @@ async fn a_merchants_principal_never_reaches_the_mall() {
         ActivateStore SuspendStore EnrolMember ReadMembers RecordPurchase ReadPurchases
         RefundPurchase SpendPoints PostBatch ExpirePoints CreateGood ReadGoods ReserveGood ReadRedemptions
         ClaimGood CancelRedemption LapseRedemptions PreviewSettlement CloseSettlement
-        ReadSettlements ReadStatements VerifyBooks RelayJobs
+        ReadSettlements ReadStatements ReadLiability VerifyBooks RelayJobs
     );
     for role in policy.roles().filter(|role| role.starts_with("merchant.")) {
         for &(object, act) in action::ALL {

@@ -24,6 +24,7 @@ mod flows;
 mod house;
 mod lane;
 mod ledger;
+mod liability;
 mod manifests;
 mod matrix;
 mod members;
