@@ -1,9 +1,9 @@
-//! `rotunda settle`: look at a month, close it.
+//! `rotunda settle`: look at a month, close it, see what is outstanding.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Exit, Failure, Output, table::table};
+use super::{Exit, Failure, Output, liability, table::table};
 use crate::{
     app::{App, Mall},
     authz::{
@@ -35,6 +35,12 @@ pub enum SettleCommand {
         rotunda settle close --tenant demo --period 2026-10 --json"
     )]
     Close(PeriodArgs),
+    /// Show what is outstanding in points, and how a month changed it.
+    #[command(
+        after_help = "Examples:\n  rotunda settle liability --tenant demo --period 2026-10\n  \
+        rotunda settle liability --tenant demo --period 2026-10 --json"
+    )]
+    Liability(liability::LiabilityArgs),
 }
 
 /// Which month of which mall, and how to print it.
@@ -56,6 +62,7 @@ pub(super) async fn run(app: &App, command: SettleCommand, output: Output) -> Re
     let (args, close) = match command {
         SettleCommand::Preview(args) => (args, false),
         SettleCommand::Close(args) => (args, true),
+        SettleCommand::Liability(args) => return liability::run(app, args, output).await,
     };
     app.db.prepare().await?;
     let mall = app.mall_of(args.tenant.as_str()).await?;

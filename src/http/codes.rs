@@ -255,6 +255,11 @@ table! {
         "This month is not over yet"
         "`detail` says when it ends in the mall's time zone. A preview shows its figures so far.";
 
+    BOOKS_BROKEN = INTERNAL_SERVER_ERROR "books-broken"
+        "The books do not add up"
+        "Nothing is reported from books that tell two stories. `rotunda books verify` names every \
+         place; tell us, and book nothing until it holds.";
+
     // --- the house
     INTERNAL_ERROR = INTERNAL_SERVER_ERROR "internal-error"
         "Something went wrong on our side"

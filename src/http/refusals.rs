@@ -10,6 +10,7 @@ use crate::{
     members::MemberError,
     merchants::MerchantError,
     redemption::{RedemptionError, SpendError},
+    reports::liability::LiabilityError,
     settlement::SettlementError,
 };
 
@@ -161,6 +162,19 @@ impl From<SettlementError> for Problem {
             }
             SettlementError::Cursor(_) => return cursor(),
             SettlementError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<LiabilityError> for Problem {
+    fn from(error: LiabilityError) -> Self {
+        let kind = match &error {
+            LiabilityError::NotFound => &codes::UNKNOWN_MERCHANT,
+            LiabilityError::Broken { .. } => return Self::of(&codes::BOOKS_BROKEN).because(error),
+            LiabilityError::Amount(_) => return Self::of(&codes::INTERNAL_ERROR).because(error),
+            LiabilityError::Cursor(_) => return cursor(),
+            LiabilityError::Db(error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
     }

@@ -1,6 +1,7 @@
 //! What is outstanding in points: months told by hand, random stories counted anew, ages and lapses,
 //! what is booked, and who sees it.
 
+mod doors;
 mod stories;
 
 use std::collections::BTreeMap;

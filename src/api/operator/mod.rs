@@ -4,6 +4,7 @@
 pub mod books;
 pub mod goods;
 pub mod keys;
+pub mod liability;
 pub mod merchants;
 pub mod settlements;
 pub mod statements;
