@@ -162,14 +162,13 @@ async fn sums(
             where repaid.issuer = any ($2)
             group by repaid.issuer, repaid.posted_in, repaid.taker = repaid.issuer
             union all
-            select page.merchant_id, transfer.posted_in, true, 'sales', 0,
+            select account.owner_id, transfer.posted_in, true, 'sales', 0,
                    sum(purchase.total - purchase.paid_by_points)
             from transfer
             join account on account.account_id = transfer.from_account and account.kind = 'issued'
-            join unnest($2::uuid[]) as page (merchant_id) on page.merchant_id = account.owner_id
             join purchase on purchase.purchase_id = transfer.lot_id
-            where transfer.posted_in <= $1
-            group by page.merchant_id, transfer.posted_in
+            where transfer.posted_in <= $1 and account.owner_id = any ($2)
+            group by account.owner_id, transfer.posted_in
             union all
             select grants.merchant_id, grants.month, true, part.kind, part.points, 0
             from (
