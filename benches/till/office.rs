@@ -17,7 +17,7 @@ use rotunda::{
 use super::{mall::Mall, site::Site};
 
 /// Members that one transaction serves, as in the product's own job.
-const SLICE: i64 = 500;
+const SLICE: i64 = 100;
 
 /// How long ago points were earned that have lapsed since.
 const LONG_AGO: TimeDelta = TimeDelta::days(500);
@@ -46,9 +46,15 @@ async fn preview(site: &Site, mall: &Mall, end: Instant) -> usize {
     let mut previews = 0;
     while Instant::now() < end {
         let mut tx = site.app.db.read(&grant).await.unwrap();
-        settlement::preview(&mut tx, &grant, month, &opened.settlement)
-            .await
-            .unwrap();
+        settlement::preview(
+            &mut tx,
+            &grant,
+            month,
+            &opened.settlement,
+            opened.tenant.zone,
+        )
+        .await
+        .unwrap();
         previews += 1;
     }
     previews

@@ -21,15 +21,21 @@ use crate::{
 };
 
 /// Everything that `/v1` can do, by audience.
-type Operations = (
+type Operations = (OperatorOperations, TillOperations, member::Redemptions);
+
+type OperatorOperations = (
     operator::keys::Keys,
     operator::merchants::Merchants,
     operator::stores::Stores,
     operator::goods::Goods,
     operator::settlements::Settlements,
+    operator::agreements::Agreements,
     operator::statements::Statements,
     operator::liability::Liability,
     operator::books::Books,
+);
+
+type TillOperations = (
     pos::members::Members,
     pos::wallets::Wallets,
     pos::purchases::Purchases,
@@ -37,19 +43,21 @@ type Operations = (
     pos::spends::Spends,
     pos::claims::Claims,
     pos::batches::Batches,
-    member::Redemptions,
 );
 
 fn operations() -> Operations {
-    (
+    let operator = (
         operator::keys::Keys,
         operator::merchants::Merchants,
         operator::stores::Stores,
         operator::goods::Goods,
         operator::settlements::Settlements,
+        operator::agreements::Agreements,
         operator::statements::Statements,
         operator::liability::Liability,
         operator::books::Books,
+    );
+    let till = (
         pos::members::Members,
         pos::wallets::Wallets,
         pos::purchases::Purchases::default(),
@@ -57,8 +65,8 @@ fn operations() -> Operations {
         pos::spends::Spends::default(),
         pos::claims::Claims,
         pos::batches::Batches,
-        member::Redemptions,
-    )
+    );
+    (operator, till, member::Redemptions)
 }
 
 /// Whom an operation is for.

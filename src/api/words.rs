@@ -4,7 +4,10 @@ use poem_openapi::Enum;
 
 use crate::{
     ledger::FlowKind,
-    merchants::{Alliance, Status},
+    merchants::{
+        Alliance, Status,
+        agreements::{InvoicedBy, Model, Standing},
+    },
     redemption::{Form, GoodKind, State},
     settlement,
 };
@@ -112,9 +115,81 @@ words! {
         Issued,
         /// Taken back to their issuer, because a purchase was refunded.
         TakenBack,
+        /// Taken back in the same way after they were used: the member owes them.
+        Owed,
         /// Taken from members, at a till or for a good.
         Accepted,
         /// Given back to members, because a purchase was refunded.
         GivenBack,
+        /// Lapsed unspent.
+        Expired,
+    }
+}
+
+words! {
+    /// Who pays when for a merchant's points.
+    ModelWord = Model {
+        /// The issuer pays whoever took the points, when they are spent.
+        Bilateral,
+        /// The issuer pays into a pool when it gives points, and the pool pays whoever takes them.
+        Pool,
+    }
+}
+
+words! {
+    /// Who writes the invoices for what a merchant receives.
+    InvoicedByWord = InvoicedBy {
+        /// The merchant itself.
+        Merchant,
+        /// The operator, in the merchant's name.
+        Operator,
+    }
+}
+
+words! {
+    /// How far a version of an agreement is.
+    StandingWord = Standing {
+        /// It waits for the merchant.
+        Proposed,
+        /// The merchant accepted it; it holds from its first moment on, until a later one does.
+        Accepted,
+        /// Its first moment passed before the merchant accepted it: it never holds.
+        Missed,
+    }
+}
+
+words! {
+    /// What a line of a statement is for.
+    LineWord = settlement::LineKind {
+        /// Points of the partner that the merchant took.
+        Redeemed,
+        /// Points of the partner that the merchant had taken and gave back.
+        GivenBack,
+        /// Its own points that the merchant took, less those that it gave back.
+        OwnShop,
+        /// The merchant's points that the partner took.
+        Charged,
+        /// The merchant's points that the partner had taken and gave back.
+        Credited,
+        /// What the merchant paid into the pool for points that it gave, less those it took back.
+        Funded,
+        /// The party's part of what lapsed in the pool.
+        Breakage,
+        /// The operator's part of what the merchant received; with a partner, for the partner's points.
+        Fee,
+        /// The operator's fee on points that the merchant gave.
+        IssueFee,
+        /// The operator's fee for the month.
+        FixedFee,
+        /// What the operator bears of the cost of the partner's points.
+        Contribution,
+        /// What the operator keeps of what the partner paid into the pool.
+        Margin,
+        /// What went into the pool, less what it paid.
+        Pool,
+        /// The alliance fund's part of what lapsed.
+        Fund,
+        /// What an earlier month left to be put right.
+        Adjustment,
     }
 }

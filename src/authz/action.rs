@@ -55,6 +55,12 @@ actions! {
     ActivateMerchant = "merchant" "activate";
     /// Stop a merchant from issuing and accepting points.
     SuspendMerchant = "merchant" "suspend";
+    /// Put terms of settling to a merchant.
+    ProposeAgreement = "agreement" "propose";
+    /// Accept terms of settling for a merchant.
+    AcceptAgreement = "agreement" "accept";
+    /// Read what merchants settle by.
+    ReadAgreements = "agreement" "read";
     /// Open a store of a merchant.
     CreateStore = "store" "create";
     /// List stores.

@@ -101,7 +101,7 @@ async fn act(
     };
     let grant = app.policy.allow::<PreviewSettlement>(&who)?;
     let mut tx = app.db.read(&grant).await.map_err(SettlementError::Db)?;
-    let preview = settlement::preview(&mut tx, &grant, month, terms).await?;
+    let preview = settlement::preview(&mut tx, &grant, month, terms, mall.tenant.zone).await?;
     Ok((preview, fresh))
 }
 
@@ -157,15 +157,27 @@ pub fn document(currency: Currency, preview: &Preview) -> anyhow::Result<Value> 
                 "taken_back": it.taken_back,
                 "redeemed": it.redeemed,
                 "given_back": it.given_back,
+                "expired": it.expired,
                 "own_points": it.own_points,
                 "own_value": it.own_value,
                 "pays": it.pays,
                 "receives": it.receives,
+                "funded": it.funded,
                 "fee": it.fee,
+                "breakage": it.breakage,
+                "adjusted": it.adjusted,
                 "net": it.net,
+                "tax_basis_points": it.tax_basis_points,
+                "tax_received": it.tax_received,
+                "tax_fee": it.tax_fee,
             })
         })
         .collect();
+    let mut operator = serde_json::Map::new();
+    for (kind, amount) in preview.calculation.operator()? {
+        operator.insert(kind.as_str().to_owned(), amount.into());
+    }
+    operator.insert("net".to_owned(), preview.calculation.operator_net.into());
     let party = |party: Option<MerchantId>| match party {
         Some(merchant) => Ok(Value::from(code_of(preview, merchant)?.as_str())),
         None => anyhow::Ok(Value::Null),
@@ -184,7 +196,7 @@ pub fn document(currency: Currency, preview: &Preview) -> anyhow::Result<Value> 
         "state": preview.state.map_or("open", settlement::State::as_str),
         "fee_basis_points": preview.fee_basis_points,
         "merchants": merchants,
-        "operator": { "net": preview.calculation.operator_net },
+        "operator": operator,
         "payments": payments,
         "sum": preview.calculation.sum()?,
     }))

@@ -29,7 +29,7 @@ use crate::{
         books::{Books, NewLot, Wanted},
         transfer::{Event, Kind},
     },
-    merchants::{self, Stores, TillStore},
+    merchants::{self, Stores, TillStore, agreements},
     redemption,
 };
 
@@ -357,7 +357,8 @@ impl<'a> Work<'a> {
         let expires_at = version.programme.expiry.end(item.occurred_at, setting.zone);
         let lot = NewLot {
             points,
-            rate: version.programme.settles_at,
+            rate: agreements::price_at(&till.prices, item.occurred_at)
+                .unwrap_or(version.programme.settles_at),
             expires_at,
         };
         let (_, posted) = self.books.issue(&event, lot)?;

@@ -166,6 +166,23 @@ table! {
         "This store does not take points"
         "Only stores whose part in the alliance is spend or both take points.";
 
+    // --- agreements
+    UNKNOWN_AGREEMENT = NOT_FOUND "unknown-agreement"
+        "There is no such agreement"
+        "List the merchant's agreements to see their versions; a merchant's key reaches its own only.";
+    AGREEMENT_TOO_EARLY = CONFLICT "agreement-too-early"
+        "An agreement begins with a month to come"
+        "Choose the next month or a later one: what was earned and settled before keeps its terms.";
+    BAD_TERMS = CONFLICT "bad-terms"
+        "These terms cannot be agreed on"
+        "`detail` names the field and what it may be.";
+    OTHER_DIGEST = CONFLICT "other-digest"
+        "This version says something else"
+        "Read the version again and accept it by the `digest` that stands there.";
+    AGREEMENT_MISSED = CONFLICT "agreement-missed"
+        "This version was to be accepted earlier"
+        "A version that was not accepted before it begins never holds. Ask for a new one.";
+
     // --- members
     UNKNOWN_MEMBER = NOT_FOUND "unknown-member"
         "There is no such member"

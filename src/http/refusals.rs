@@ -8,7 +8,7 @@ use crate::{
     identity::IdentityError,
     ledger::LedgerError,
     members::MemberError,
-    merchants::MerchantError,
+    merchants::{MerchantError, agreements::AgreementError},
     redemption::{RedemptionError, SpendError},
     reports::liability::LiabilityError,
     settlement::SettlementError,
@@ -52,6 +52,21 @@ impl From<MerchantError> for Problem {
             MerchantError::WiderThanMerchant(_) => &codes::WIDER_THAN_MERCHANT,
             MerchantError::Cursor(_) => return cursor(),
             MerchantError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<AgreementError> for Problem {
+    fn from(error: AgreementError) -> Self {
+        let kind = match &error {
+            AgreementError::NotFound => &codes::UNKNOWN_AGREEMENT,
+            AgreementError::TooEarly(_) => &codes::AGREEMENT_TOO_EARLY,
+            AgreementError::Terms(_) | AgreementError::Digest => &codes::BAD_TERMS,
+            AgreementError::OtherDigest(_) => &codes::OTHER_DIGEST,
+            AgreementError::Missed(..) => &codes::AGREEMENT_MISSED,
+            AgreementError::Cursor(_) => return cursor(),
+            AgreementError::Db(error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
     }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Members that one transaction serves: none holds its locks for long.
-const SLICE: i64 = 500;
+const SLICE: i64 = 100;
 
 /// Lets every point lapse whose time has come by now.
 pub(super) async fn expire(tools: Tools, tenant: TenantId, _: PointsDue) -> Result<(), Outcome> {

@@ -222,6 +222,8 @@ kinds! {
     Merchant, MerchantId, "mer", "merchant";
     /// A place where a merchant sells.
     Store, StoreId, "sto", "store";
+    /// A version of what a merchant settles by.
+    Agreement, AgreementId, "agr", "agreement";
     /// A person who earns and spends.
     Member, MemberId, "mem", "member";
     /// A receipt of a store.

@@ -191,31 +191,49 @@ pub struct Flow {
     pub by: MerchantId,
     /// The merchant that had issued them.
     pub from: MerchantId,
+    /// In which [`Era`] they were earned, as its place in the list; none: before all of them.
+    pub era: Option<usize>,
     /// Points.
     pub points: i64,
     /// Their value, in minor units.
     pub value: i64,
 }
 
-/// What a [`Flow`] sums up.
+/// A span of time in which one merchant's points were earned on the same terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Era {
+    /// Who issued them.
+    pub issuer: MerchantId,
+    /// Its first moment, and
+    pub since: Instant,
+    /// the first moment after it; none: it goes on.
+    pub until: Option<Instant>,
+}
+
+/// What a [`Flow`] sums up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FlowKind {
     /// Points given to members.
     Issued,
-    /// Points taken back to the issuer.
+    /// Points taken back to the issuer that the member still had.
     TakenBack,
+    /// Points taken back to the issuer that the member had used and owes.
+    Owed,
     /// Points accepted from members, or filled into a deficit owed to `by`.
     Accepted,
     /// Accepted points given back to members.
     GivenBack,
+    /// Points that lapsed unspent.
+    Expired,
 }
 
-/// What moved in a month, summed by kind and by pair of merchants.
+/// What moved in a month, summed by kind, by pair of merchants and by the era in which the points
+/// were earned. Of eras that overlap for one issuer, each counts: they must not.
 ///
 /// # Errors
 /// [`db::Error::Unavailable`].
-pub async fn flows(tx: &mut ReadTx, month: Month) -> Result<Vec<Flow>, db::Error> {
-    views::flows(tx, month).await
+pub async fn flows(tx: &mut ReadTx, month: Month, eras: &[Era]) -> Result<Vec<Flow>, db::Error> {
+    views::flows(tx, month, eras).await
 }
 
 /// One transfer that a merchant's statement counts, for whoever asks what a figure is made of.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{
-    Balance, Drawn, Flow, FlowKind, FlowLine, HistoryLine, MOST_LOTS,
+    Balance, Drawn, Era, Flow, FlowKind, FlowLine, HistoryLine, MOST_LOTS,
     lots::{Draw, Lot},
     store::uuids,
 };
@@ -243,41 +243,56 @@ pub(super) async fn members_with_due_lots(
     Ok(rows)
 }
 
-pub(super) async fn flows(tx: &mut ReadTx, month: Month) -> Result<Vec<Flow>, Error> {
+pub(super) async fn flows(tx: &mut ReadTx, month: Month, eras: &[Era]) -> Result<Vec<Flow>, Error> {
+    let issuers: Vec<Uuid> = eras.iter().map(|era| era.issuer.uuid()).collect();
+    let since: Vec<Instant> = eras.iter().map(|era| era.since).collect();
+    let until: Vec<Option<Instant>> = eras.iter().map(|era| era.until).collect();
     // One pass over the month by transfer_month_idx.
-    let rows = sqlx::query!(
+    #[expect(
+        clippy::as_conversions,
+        reason = "tells a checked query of arrays with nulls"
+    )]
+    let query = sqlx::query!(
         r#"
         select case when source.kind = 'issued' then 'issued'
+                    when target.kind = 'issued' and source.kind = 'deficit' then 'owed'
                     when target.kind = 'issued' then 'taken-back'
+                    when target.kind = 'expired' then 'expired'
                     when source.kind = 'accepted' then 'given-back'
                     else 'accepted' end as "kind!",
-               case when source.kind = 'issued' then source.owner_id
-                    when target.kind = 'issued' then target.owner_id
-                    when source.kind = 'accepted' then source.owner_id
+               case when source.kind in ('issued', 'accepted') then source.owner_id
                     when target.kind = 'deficit' then target.partner_id
                     else target.owner_id end as "by!: MerchantId",
-               lot.merchant_id as "from: MerchantId",
+               lot.merchant_id as "from: MerchantId", era.number as "era?",
                sum(transfer.amount)::bigint as "points!",
                sum(transfer.value)::bigint as "value!"
         from transfer
         join account as source on source.account_id = transfer.from_account
         join account as target on target.account_id = transfer.to_account
         join lot on lot.lot_id = transfer.lot_id
+        left join unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[])
+            with ordinality as era (issuer, since, until, number)
+            on era.issuer = lot.merchant_id and era.since <= lot.earned_at
+               and (era.until > lot.earned_at or era.until is null)
         where transfer.posted_in = $1
           and (source.kind in ('issued', 'accepted')
-               or target.kind in ('issued', 'accepted', 'deficit'))
-        group by 1, 2, 3
-        order by 1, 2, 3"#,
+               or target.kind in ('issued', 'accepted', 'deficit', 'expired'))
+        group by 1, 2, 3, 4
+        order by 1, 2, 3, 4"#,
         month.first_day(),
-    )
-    .fetch_all(tx.conn())
-    .await?;
+        &issuers,
+        &since,
+        &until as &[Option<Instant>],
+    );
+    let rows = query.fetch_all(tx.conn()).await?;
     rows.into_iter()
         .map(|row| {
+            let place = |number: i64| usize::try_from(number.checked_sub(1)?).ok();
             Ok(Flow {
                 kind: flow_kind(&row.kind)?,
                 by: row.by,
                 from: row.from,
+                era: row.era.and_then(place),
                 points: row.points,
                 value: row.value,
             })
@@ -289,6 +304,8 @@ fn flow_kind(text: &str) -> Result<FlowKind, Error> {
     match text {
         "issued" => Ok(FlowKind::Issued),
         "taken-back" => Ok(FlowKind::TakenBack),
+        "owed" => Ok(FlowKind::Owed),
+        "expired" => Ok(FlowKind::Expired),
         "accepted" => Ok(FlowKind::Accepted),
         "given-back" => Ok(FlowKind::GivenBack),
         _ => Err(Error::Corrupt("kind of flow")),
@@ -323,7 +340,7 @@ pub(super) async fn write_lines(tx: &mut Tx, month: Month) -> Result<(), Error> 
                     join lot on lot.lot_id = transfer.lot_id
                     where transfer.posted_in = $1
                       and (source.kind in ('issued', 'accepted')
-                           or target.kind in ('issued', 'accepted', 'deficit'))
+                           or target.kind in ('issued', 'accepted', 'deficit', 'expired'))
                 ) as flow
                 cross join lateral unnest(
                     case when taker = issuer then array[taker] else array[taker, issuer] end
@@ -349,9 +366,8 @@ pub(super) async fn flow_lines(
     slice: &Slice,
 ) -> Result<Page<FlowLine>, Error> {
     let (after, after_line) = parse_line_key(slice.after.as_deref());
-    let limit = slice.limit.saturating_add(1);
-    // The first row may hold one line that is wanted, each other one holds only such.
-    let most_rows = limit.saturating_div(LINES_A_ROW).saturating_add(2);
+    // The first row may hold one line that is wanted, each other one holds only such; and one more.
+    let most_rows = slice.limit.saturating_div(LINES_A_ROW).saturating_add(3);
     // Which lines by month_line_pkey; then each by transfer_pkey, journal_pkey, lot_pkey and
     // account_pkey.
     let rows = sqlx::query!(
@@ -372,7 +388,9 @@ pub(super) async fn flow_lines(
         )
         select transfer.journal_id as "journal: JournalId", transfer.line,
                case when source.kind = 'issued' then 'issued'
+                    when target.kind = 'issued' and source.kind = 'deficit' then 'owed'
                     when target.kind = 'issued' then 'taken-back'
+                    when target.kind = 'expired' then 'expired'
                     when source.kind = 'accepted' then 'given-back'
                     else 'accepted' end as "kind!",
                case when source.kind in ('issued', 'accepted') then source.owner_id
@@ -392,7 +410,7 @@ pub(super) async fn flow_lines(
         merchant.uuid(),
         after,
         after_line,
-        limit,
+        slice.limit.saturating_add(1),
         most_rows,
     )
     .fetch_all(tx.conn())
@@ -417,8 +435,11 @@ pub(super) async fn flow_lines(
             })
         })
         .collect();
-    let key = |line: &FlowLine| format!("{} {}", line.journal.uuid(), line.line);
-    Ok(Page::from_rows(lines?, slice.limit, key))
+    Ok(Page::from_rows(lines?, slice.limit, line_key))
+}
+
+fn line_key(line: &FlowLine) -> String {
+    format!("{} {}", line.journal.uuid(), line.line)
 }
 
 fn parse_line_key(key: Option<&str>) -> (Uuid, i32) {

@@ -6,6 +6,7 @@
 //! merchant sees that merchant and its stores; all others are unknown to them. A member sees every
 //! store.
 
+pub mod agreements;
 mod alliance;
 mod listing;
 mod store;

@@ -13,6 +13,7 @@ use crate::{
     },
     kernel::{
         ids::{self, Id, MerchantId, StoreId},
+        money::Rate,
         text::{Code, Language, Name, Names},
         time::Instant,
     },
@@ -87,6 +88,9 @@ struct TillRow {
     spends: bool,
     merchant_status: String,
     store_status: String,
+    since: Vec<Instant>,
+    price_points: Vec<Option<i64>>,
+    price_worth: Vec<Option<i64>>,
 }
 
 impl TryFrom<TillRow> for TillStore {
@@ -96,7 +100,16 @@ impl TryFrom<TillRow> for TillStore {
         let merchant_active = Status::parse(&row.merchant_status)? == Status::Active;
         let store_active = Status::parse(&row.store_status)? == Status::Active;
         let active = merchant_active && store_active;
+        let price = |(points, worth): (&Option<i64>, &Option<i64>)| match (points, worth) {
+            (Some(points), Some(worth)) => Rate::new(*worth, *points)
+                .map(Some)
+                .map_err(|_| Error::Corrupt("agreement price")),
+            _ => Ok(None),
+        };
+        let both = row.price_points.iter().zip(&row.price_worth);
+        let prices: Result<Vec<Option<Rate>>, Error> = both.map(price).collect();
         Ok(Self {
+            prices: row.since.into_iter().zip(prices?).collect(),
             store: row.store_id,
             code: code(&row.code)?,
             merchant: row.merchant_id,
@@ -318,9 +331,20 @@ pub(super) async fn till_by_ids(
                   merchant.code as merchant_code,
                   store.earns and merchant.earns as "earns!",
                   store.spends and merchant.spends as "spends!",
-                  merchant.status as merchant_status, store.status as store_status
+                  merchant.status as merchant_status, store.status as store_status,
+                  agreed.since as "since!", agreed.points as "price_points!: _",
+                  agreed.worth as "price_worth!: _"
            from store
            join merchant on merchant.merchant_id = store.merchant_id
+           cross join lateral (
+               select coalesce(array_agg(starts_at order by starts_at, version), '{}') as since,
+                      coalesce(array_agg(price_points order by starts_at, version), '{}')
+                          as points,
+                      coalesce(array_agg(price_worth order by starts_at, version), '{}')
+                          as worth
+               from agreement
+               where agreement.merchant_id = store.merchant_id and accepted_at is not null
+           ) as agreed
            where $1::uuid[] is null or store.store_id = any ($1)"#,
         ids.as_deref(),
     )
@@ -341,9 +365,20 @@ pub(super) async fn till_by_codes(
                   merchant.code as merchant_code,
                   store.earns and merchant.earns as "earns!",
                   store.spends and merchant.spends as "spends!",
-                  merchant.status as merchant_status, store.status as store_status
+                  merchant.status as merchant_status, store.status as store_status,
+                  agreed.since as "since!", agreed.points as "price_points!: _",
+                  agreed.worth as "price_worth!: _"
            from store
            join merchant on merchant.merchant_id = store.merchant_id
+           cross join lateral (
+               select coalesce(array_agg(starts_at order by starts_at, version), '{}') as since,
+                      coalesce(array_agg(price_points order by starts_at, version), '{}')
+                          as points,
+                      coalesce(array_agg(price_worth order by starts_at, version), '{}')
+                          as worth
+               from agreement
+               where agreement.merchant_id = store.merchant_id and accepted_at is not null
+           ) as agreed
            where store.code = any ($1)"#,
         &texts(codes),
     )

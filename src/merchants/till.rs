@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::store;
+use super::{agreements::Prices, store};
 use crate::{
     db::{error::Error, tx::ReadTx},
     kernel::{
@@ -36,6 +36,8 @@ pub struct TillStore {
     pub merchant_active: bool,
     /// Whether it is not suspended itself.
     pub store_active: bool,
+    /// At what its merchant's points settle.
+    pub prices: Prices,
 }
 
 impl TillStore {

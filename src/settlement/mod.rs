@@ -13,7 +13,9 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod agreed;
 pub mod journal;
+mod lines;
 pub mod month;
 pub mod netting;
 pub mod revenue;
@@ -21,6 +23,8 @@ mod sheet;
 mod store;
 mod terms;
 
+pub use agreed::Agreed;
+pub use lines::{Line, LineKind};
 pub use sheet::csv;
 pub use terms::{Model, Terms, TermsError};
 
@@ -49,7 +53,7 @@ use crate::{
     ledger::{self, FlowLine},
     merchants,
 };
-use month::{Calculation, Position};
+use month::{Basis, Calculation, Position};
 use netting::{NettingError, Payment};
 
 /// How far a month is.
@@ -80,6 +84,8 @@ pub struct Settlement {
     pub month: Month,
     /// How far it is.
     pub state: State,
+    /// Which figures it has; [`month::FORM`] today.
+    pub form: i32,
     /// The operator's fee, as the programme said at the cut-off.
     pub fee_basis_points: i64,
     /// When its last line could be added.
@@ -179,13 +185,14 @@ pub async fn preview(
     grant: &Grant<PreviewSettlement>,
     month: Month,
     terms: &Terms,
+    zone: Zone,
 ) -> Result<Preview, SettlementError> {
     whole_mall(grant.reach())?;
     let known = store::of_month(tx, month).await?;
     let fee_basis_points = known
         .as_ref()
         .map_or(terms.fee_basis_points, |known| known.fee_basis_points);
-    let (calculation, codes) = figures(tx, month, fee_basis_points).await?;
+    let (calculation, codes) = figures(tx, month, zone, fee_basis_points).await?;
     Ok(Preview {
         month,
         state: known.map(|known| known.state),
@@ -221,6 +228,7 @@ pub async fn cut_off(
         id: tx.new_id(),
         month,
         state: State::CutOff,
+        form: month::FORM,
         fee_basis_points: terms.fee_basis_points,
         cut_off_at: tx.now(),
         closed_at: None,
@@ -241,6 +249,7 @@ pub async fn seal(
     tx: &mut Tx,
     grant: &Grant<CloseSettlement>,
     month: Month,
+    zone: Zone,
     currency: Currency,
 ) -> Result<Sealed, SettlementError> {
     whole_mall(grant.reach())?;
@@ -254,7 +263,7 @@ pub async fn seal(
         });
     }
     let fee = settlement.fee_basis_points;
-    let (calculation, codes) = figures(tx, month, fee).await?;
+    let (calculation, codes) = figures(tx, month, zone, fee).await?;
     let mut rows = Vec::with_capacity(codes.len());
     for (merchant, position) in &calculation.merchants {
         let code = codes.get(merchant).cloned();
@@ -267,6 +276,7 @@ pub async fn seal(
         .map(|payment| (payment.from, payment.to, payment.amount))
         .collect();
     store::insert_statements(tx, settlement.id, &rows).await?;
+    store::insert_lines(tx, settlement.id, &calculation.lines).await?;
     store::insert_payments(tx, settlement.id, &calculation.payments).await?;
     ledger::write_lines(tx, month).await?;
     ledger::settle_money(tx, settlement.id, month, currency.code(), &owed).await?;
@@ -297,7 +307,7 @@ pub async fn close_month(
     cut_off(&mut tx, grant, month, terms, zone).await?;
     tx.commit().await?;
     let mut tx = db.write(grant).await?;
-    let sealed = seal(&mut tx, grant, month, currency).await?;
+    let sealed = seal(&mut tx, grant, month, zone, currency).await?;
     tx.commit().await?;
     Ok(sealed)
 }
@@ -425,6 +435,27 @@ pub async fn statement(
         .ok_or(SettlementError::NotFound)
 }
 
+/// The lines that a statement's net is the sum of: by kind and partner, in the order of both.
+///
+/// # Errors
+/// As [`statement`]; [`SettlementError::Cursor`].
+pub async fn sums(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadStatements>,
+    id: StatementId,
+    slice: &Slice,
+) -> Result<Page<(i32, Line)>, SettlementError> {
+    let found = statement(tx, grant, id).await?;
+    let after = match &slice.after {
+        Some(key) => key.parse().map_err(|_| CursorError)?,
+        None => -1,
+    };
+    let limit = limit(slice);
+    let (of, whose) = (found.settlement, found.merchant);
+    let rows = store::lines(tx, of, whose, after, limit.saturating_add(1)).await?;
+    Ok(Page::from_rows(rows, limit, |(line, _)| line.to_string()))
+}
+
 /// Every transfer that a statement's figures are made of, in the order of posting. Receipt numbers
 /// and goods come from [`crate::reports`], by each line's source.
 ///
@@ -448,10 +479,19 @@ pub async fn lines(
 async fn figures(
     tx: &mut ReadTx,
     month: Month,
+    zone: Zone,
     fee_basis_points: i64,
 ) -> Result<(Calculation, BTreeMap<MerchantId, Code>), SettlementError> {
-    let flows = ledger::flows(tx, month).await?;
-    let calculation = month::calculate(&flows, fee_basis_points)?;
+    let (start, end) = month.span(zone);
+    let versions = merchants::agreements::accepted_before(tx, end).await?;
+    let agreed = Agreed::new(versions, start);
+    let flows = ledger::flows(tx, month, agreed.eras()).await?;
+    let basis = Basis {
+        fee_basis_points,
+        agreed: &agreed,
+        adjustments: &[],
+    };
+    let calculation = month::calculate(&flows, &basis)?;
     let ids: Vec<MerchantId> = calculation.merchants.keys().copied().collect();
     let codes: HashMap<MerchantId, Code> = merchants::codes(tx, &ids).await?;
     Ok((calculation, codes.into_iter().collect()))

@@ -5,14 +5,19 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use super::netting::{self, NettingError, Party, Payment};
+use super::{
+    agreed::Agreed,
+    lines::{self, Line, LineKind, narrow},
+    netting::{self, NettingError, Party, Payment},
+};
 use crate::{
     kernel::{AmountError, ids::MerchantId, money::Rate, time::Month},
     ledger::{Flow, FlowKind},
+    merchants::agreements::WHOLE,
 };
 
-/// What a fee of one is in basis points.
-const WHOLE: i64 = 10_000;
+/// The form of the figures that are calculated today; earlier months keep theirs.
+pub const FORM: i32 = 2;
 
 /// What a month was for one merchant. Points are whole, money is in minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,19 +30,53 @@ pub struct Position {
     pub redeemed: i64,
     /// Points that it had taken and gave back, because a purchase was refunded.
     pub given_back: i64,
-    /// Its own points that it took, less those it gave back: no money moves for them.
+    /// Its points that lapsed unspent.
+    pub expired: i64,
+    /// Its own points that it took, less those it gave back.
     pub own_points: i64,
-    /// What those would settle at.
+    /// What of their worth moved no money.
     pub own_value: i64,
     /// What it pays for its points that others took, less what they gave back; below zero where
     /// they gave back more.
     pub pays: i64,
-    /// What it receives for others' points that it took, less what it gave back.
+    /// What it receives for points that it took, less what it gave back.
     pub receives: i64,
-    /// The operator's part of `receives`; below zero where a fee is returned.
+    /// What it pays into the pool for points that it gave.
+    pub funded: i64,
+    /// The operator's fees; below zero where more is returned.
     pub fee: i64,
-    /// `receives - pays - fee`: above zero is owed to it.
+    /// Its part of what lapsed in the pool.
+    pub breakage: i64,
+    /// What earlier months left to be put right; above zero is owed to it.
+    pub adjusted: i64,
+    /// `receives - pays - funded - fee + breakage + adjusted`: above zero is owed to it.
     pub net: i64,
+    /// The tax that its amounts include, in ten-thousandths of the amount without it.
+    pub tax_basis_points: i64,
+    /// The tax in `receives`.
+    pub tax_received: i64,
+    /// The tax in `fee`.
+    pub tax_fee: i64,
+}
+
+/// Money that an earlier month left to be put right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adjustment {
+    /// With whom; the other side is the operator.
+    pub merchant: MerchantId,
+    /// Minor units; above zero is owed to the merchant.
+    pub amount: i64,
+}
+
+/// What a month is calculated by, besides what moved.
+#[derive(Debug, Clone, Copy)]
+pub struct Basis<'a> {
+    /// The operator's part where no agreement says another, in ten-thousandths.
+    pub fee_basis_points: i64,
+    /// What was agreed with whom.
+    pub agreed: &'a Agreed,
+    /// What earlier months left to be put right.
+    pub adjustments: &'a [Adjustment],
 }
 
 /// A month's figures.
@@ -45,49 +84,51 @@ pub struct Position {
 pub struct Calculation {
     /// Every merchant with any movement.
     pub merchants: BTreeMap<MerchantId, Position>,
-    /// What the operator gets: the sum of the fees.
+    /// What the nets are sums of.
+    pub lines: Vec<Line>,
+    /// What the operator gets, pool and fund included.
     pub operator_net: i64,
     /// What parties pay each other so that every net becomes zero.
     pub payments: Vec<Payment>,
 }
 
-/// Sums while they grow: wide, so that no order of the flows can overflow on the way.
+/// Counts of points while they grow.
 #[derive(Debug, Default)]
-struct Sums {
+struct Counts {
     issued: i128,
     taken_back: i128,
     redeemed: i128,
     given_back: i128,
-    own_points: i128,
-    own_value: i128,
-    pays: i128,
-    receives: i128,
+    expired: i128,
 }
 
-/// The figures of a month. The fee is taken once a merchant, on what it receives over the whole
-/// month, a half of a minor unit going to the even neighbour.
+/// The figures of a month.
 ///
 /// # Errors
 /// [`NettingError::Amount`] for a sum that the books cannot hold.
 ///
-/// Source: settlement.md, model M1 and the examples A, F and O.
-pub fn calculate(flows: &[Flow], fee_basis_points: i64) -> Result<Calculation, NettingError> {
-    let fee = Rate::new(fee_basis_points, WHOLE)?;
-    let mut sums: BTreeMap<MerchantId, Sums> = BTreeMap::new();
-    for flow in flows {
-        count(&mut sums, flow)?;
-    }
+/// Source: settlement.md, models M1, M2, M5 and M6 and the examples A to D, F, G, J, K and O.
+pub fn calculate(flows: &[Flow], basis: &Basis<'_>) -> Result<Calculation, NettingError> {
+    let lines = lines::lines(flows, basis)?;
     let mut merchants = BTreeMap::new();
+    for (merchant, counts) in counts(flows)? {
+        merchants.insert(merchant, counts.position()?);
+    }
     let mut operator_net: i64 = 0;
-    for (merchant, sum) in sums {
-        let position = sum.position(fee)?;
-        operator_net = operator_net
-            .checked_add(position.fee)
-            .ok_or(AmountError::Overflow)?;
-        merchants.insert(merchant, position);
+    for line in &lines {
+        match line.party {
+            Some(merchant) => merchants.entry(merchant).or_default().count(line)?,
+            None => grow(&mut operator_net, line.amount)?,
+        }
+    }
+    for (merchant, position) in &mut merchants {
+        if let Some(tax) = basis.agreed.of(*merchant).and_then(|terms| terms.tax) {
+            position.tax(tax.basis_points)?;
+        }
     }
     let mut calculation = Calculation {
         merchants,
+        lines,
         operator_net,
         payments: Vec::new(),
     };
@@ -95,56 +136,74 @@ pub fn calculate(flows: &[Flow], fee_basis_points: i64) -> Result<Calculation, N
     Ok(calculation)
 }
 
-fn count(sums: &mut BTreeMap<MerchantId, Sums>, flow: &Flow) -> Result<(), AmountError> {
-    let (points, value) = (i128::from(flow.points), i128::from(flow.value));
-    let by = sums.entry(flow.by).or_default();
-    let gross = match flow.kind {
-        FlowKind::Issued => &mut by.issued,
-        FlowKind::TakenBack => &mut by.taken_back,
-        FlowKind::Accepted => &mut by.redeemed,
-        FlowKind::GivenBack => &mut by.given_back,
-    };
-    grow(gross, points)?;
-    let sign = match flow.kind {
-        FlowKind::Issued | FlowKind::TakenBack => return Ok(()),
-        FlowKind::Accepted => 1,
-        FlowKind::GivenBack => -1,
-    };
-    let signed = |amount: i128| amount.checked_mul(sign).ok_or(AmountError::Overflow);
-    if flow.by == flow.from {
-        grow(&mut by.own_points, signed(points)?)?;
-        return grow(&mut by.own_value, signed(value)?);
-    }
-    grow(&mut by.receives, signed(value)?)?;
-    grow(&mut sums.entry(flow.from).or_default().pays, signed(value)?)
-}
-
-fn grow(sum: &mut i128, by: i128) -> Result<(), AmountError> {
-    *sum = sum.checked_add(by).ok_or(AmountError::Overflow)?;
-    Ok(())
-}
-
-impl Sums {
-    fn position(&self, fee: Rate) -> Result<Position, AmountError> {
-        let narrow = |sum: i128| i64::try_from(sum).map_err(|_| AmountError::Overflow);
-        let (pays, receives) = (narrow(self.pays)?, narrow(self.receives)?);
-        let fee = fee.times_half_even(receives)?;
-        let net = receives
-            .checked_sub(pays)
-            .and_then(|net| net.checked_sub(fee))
+fn counts(flows: &[Flow]) -> Result<BTreeMap<MerchantId, Counts>, AmountError> {
+    let mut all: BTreeMap<MerchantId, Counts> = BTreeMap::new();
+    for flow in flows {
+        let by = all.entry(flow.by).or_default();
+        let count = match flow.kind {
+            FlowKind::Issued => &mut by.issued,
+            FlowKind::TakenBack | FlowKind::Owed => &mut by.taken_back,
+            FlowKind::Accepted => &mut by.redeemed,
+            FlowKind::GivenBack => &mut by.given_back,
+            FlowKind::Expired => &mut by.expired,
+        };
+        *count = count
+            .checked_add(i128::from(flow.points))
             .ok_or(AmountError::Overflow)?;
+    }
+    Ok(all)
+}
+
+impl Counts {
+    fn position(&self) -> Result<Position, AmountError> {
         Ok(Position {
             issued: narrow(self.issued)?,
             taken_back: narrow(self.taken_back)?,
             redeemed: narrow(self.redeemed)?,
             given_back: narrow(self.given_back)?,
-            own_points: narrow(self.own_points)?,
-            own_value: narrow(self.own_value)?,
-            pays,
-            receives,
-            fee,
-            net,
+            expired: narrow(self.expired)?,
+            ..Position::default()
         })
+    }
+}
+
+impl Position {
+    /// Takes a line into the figure that it belongs to, and into the net.
+    fn count(&mut self, line: &Line) -> Result<(), AmountError> {
+        let owes = line.amount.checked_neg().ok_or(AmountError::Overflow)?;
+        let (figure, amount) = match line.kind {
+            LineKind::Redeemed | LineKind::GivenBack => (&mut self.receives, line.amount),
+            LineKind::OwnShop => {
+                grow(&mut self.own_points, line.points)?;
+                let rest = line.value.checked_add(owes).ok_or(AmountError::Overflow)?;
+                grow(&mut self.own_value, rest)?;
+                (&mut self.receives, line.amount)
+            }
+            LineKind::Charged | LineKind::Credited => (&mut self.pays, owes),
+            LineKind::Funded => (&mut self.funded, owes),
+            LineKind::Fee | LineKind::IssueFee | LineKind::FixedFee => (&mut self.fee, owes),
+            LineKind::Breakage => (&mut self.breakage, line.amount),
+            LineKind::Adjustment => (&mut self.adjusted, line.amount),
+            // Lines of the operator alone.
+            LineKind::Contribution | LineKind::Margin | LineKind::Pool | LineKind::Fund => {
+                return Err(AmountError::Malformed);
+            }
+        };
+        grow(figure, amount)?;
+        grow(&mut self.net, line.amount)
+    }
+
+    /// The tax in what it receives and in the fee: once for the month, so that no line is rounded; a
+    /// half goes to the even neighbour. (settlement.md, example J.)
+    fn tax(&mut self, basis_points: i64) -> Result<(), AmountError> {
+        let with = WHOLE
+            .checked_add(basis_points)
+            .ok_or(AmountError::Overflow)?;
+        let rate = Rate::new(basis_points, with)?;
+        self.tax_basis_points = basis_points;
+        self.tax_received = rate.times_half_even(self.receives)?;
+        self.tax_fee = rate.times_half_even(self.fee)?;
+        Ok(())
     }
 }
 
@@ -169,28 +228,72 @@ impl Calculation {
             .ok_or(AmountError::Overflow)
     }
 
-    /// What the month's seal is made of: a line for the month and its fee, then one for each
-    /// merchant in the order of the ids, in decimal figures with commas in between. `books verify`
-    /// writes the same bytes from the tables.
+    /// What the operator's net is made of: fees, contributions, margin, pool, fund, adjustments.
+    ///
+    /// # Errors
+    /// [`AmountError::Overflow`].
+    pub fn operator(&self) -> Result<BTreeMap<LineKind, i64>, AmountError> {
+        let mut sums = BTreeMap::new();
+        for line in self.lines.iter().filter(|line| line.party.is_none()) {
+            grow(sums.entry(line.kind).or_default(), line.amount)?;
+        }
+        Ok(sums)
+    }
+
+    /// What the month's seal is made of: a line for the month and its fee, one for each merchant in
+    /// the order of the ids, then one for each of [`Calculation::lines`], in decimal figures with
+    /// commas in between. `books verify` writes the same bytes from the tables.
     pub fn canonical(&self, month: Month, fee_basis_points: i64) -> String {
         let mut text = format!("{month},{fee_basis_points}\n");
         for (merchant, it) in &self.merchants {
+            let figures = it.figures().map(|figure| figure.to_string());
+            let _ = writeln!(text, "{},{}", merchant.uuid(), figures.join(","));
+        }
+        let id = |merchant: Option<MerchantId>| {
+            merchant.map_or_else(String::new, |merchant| merchant.uuid().to_string())
+        };
+        for line in &self.lines {
             let _ = writeln!(
                 text,
-                "{},{},{},{},{},{},{},{},{},{},{}",
-                merchant.uuid(),
-                it.issued,
-                it.taken_back,
-                it.redeemed,
-                it.given_back,
-                it.own_points,
-                it.own_value,
-                it.pays,
-                it.receives,
-                it.fee,
-                it.net,
+                "{},{},{},{},{},{}",
+                id(line.party),
+                line.kind.as_str(),
+                id(line.partner),
+                line.points,
+                line.value,
+                line.amount,
             );
         }
         text
     }
+}
+
+impl Position {
+    /// Every figure, in the order of the seal.
+    const fn figures(&self) -> [i64; 17] {
+        [
+            self.issued,
+            self.taken_back,
+            self.redeemed,
+            self.given_back,
+            self.expired,
+            self.own_points,
+            self.own_value,
+            self.pays,
+            self.receives,
+            self.funded,
+            self.fee,
+            self.breakage,
+            self.adjusted,
+            self.net,
+            self.tax_basis_points,
+            self.tax_received,
+            self.tax_fee,
+        ]
+    }
+}
+
+fn grow(sum: &mut i64, by: i64) -> Result<(), AmountError> {
+    *sum = sum.checked_add(by).ok_or(AmountError::Overflow)?;
+    Ok(())
 }

@@ -10,8 +10,8 @@ use crate::kernel::{
 /// What makes a spreadsheet take the file for UTF-8.
 pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-const HEAD: &str = "period,currency,merchant,issued,taken_back,redeemed,given_back,own_points,\
-    own_value,pays,receives,fee,net";
+const HEAD: &str = "period,currency,merchant,issued,taken_back,redeemed,given_back,expired,\
+    own_points,own_value,pays,receives,funded,fee,breakage,adjusted,net,tax_received,tax_fee";
 
 /// A month as CSV (RFC 4180): points whole, money as decimals of the currency.
 pub fn csv<'a>(
@@ -27,9 +27,21 @@ pub fn csv<'a>(
             it.taken_back,
             it.redeemed,
             it.given_back,
+            it.expired,
             it.own_points,
         ];
-        let money = [it.own_value, it.pays, it.receives, it.fee, it.net];
+        let money = [
+            it.own_value,
+            it.pays,
+            it.receives,
+            it.funded,
+            it.fee,
+            it.breakage,
+            it.adjusted,
+            it.net,
+            it.tax_received,
+            it.tax_fee,
+        ];
         let mut cells = vec![
             month.to_string(),
             currency.code().to_owned(),
@@ -98,7 +110,7 @@ mod tests {
             sheet,
             format!(
                 "{BYTE_ORDER_MARK}{HEAD}\r\n\
-                 2017-06,CNY,'-tea,600,0,0,0,0,0.00,6.00,0.00,0.00,-6.00\r\n"
+                 2017-06,CNY,'-tea,600,0,0,0,0,0,0.00,6.00,0.00,0.00,0.00,0.00,0.00,-6.00,0.00,0.00\r\n"
             )
         );
     }

@@ -2,7 +2,9 @@
 
 use uuid::Uuid;
 
-use super::{PaymentLine, Settlement, State, Statement, month::Position, netting::Payment};
+use super::{
+    Line, LineKind, PaymentLine, Settlement, State, Statement, month::Position, netting::Payment,
+};
 use crate::{
     db::{
         error::Error,
@@ -20,6 +22,7 @@ struct Row {
     settlement_id: SettlementId,
     month: chrono::NaiveDate,
     state: String,
+    form: i32,
     fee_basis_points: i32,
     cut_off_at: Instant,
     closed_at: Option<Instant>,
@@ -40,6 +43,7 @@ impl TryFrom<Row> for Settlement {
             id: row.settlement_id,
             month: Month::of(row.month),
             state,
+            form: row.form,
             fee_basis_points: i64::from(row.fee_basis_points),
             cut_off_at: row.cut_off_at,
             closed_at: row.closed_at,
@@ -53,11 +57,13 @@ impl TryFrom<Row> for Settlement {
 pub(super) async fn insert(tx: &mut Tx, new: &Settlement) -> Result<(), Error> {
     let fee = i32::try_from(new.fee_basis_points).map_err(|_| Error::Corrupt("settlement fee"))?;
     sqlx::query!(
-        "insert into settlement (settlement_id, month, state, fee_basis_points, cut_off_at, actor)
-         values ($1, $2, 'cut_off', $3, $4, $5)
+        "insert into settlement (settlement_id, month, state, form, fee_basis_points, cut_off_at,
+             actor)
+         values ($1, $2, 'cut_off', $3, $4, $5, $6)
          on conflict (month) do nothing",
         new.id.uuid(),
         new.month.first_day(),
+        new.form,
         fee,
         new.cut_off_at,
         new.actor,
@@ -71,8 +77,8 @@ pub(super) async fn of_month(tx: &mut ReadTx, month: Month) -> Result<Option<Set
     let row = sqlx::query_as!(
         Row,
         r#"
-        select settlement_id as "settlement_id: _", month, state, fee_basis_points, cut_off_at,
-               closed_at, actor, digest
+        select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
+               cut_off_at, closed_at, actor, digest
         from settlement
         where month = $1"#,
         month.first_day(),
@@ -87,8 +93,8 @@ pub(super) async fn lock(tx: &mut Tx, month: Month) -> Result<Option<Settlement>
     let row = sqlx::query_as!(
         Row,
         r#"
-        select settlement_id as "settlement_id: _", month, state, fee_basis_points, cut_off_at,
-               closed_at, actor, digest
+        select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
+               cut_off_at, closed_at, actor, digest
         from settlement
         where month = $1
         order by settlement_id
@@ -104,8 +110,8 @@ pub(super) async fn by_id(tx: &mut ReadTx, id: SettlementId) -> Result<Option<Se
     let row = sqlx::query_as!(
         Row,
         r#"
-        select settlement_id as "settlement_id: _", month, state, fee_basis_points, cut_off_at,
-               closed_at, actor, digest
+        select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
+               cut_off_at, closed_at, actor, digest
         from settlement
         where settlement_id = $1"#,
         id.uuid(),
@@ -124,8 +130,8 @@ pub(super) async fn before(
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select settlement_id as "settlement_id: _", month, state, fee_basis_points, cut_off_at,
-               closed_at, actor, digest
+        select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
+               cut_off_at, closed_at, actor, digest
         from settlement
         where month < $1
         order by month desc
@@ -172,16 +178,25 @@ pub(super) async fn insert_statements(
         .iter()
         .map(|(_, _, code, _)| code.as_str().to_owned())
         .collect();
+    let tax: Vec<i32> = rows
+        .iter()
+        .map(|(_, _, _, it)| i32::try_from(it.tax_basis_points))
+        .collect::<Result<_, _>>()
+        .map_err(|_| Error::Corrupt("tax of a statement"))?;
     sqlx::query!(
         "insert into statement (settlement_id, statement_id, merchant_id, code, issued,
-             taken_back, redeemed, given_back, own_points, own_value, pays, receives, fee, net)
-         select $1, statement_id, merchant_id, code, issued, taken_back, redeemed, given_back,
-             own_points, own_value, pays, receives, fee, net
+             taken_back, redeemed, given_back, expired, own_points, own_value, pays, receives, funded,
+             fee, breakage, adjusted, net, tax_received, tax_fee, tax_basis_points)
+         select $1, statement_id, merchant_id, code, issued,
+             taken_back, redeemed, given_back, expired, own_points, own_value, pays, receives, funded,
+             fee, breakage, adjusted, net, tax_received, tax_fee, tax_basis_points
          from unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[],
              $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
-             $12::bigint[], $13::bigint[], $14::bigint[])
-             as new (statement_id, merchant_id, code, issued, taken_back, redeemed, given_back,
-             own_points, own_value, pays, receives, fee, net)",
+             $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
+             $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::int[])
+             as new (statement_id, merchant_id, code, issued,
+             taken_back, redeemed, given_back, expired, own_points, own_value, pays, receives, funded,
+             fee, breakage, adjusted, net, tax_received, tax_fee, tax_basis_points)",
         settlement.uuid(),
         &ids,
         &merchants,
@@ -190,12 +205,19 @@ pub(super) async fn insert_statements(
         &column(|it| it.taken_back),
         &column(|it| it.redeemed),
         &column(|it| it.given_back),
+        &column(|it| it.expired),
         &column(|it| it.own_points),
         &column(|it| it.own_value),
         &column(|it| it.pays),
         &column(|it| it.receives),
+        &column(|it| it.funded),
         &column(|it| it.fee),
+        &column(|it| it.breakage),
+        &column(|it| it.adjusted),
         &column(|it| it.net),
+        &column(|it| it.tax_received),
+        &column(|it| it.tax_fee),
+        &tax,
     )
     .execute(tx.conn())
     .await?;
@@ -234,6 +256,43 @@ pub(super) async fn insert_payments(
     Ok(())
 }
 
+pub(super) async fn insert_lines(
+    tx: &mut Tx,
+    settlement: SettlementId,
+    lines: &[Line],
+) -> Result<(), Error> {
+    let id = |merchant: Option<MerchantId>| merchant.map(|merchant| merchant.uuid());
+    let parties: Vec<Option<Uuid>> = lines.iter().map(|line| id(line.party)).collect();
+    let partners: Vec<Option<Uuid>> = lines.iter().map(|line| id(line.partner)).collect();
+    let kinds: Vec<String> = lines
+        .iter()
+        .map(|line| line.kind.as_str().to_owned())
+        .collect();
+    let points: Vec<i64> = lines.iter().map(|line| line.points).collect();
+    let values: Vec<i64> = lines.iter().map(|line| line.value).collect();
+    let amounts: Vec<i64> = lines.iter().map(|line| line.amount).collect();
+    #[expect(
+        clippy::as_conversions,
+        reason = "tells a checked query of arrays with nulls"
+    )]
+    let insert = sqlx::query!(
+        "insert into statement_line (settlement_id, line, merchant_id, kind, partner_id, points,
+             value, amount)
+         select $1, (line - 1)::int, merchant_id, kind, partner_id, points, value, amount
+         from unnest($2::uuid[], $3::text[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[])
+             with ordinality as new (merchant_id, kind, partner_id, points, value, amount, line)",
+        settlement.uuid(),
+        &parties as &[Option<Uuid>],
+        &kinds,
+        &partners as &[Option<Uuid>],
+        &points,
+        &values,
+        &amounts,
+    );
+    insert.execute(tx.conn()).await?;
+    Ok(())
+}
+
 /// A statement as the table holds it.
 struct StatementRow {
     statement_id: StatementId,
@@ -245,12 +304,19 @@ struct StatementRow {
     taken_back: i64,
     redeemed: i64,
     given_back: i64,
+    expired: i64,
     own_points: i64,
     own_value: i64,
     pays: i64,
     receives: i64,
+    funded: i64,
     fee: i64,
+    breakage: i64,
+    adjusted: i64,
     net: i64,
+    tax_basis_points: i32,
+    tax_received: i64,
+    tax_fee: i64,
 }
 
 impl TryFrom<StatementRow> for Statement {
@@ -271,12 +337,19 @@ impl TryFrom<StatementRow> for Statement {
                 taken_back: row.taken_back,
                 redeemed: row.redeemed,
                 given_back: row.given_back,
+                expired: row.expired,
                 own_points: row.own_points,
                 own_value: row.own_value,
                 pays: row.pays,
                 receives: row.receives,
+                funded: row.funded,
                 fee: row.fee,
+                breakage: row.breakage,
+                adjusted: row.adjusted,
                 net: row.net,
+                tax_basis_points: i64::from(row.tax_basis_points),
+                tax_received: row.tax_received,
+                tax_fee: row.tax_fee,
             },
         })
     }
@@ -296,7 +369,8 @@ pub(super) async fn statements(
         r#"
         select statement_id as "statement_id: _", settlement_id as "settlement_id: _", month,
                merchant_id as "merchant_id: _", code, issued, taken_back, redeemed, given_back,
-               own_points, own_value, pays, receives, fee, net
+               expired, own_points, own_value, pays, receives, funded, fee, breakage, adjusted, net,
+               tax_basis_points, tax_received, tax_fee
         from statement
         join settlement using (settlement_id)
         where settlement_id = $1 and merchant_id > $3
@@ -322,7 +396,8 @@ pub(super) async fn statement(
         r#"
         select statement_id as "statement_id: _", settlement_id as "settlement_id: _", month,
                merchant_id as "merchant_id: _", code, issued, taken_back, redeemed, given_back,
-               own_points, own_value, pays, receives, fee, net
+               expired, own_points, own_value, pays, receives, funded, fee, breakage, adjusted, net,
+               tax_basis_points, tax_received, tax_fee
         from statement
         join settlement using (settlement_id)
         where statement_id = $1"#,
@@ -331,6 +406,44 @@ pub(super) async fn statement(
     .fetch_optional(tx.conn())
     .await?;
     row.map(Statement::try_from).transpose()
+}
+
+/// What a merchant's net is the sum of, after one line; by `statement_line_merchant_idx`.
+pub(super) async fn lines(
+    tx: &mut ReadTx,
+    settlement: SettlementId,
+    merchant: MerchantId,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<(i32, Line)>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select line, kind, partner_id as "partner: MerchantId", points, value, amount
+        from statement_line
+        where settlement_id = $1 and merchant_id = $2 and line > $3
+        order by line
+        limit $4"#,
+        settlement.uuid(),
+        merchant.uuid(),
+        after,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let kind = LineKind::parse(&row.kind).ok_or(Error::Corrupt("kind of line"))?;
+            let line = Line {
+                party: Some(merchant),
+                kind,
+                partner: row.partner,
+                points: row.points,
+                value: row.value,
+                amount: row.amount,
+            };
+            Ok((row.line, line))
+        })
+        .collect()
 }
 
 /// Payments of a settlement after one line, those of one merchant only where one is named; by

@@ -374,7 +374,8 @@ async fn a_merchants_principal_never_reaches_the_mall() {
     check_all!(
         &policy,
         Authenticate CreateKey ReadKeys RevokeKey ManageTenants ApplyManifest ReadProgramme
-        CreateMerchant ReadMerchants ActivateMerchant SuspendMerchant CreateStore ReadStores
+        CreateMerchant ReadMerchants ActivateMerchant SuspendMerchant ProposeAgreement
+        AcceptAgreement ReadAgreements CreateStore ReadStores
         ActivateStore SuspendStore EnrolMember ReadMembers RecordPurchase ReadPurchases
         RefundPurchase SpendPoints PostBatch ExpirePoints CreateGood ReadGoods ReserveGood ReadRedemptions
         ClaimGood CancelRedemption LapseRedemptions PreviewSettlement CloseSettlement

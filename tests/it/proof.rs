@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use rotunda::kernel::ids::{LotId, MemberId};
+use rotunda::{
+    kernel::ids::{LotId, MemberId},
+    merchants::agreements::AgreementTerms,
+};
 
 use crate::support::settling::{Earned, Mall, Shop, Spent, at};
 
@@ -44,6 +47,7 @@ async fn busy() -> Busy {
     mall.closes("2026-06").await;
     mall.clock.set(at("2026-07-05T00:00:00Z"));
     mall.earns(ada, c, 15, "2026-07-04T04:00:00Z").await;
+    mall.agrees(c, "2026-08", AgreementTerms::default()).await;
     Busy {
         mall,
         shops,
@@ -361,17 +365,41 @@ fn settlement_damage() -> Vec<Damage> {
         ),
         damage(
             "update statement set net = net + 1 where code = 'a'",
-            &["settlement-zero", "settlement-paid", "settlement-digest"],
+            &[
+                "settlement-zero",
+                "settlement-sums",
+                "settlement-paid",
+                "settlement-digest",
+            ],
         ),
         damage(
             "update statement set fee = fee + 1, net = net - 1 where code = 'c'",
-            &["settlement-recount", "settlement-paid", "settlement-digest"],
+            &[
+                "settlement-recount",
+                "settlement-zero",
+                "settlement-sums",
+                "settlement-paid",
+                "settlement-digest",
+            ],
+        ),
+        damage(
+            "update statement_line set amount = amount + case kind when 'charged' then 1 else -1 end
+             where kind in ('charged', 'redeemed')",
+            &["settlement-sums", "settlement-digest"],
+        ),
+        damage(
+            "insert into agreement (agreement_id, merchant_id, version, starts_at, terms, digest, proposed_at,
+                 proposed_by)
+             select merchant_id, merchant_id, 1, '2099-01-01Z', '{}', 'x', created_at, 'x'
+             from merchant where code = 'a'",
+            &["agreement-kept"],
         ),
         damage(
             "delete from statement where code = 'c'",
             &[
                 "settlement-recount",
                 "settlement-zero",
+                "settlement-sums",
                 "settlement-paid",
                 "settlement-digest",
             ],

@@ -184,9 +184,10 @@ async fn year(purchases: PathBuf, redemptions: PathBuf) -> Count {
     let mut tx = app.db.read(&grant).await.unwrap();
     for (month, moved) in &count.moved {
         let period = month.parse().unwrap();
-        let preview = settlement::preview(&mut tx, &grant, period, &mall.settlement)
-            .await
-            .unwrap();
+        let preview =
+            settlement::preview(&mut tx, &grant, period, &mall.settlement, mall.tenant.zone)
+                .await
+                .unwrap();
         let mut nets: BTreeMap<&str, i64> = moved.iter().map(|code| (code.as_str(), 0)).collect();
         let none = BTreeMap::new();
         for ((issuer, acceptor), points) in count.crossings.get(month).unwrap_or(&none) {

@@ -238,7 +238,8 @@ impl Settlements {
         let mall = caller.mall().await?;
         let mut tx = caller.db().read(&caller.grant).await?;
         let terms = &mall.settlement;
-        let preview = settlement::preview(&mut tx, &caller.grant, period.0, terms).await?;
+        let preview =
+            settlement::preview(&mut tx, &caller.grant, period.0, terms, mall.tenant.zone).await?;
         Ok(Reply::new(&PreviewOut::of(preview, mall.tenant.currency)))
     }
 
@@ -274,11 +275,17 @@ impl Settlements {
         let sealed = match cut {
             Err(refusal) => Err(refusal.into()),
             Ok(known) if known.state == State::Closed => Err(already_closed(month)),
-            Ok(_) => match settlement::seal(once.tx(), &caller.grant, month, currency).await {
-                Ok(sealed) if sealed.fresh => Ok(SettlementOut::of(sealed.settlement, currency)),
-                Ok(_) => Err(already_closed(month)),
-                Err(refusal) => Err(refusal.into()),
-            },
+            Ok(_) => {
+                match settlement::seal(once.tx(), &caller.grant, month, mall.tenant.zone, currency)
+                    .await
+                {
+                    Ok(sealed) if sealed.fresh => {
+                        Ok(SettlementOut::of(sealed.settlement, currency))
+                    }
+                    Ok(_) => Err(already_closed(month)),
+                    Err(refusal) => Err(refusal.into()),
+                }
+            }
         };
         once.finish(sealed).await
     }

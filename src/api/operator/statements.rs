@@ -7,7 +7,11 @@ use poem_openapi::{
 use uuid::Uuid;
 
 use crate::{
-    api::{Group, pos::wallets::source, words::FlowWord},
+    api::{
+        Group,
+        pos::wallets::source,
+        words::{FlowWord, LineWord},
+    },
     authz::action::ReadStatements,
     http::{
         admit::Caller,
@@ -24,7 +28,7 @@ use crate::{
     },
     ledger::FlowLine,
     reports::sources::{Source, sources},
-    settlement::{self, Statement, month::Position},
+    settlement::{self, Line, Statement, month::Position},
 };
 
 /// Operations on statements.
@@ -43,19 +47,34 @@ pub(super) struct FiguresOut {
     redeemed: Quantity,
     /// Points that it had taken and gave back, because a purchase was refunded.
     given_back: Quantity,
-    /// Its own points that it took, less those that it gave back: no money moves for them.
+    /// Its points that lapsed unspent.
+    expired: Quantity,
+    /// Its own points that it took, less those that it gave back.
     own_points: Signed,
-    /// What those would settle at, in minor units.
+    /// What of their worth moved no money, in minor units.
     own_value: Signed,
     /// What it pays for its points that others took, in minor units; below zero where they gave
     /// back more.
     pays: Signed,
-    /// What it receives for others' points that it took, in minor units.
+    /// What it receives for points that it took, in minor units.
     receives: Signed,
-    /// The operator's part of `receives`, in minor units; below zero where a fee is returned.
+    /// What it pays into the pool for points that it gave, in minor units.
+    funded: Signed,
+    /// The operator's fees, in minor units; below zero where more is returned.
     fee: Signed,
-    /// `receives - pays - fee`, in minor units: above zero is owed to it.
+    /// Its part of what lapsed in the pool, in minor units.
+    breakage: Signed,
+    /// What earlier months left to be put right, in minor units: above zero is owed to it.
+    adjusted: Signed,
+    /// `receives - pays - funded - fee + breakage + adjusted`, in minor units: above zero is owed to
+    /// it.
     net: Signed,
+    /// The tax that its amounts include, in ten-thousandths of the amount without it.
+    tax_basis_points: Quantity,
+    /// The tax in `receives`, in minor units.
+    tax_received: Signed,
+    /// The tax in `fee`, in minor units.
+    tax_fee: Signed,
 }
 
 /// A merchant's part of a closed month.
@@ -76,6 +95,22 @@ struct StatementOut {
     currency: Currency,
     /// The part.
     figures: FiguresOut,
+}
+
+/// One line of the sum that a statement's net is.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "StatementSum", skip_serializing_if_is_none)]
+struct StatementSumOut {
+    /// What for.
+    kind: LineWord,
+    /// With whom, where it is about one other merchant.
+    partner_id: Option<MerchantId>,
+    /// How many points; below zero where they went back.
+    points: Signed,
+    /// What they settle at, or what a fee is taken of, in minor units.
+    value: Signed,
+    /// What the merchant is owed for it, in minor units; below zero, what it owes.
+    amount: Signed,
 }
 
 /// One movement that a statement's figures are made of.
@@ -123,12 +158,19 @@ impl From<Position> for FiguresOut {
             taken_back: Quantity(position.taken_back),
             redeemed: Quantity(position.redeemed),
             given_back: Quantity(position.given_back),
+            expired: Quantity(position.expired),
             own_points: Signed(position.own_points),
             own_value: Signed(position.own_value),
             pays: Signed(position.pays),
             receives: Signed(position.receives),
+            funded: Signed(position.funded),
             fee: Signed(position.fee),
+            breakage: Signed(position.breakage),
+            adjusted: Signed(position.adjusted),
             net: Signed(position.net),
+            tax_basis_points: Quantity(position.tax_basis_points),
+            tax_received: Signed(position.tax_received),
+            tax_fee: Signed(position.tax_fee),
         }
     }
 }
@@ -143,6 +185,18 @@ impl StatementOut {
             code: statement.code,
             currency,
             figures: statement.position.into(),
+        }
+    }
+}
+
+impl From<Line> for StatementSumOut {
+    fn from(line: Line) -> Self {
+        Self {
+            kind: line.kind.into(),
+            partner_id: line.partner,
+            points: Signed(line.points),
+            value: Signed(line.value),
+            amount: Signed(line.amount),
         }
     }
 }
@@ -238,6 +292,30 @@ impl Statements {
         let mut tx = caller.db().read(&caller.grant).await?;
         let found = settlement::statement(&mut tx, &caller.grant, statement_id.0).await?;
         Ok(Reply::new(&StatementOut::of(found, caller.tenant.currency)))
+    }
+
+    /// List what a statement's net is the sum of
+    ///
+    /// A line for each kind of figure and each partner; their amounts add up to the net. Months that
+    /// were closed before statements had them have none.
+    #[oai(
+        path = "/v1/statements/:statement_id/sums",
+        method = "get",
+        operation_id = "list_statement_sums"
+    )]
+    async fn list_statement_sums(
+        &self,
+        caller: Caller<ReadStatements>,
+        statement_id: Path<StatementId>,
+        #[oai(default)] limit: Query<Limit>,
+        cursor: Query<Option<Cursor>>,
+    ) -> Result<Reply<200, List<StatementSumOut>>, Problem> {
+        let url = format!("/v1/statements/{}/sums", statement_id.0);
+        let slice = paging::slice(caller.app(), &url, limit.0, cursor.0.as_ref())?;
+        let mut tx = caller.db().read(&caller.grant).await?;
+        let page = settlement::sums(&mut tx, &caller.grant, statement_id.0, &slice).await?;
+        let list = List::new(caller.app(), &url, page, |(_, line)| line.into());
+        Ok(Reply::new(&list))
     }
 
     /// List a statement's lines

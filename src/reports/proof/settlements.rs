@@ -8,9 +8,10 @@ macro_rules! crossings {
         "(select transfer.posted_in, transfer.journal_id, transfer.line, transfer.amount, transfer.value, lot.merchant_id as issuer,
             case when source.kind = 'issued' then 'issued'
                 when target.kind = 'issued' then 'taken back'
+                when target.kind = 'expired' then 'expired'
                 when source.kind = 'accepted' then 'given back'
                 else 'accepted' end as kind,
-            case when source.kind = 'issued' or target.kind = 'issued' then 0
+            case when source.kind = 'issued' or target.kind in ('issued', 'expired') then 0
                 when source.kind = 'accepted' then -1
                 else 1 end as sign,
             case when source.kind in ('issued', 'accepted') then source.owner_id
@@ -21,11 +22,21 @@ macro_rules! crossings {
          join account as target on target.account_id = transfer.to_account
          join lot on lot.lot_id = transfer.lot_id
          where source.kind in ('issued', 'accepted')
-            or target.kind in ('issued', 'accepted', 'deficit'))"
+            or target.kind in ('issued', 'accepted', 'deficit', 'expired'))"
     };
 }
 
 pub(super) const QUESTIONS: &[Question] = &[
+    question!(
+        "agreement-kept",
+        "every agreement says what its digest was taken of",
+        "select case when digest is distinct from encode(sha256(convert_to(
+            concat_ws(chr(10), merchant_id, version,
+                to_char(starts_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), terms, ''),
+            'UTF8')), 'hex') then
+            format('version %s of the agreement with mer:%s was changed', version, merchant_id) end
+         from agreement"
+    ),
     question!(
         "settlement-shut",
         "no month that was cut off takes postings",
@@ -40,24 +51,55 @@ pub(super) const QUESTIONS: &[Question] = &[
         "settlement-zero",
         "every closed month adds up to zero over merchants and operator",
         "select case
-            when sum(pays) <> sum(receives) or sum(net) + sum(fee) <> 0 then
-                format('stl:%s is off by %s', settlement_id, sum(net) + sum(fee))
-            when bool_or(net <> receives - pays - fee) then
-                format('stl:%s has a net that is not what is received less paid less fee',
-                    settlement_id)
+            when form = 1 and (sum(pays) <> sum(receives) or sum(net) + sum(fee) <> 0)
+                or form > 1 and sum(net) + coalesce(min(operator_net), 0) <> 0 then
+                format('stl:%s is off by %s', settlement_id,
+                    sum(net) + case when form = 1 then sum(fee)
+                        else coalesce(min(operator_net), 0) end)
+            when bool_or(net <> receives - pays - funded - fee + breakage + adjusted) then
+                format('stl:%s has a net that is not the sum of its figures', settlement_id)
          end
          from statement
-         group by settlement_id"
+         join settlement using (settlement_id)
+         left join (
+            select settlement_id, sum(amount) as operator_net
+            from statement_line
+            where merchant_id is null
+            group by settlement_id
+         ) as operator using (settlement_id)
+         group by settlement_id, form"
+    ),
+    question!(
+        "settlement-sums",
+        "every net of a closed month is the sum of its lines",
+        "select case when sum(net) <> sum(amount) then
+            format('stl:%s gives mer:%s another net than its lines', settlement_id, merchant_id) end
+         from (
+            select settlement_id, merchant_id, net, 0 as amount
+            from statement
+            join settlement using (settlement_id)
+            where form > 1
+            union all
+            select settlement_id, merchant_id, 0, amount
+            from statement_line
+            where merchant_id is not null
+         ) as side
+         group by settlement_id, merchant_id"
     ),
     question!(
         "settlement-recount",
         "every statement of a closed month is what the ledger's lines of that month come to",
-        "select case when statement.merchant_id is null or fresh.merchant_id is null
-            or (statement.issued, statement.taken_back, statement.redeemed, statement.given_back,
-                statement.own_points, statement.own_value, statement.pays, statement.receives,
-                statement.fee)
+        "select case when statement.merchant_id is null
+            or fresh.merchant_id is null and statement.issued + statement.taken_back
+                + statement.redeemed + statement.given_back + statement.expired <> 0
+            or fresh.merchant_id is not null
+            and (statement.issued, statement.taken_back, statement.redeemed, statement.given_back,
+                statement.expired, statement.own_points)
             is distinct from (fresh.issued, fresh.taken_back, fresh.redeemed, fresh.given_back,
-                fresh.own_points, fresh.own_value, fresh.pays, fresh.receives,
+                fresh.expired, fresh.own_points)
+            or not fresh.agreed
+            and (statement.own_value, statement.pays, statement.receives, statement.fee)
+            is distinct from (fresh.own_value, fresh.pays, fresh.receives,
                 fresh.quotient + case
                     when fresh.rest > 5000 or fresh.rest = 5000 and mod(fresh.quotient, 2) <> 0
                     then 1 else 0 end) then
@@ -65,14 +107,17 @@ pub(super) const QUESTIONS: &[Question] = &[
                 coalesce(statement.settlement_id, fresh.settlement_id),
                 coalesce(statement.merchant_id, fresh.merchant_id)) end
          from (
-            select settlement_id, fee_basis_points, merchant_id, issued, taken_back, redeemed,
-                given_back, own_points, own_value, pays, receives,
+            select settlement_id, fee_basis_points, merchant_id, agreed, issued, taken_back,
+                redeemed, given_back, expired, own_points, own_value, pays, receives,
                 div(receives * fee_basis_points - mod(mod(receives * fee_basis_points, 10000)
                     + 10000, 10000), 10000) as quotient,
                 mod(mod(receives * fee_basis_points, 10000) + 10000, 10000) as rest
             from (
-                select settlement.settlement_id, settlement.fee_basis_points, side.merchant_id,
-                    sum(side.issued) as issued, sum(side.taken_back) as taken_back,
+                select settlement.settlement_id, settlement.form, settlement.fee_basis_points,
+                    side.merchant_id, exists (select from agreement
+                        where accepted_at is not null and starts_at < settlement.cut_off_at)
+                        as agreed,
+                    sum(side.expired) as expired, sum(side.issued) as issued, sum(side.taken_back) as taken_back,
                     sum(side.redeemed) as redeemed, sum(side.given_back) as given_back,
                     sum(side.own_points) as own_points, sum(side.own_value) as own_value,
                     sum(side.pays) as pays, sum(side.receives) as receives
@@ -83,6 +128,7 @@ pub(super) const QUESTIONS: &[Question] = &[
                         case when kind = 'taken back' then amount else 0 end as taken_back,
                         case when kind = 'accepted' then amount else 0 end as redeemed,
                         case when kind = 'given back' then amount else 0 end as given_back,
+                        case when kind = 'expired' then amount else 0 end as expired,
                         case when taker = issuer then sign * amount else 0 end as own_points,
                         case when taker = issuer then sign * value else 0 end as own_value,
                         0 as pays,
@@ -91,15 +137,18 @@ pub(super) const QUESTIONS: &[Question] = &[
         crossings!(),
         " as crossing
                     union all
-                    select posted_in, issuer, 0, 0, 0, 0, 0, 0, sign * value, 0
+                    select posted_in, issuer, 0, 0, 0, 0, 0, 0, 0, sign * value, 0
                     from ",
         crossings!(),
         " as crossing
                     where taker <> issuer and sign <> 0
                 ) as side on side.posted_in = settlement.month
                 where settlement.state = 'closed'
-                group by settlement.settlement_id, settlement.fee_basis_points, side.merchant_id
+                group by settlement.settlement_id, settlement.form, settlement.fee_basis_points,
+                    side.merchant_id
             ) as summed
+            where form > 1 or (issued, taken_back, redeemed, given_back, pays, receives)
+                is distinct from (0, 0, 0, 0, 0, 0)
          ) as fresh
          full outer join statement on statement.settlement_id = fresh.settlement_id
             and statement.merchant_id = fresh.merchant_id"
@@ -139,7 +188,14 @@ pub(super) const QUESTIONS: &[Question] = &[
          from (
             select settlement_id, merchant_id as party, net, 0 as paid from statement
             union all
-            select settlement_id, null, fee, 0 from statement
+            select settlement_id, null, fee, 0
+            from statement
+            join settlement using (settlement_id)
+            where form = 1
+            union all
+            select settlement_id, null, amount, 0
+            from statement_line
+            where merchant_id is null
             union all
             select settlement_id, to_merchant, 0, amount from payment
             union all
@@ -183,7 +239,8 @@ pub(super) const QUESTIONS: &[Question] = &[
         "select case
             when state = 'closed' and digest is distinct from encode(sha256(convert_to(
                 to_char(month, 'YYYY-MM') || ',' || fee_basis_points || chr(10)
-                || coalesce(body, ''), 'UTF8')), 'hex') then
+                || case when form = 1 then coalesce(first_form, '')
+                    else coalesce(body, '') || coalesce(sums, '') end, 'UTF8')), 'hex') then
                 format('stl:%s was changed after it was closed', settlement.settlement_id)
             when state <> 'closed' and body is not null then
                 format('stl:%s has statements and is not closed', settlement.settlement_id)
@@ -192,9 +249,19 @@ pub(super) const QUESTIONS: &[Question] = &[
          left join (
             select settlement_id, string_agg(concat_ws(',', merchant_id, issued, taken_back,
                 redeemed, given_back, own_points, own_value, pays, receives, fee, net) || chr(10),
-                '' order by merchant_id) as body
+                '' order by merchant_id) as first_form,
+                string_agg(concat_ws(',', merchant_id, issued, taken_back, redeemed, given_back,
+                expired, own_points, own_value, pays, receives, funded, fee, breakage, adjusted, net,
+                tax_basis_points, tax_received, tax_fee) || chr(10), '' order by merchant_id) as body
             from statement
             group by settlement_id
-         ) as written on written.settlement_id = settlement.settlement_id"
+         ) as written on written.settlement_id = settlement.settlement_id
+         left join (
+            select settlement_id, string_agg(concat_ws(',', coalesce(merchant_id::text, ''), kind,
+                coalesce(partner_id::text, ''), points, value, amount) || chr(10), '' order by line)
+                as sums
+            from statement_line
+            group by settlement_id
+         ) as summed on summed.settlement_id = settlement.settlement_id"
     ),
 ];

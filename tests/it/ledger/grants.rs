@@ -8,6 +8,7 @@ use crate::support::books::Mall;
 
 /// The columns that change after a row was written, by table; every other one stays for ever.
 const CHANGES: &[(&str, &[&str])] = &[
+    ("agreement", &["accepted_at", "accepted_by"]),
     ("api_key", &["revoked_at"]),
     // The cut-off locks this table exclusively, for which PostgreSQL asks for all of UPDATE.
     ("book", &["book_id", "open_from"]),
@@ -56,7 +57,7 @@ const CHANGES: &[(&str, &[&str])] = &[
 ];
 
 /// What is only ever appended to.
-const APPEND_ONLY: [&str; 9] = [
+const APPEND_ONLY: [&str; 10] = [
     "account",
     "journal",
     "member",
@@ -65,6 +66,7 @@ const APPEND_ONLY: [&str; 9] = [
     "programme",
     "refund",
     "statement",
+    "statement_line",
     "transfer",
 ];
 

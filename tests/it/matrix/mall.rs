@@ -164,6 +164,11 @@ impl House {
                 .await;
             let now = self.buys(server, &store, &member, NOON).await;
             assert_ne!(june, now);
+            let path = format!("/v1/merchants/{merchant}/agreements");
+            let terms = json!({"from": "2099-01", "terms": {"model": "bilateral"}});
+            let agreed = server.post(self.owner(), &path, &terms).await;
+            things.insert(("agreement_id", whose), text(&agreed, "agreement_id"));
+            things.insert(("digest", whose), text(&agreed, "digest"));
             things.insert(("merchant_id", whose), merchant);
             things.insert(("store_id", whose), store);
             things.insert(("good_id", whose), good);
@@ -237,6 +242,7 @@ impl Plaza {
             let unknown = match slot {
                 "code" => "222-2222".to_owned(),
                 "card_number" => "nobody".to_owned(),
+                "digest" => "0".repeat(64),
                 _ => format!("{}_{}", id.split_once('_').unwrap().0, "0".repeat(26)),
             };
             things.insert((slot, Whose::Nobodys), unknown);
@@ -391,6 +397,15 @@ impl Plaza {
         if filled.contains("<new>") {
             let number = self.fresh.fetch_add(1, Ordering::Relaxed);
             filled = filled.replace("<new>", &format!("new-{number}"));
+        }
+        if filled.contains("<digest>") {
+            let asked = |id: &String| ids.get("agreement_id") == Some(id);
+            let whose = self
+                .things
+                .iter()
+                .find(|((slot, _), id)| *slot == "agreement_id" && asked(id));
+            let ((_, whose), _) = whose.unwrap();
+            filled = filled.replace("<digest>", &self.things[&("digest", *whose)]);
         }
         if filled.contains("<month>") {
             let number = self.months.fetch_add(1, Ordering::Relaxed);

@@ -15,12 +15,14 @@ pub struct Recipe {
     /// The query after the address.
     pub query: &'static str,
     /// The body; none for none. A name in angle brackets stands for something of the mall, `<new>`
-    /// for what nobody used before, `<month>` for a month that is over and not closed.
+    /// for what nobody used before, `<month>` for a month that is over and not closed, `<digest>` for
+    /// the digest of the agreement that is asked for.
     pub body: &'static str,
 }
 
 /// Names in addresses and bodies that stand for something of a mall, or of one merchant in it.
-pub const SLOTS: [&str; 11] = [
+pub const SLOTS: [&str; 12] = [
+    "agreement_id",
     "card_number",
     "code",
     "good_id",
@@ -64,7 +66,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 49] = [
+pub const RECIPES: [Recipe; 54] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -174,7 +176,20 @@ pub const RECIPES: [Recipe; 49] = [
         r#"{"store_id": "<store_id>", "member_id": "<member_id>", "total": 100000}"#,
     ),
     read("get_statement", ("statement", "read")),
+    read("list_statement_sums", ("statement", "read")),
     read("list_statement_lines", ("statement", "read")),
+    done(
+        "propose_agreement",
+        ("agreement", "propose"),
+        r#"{"from": "2099-01", "terms": {"model": "bilateral"}}"#,
+    ),
+    done(
+        "accept_agreement",
+        ("agreement", "accept"),
+        r#"{"digest": "<digest>"}"#,
+    ),
+    read("list_agreements", ("agreement", "read")),
+    read("get_agreement", ("agreement", "read")),
     with("list_stores", ("store", "read"), "", ""),
     with(
         "list_stores",

@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use rotunda::{
     authz::actor::Actor,
     kernel::{
-        ids::{Entropy, JournalId, LotId, MemberId, MerchantId, StoreId},
+        ids::{AgreementId, Entropy, JournalId, LotId, MemberId, MerchantId, StoreId},
         money::Rate,
         time::{Instant, Month, Zone},
     },
@@ -19,8 +19,12 @@ use rotunda::{
         lots::Draw,
         transfer::{Event, Kind, Transfer},
     },
+    merchants::agreements::{
+        Agreement, AgreementTerms, Breakage, Cost, FeeRule, Fees, Model, Price,
+    },
     settlement::{
-        month::calculate,
+        Agreed, LineKind,
+        month::{Basis, calculate},
         netting::{self, NettingError, Party},
     },
 };
@@ -165,7 +169,9 @@ impl Alliance {
         let flow = |transfer: &Transfer| {
             let (kind, by) = match (transfer.from, transfer.to) {
                 (Account::Issued(by), _) => (FlowKind::Issued, by),
+                (Account::Deficit(..), Account::Issued(by)) => (FlowKind::Owed, by),
                 (_, Account::Issued(by)) => (FlowKind::TakenBack, by),
+                (_, Account::Expired(by)) => (FlowKind::Expired, by),
                 (Account::Accepted { by, .. }, _) => (FlowKind::GivenBack, by),
                 (_, Account::Accepted { by, .. } | Account::Deficit(_, by)) => {
                     (FlowKind::Accepted, by)
@@ -178,6 +184,7 @@ impl Alliance {
                 kind,
                 by,
                 from,
+                era: None,
                 points,
                 value,
             })
@@ -199,6 +206,75 @@ impl Alliance {
             *owed.entry(flow.from).or_insert(0) -= value;
         }
         owed
+    }
+}
+
+/// An agreement by dice; one in four merchants has none.
+fn agreement(number: u8, dice: [u16; 5]) -> Option<Agreement> {
+    let part = |index: usize| i64::from(dice[index]) % 10_001;
+    let (first, rest) = (part(1), 10_000 - part(1));
+    let second = i64::from(dice[2]) % (rest + 1);
+    let shares = [first, second, rest - second];
+    let fees = Fees {
+        basis_points: dice[3].is_multiple_of(2).then(|| part(3)),
+        by_issuer: vec![FeeRule {
+            issuer: merchant(u8::try_from(dice[3] % 20).unwrap()),
+            basis_points: part(4),
+        }],
+        issue: dice[4].is_multiple_of(3).then_some(Price {
+            points: 7,
+            worth: 3,
+        }),
+        fixed: dice[4].is_multiple_of(5).then_some(100),
+    };
+    let [one, two, three] = shares;
+    let terms = match dice[0] % 4 {
+        0 => return None,
+        1 => AgreementTerms {
+            model: Model::Pool,
+            issue_price: Some(Price {
+                points: 1 + part(3),
+                worth: part(4),
+            }),
+            breakage: Some(Breakage {
+                operator: one,
+                issuer: two,
+                fund: three,
+            }),
+            fees,
+            ..AgreementTerms::default()
+        },
+        _ => AgreementTerms {
+            cost: Some(Cost {
+                issuer: one,
+                operator: two,
+                redeemer: three,
+            }),
+            fees,
+            ..AgreementTerms::default()
+        },
+    };
+    terms.check().unwrap();
+    Some(Agreement {
+        id: AgreementId::from_uuid(merchant(number).uuid()),
+        merchant: merchant(number),
+        version: 1,
+        starts_at: at("2000-01-01T00:00:00Z"),
+        terms,
+        digest: String::new(),
+        document_digest: None,
+        proposed_at: at("1999-12-01T00:00:00Z"),
+        proposed_by: String::new(),
+        accepted: None,
+    })
+}
+
+/// A mall's fee and nothing else.
+fn plain(fee_basis_points: i64, agreed: &Agreed) -> Basis<'_> {
+    Basis {
+        fee_basis_points,
+        agreed,
+        adjustments: &[],
     }
 }
 
@@ -236,7 +312,7 @@ proptest! {
         fee in 0..=10_000_i64,
     ) {
         let alliance = Alliance::of(merchants, &acts);
-        let month = calculate(&alliance.flows(), fee).unwrap();
+        let month = calculate(&alliance.flows(), &plain(fee, &Agreed::default())).unwrap();
         prop_assert_eq!(month.sum(), Ok(0));
         prop_assert_eq!(month.nets().values().sum::<i64>(), 0);
         let owed = alliance.owed();
@@ -253,6 +329,52 @@ proptest! {
         let nets = month.nets();
         let due: BTreeMap<Party, i64> = nets.into_iter().filter(|(_, net)| *net != 0).collect();
         prop_assert_eq!(moved(&month.payments), due);
+    }
+
+    #[test]
+    fn set_1_whatever_was_agreed_on_every_month_adds_up_to_zero_and_the_pool_to_what_is_open(
+        merchants in 2..=20_u8,
+        acts in acts(60),
+        agreements in prop::collection::vec(any::<[u16; 5]>(), 20),
+        fee in 0..=10_000_i64,
+    ) {
+        let alliance = Alliance::of(merchants, &acts);
+        let versions = (0..merchants).zip(agreements).filter_map(|(number, dice)| {
+            Some((merchant(number), vec![agreement(number, dice)?]))
+        });
+        let versions: BTreeMap<MerchantId, Vec<Agreement>> = versions.collect();
+        let pooled: Vec<bool> =
+            versions.values().map(|it| it[0].terms.model == Model::Pool).collect();
+        let agreed = Agreed::new(versions, at("2000-02-01T00:00:00Z"));
+        let mut flows = alliance.flows();
+        for flow in &mut flows {
+            flow.era = agreed.eras().iter().position(|era| era.issuer == flow.from);
+        }
+        let month = calculate(&flows, &plain(fee, &agreed)).unwrap();
+        prop_assert_eq!(month.sum(), Ok(0));
+        prop_assert_eq!(month.lines.iter().map(|line| line.amount).sum::<i64>(), 0);
+        for (party, net) in month.nets() {
+            let lines = month.lines.iter().filter(|line| line.party == party);
+            prop_assert_eq!(lines.map(|line| line.amount).sum::<i64>(), net);
+        }
+        for it in month.merchants.values() {
+            let net = it.receives - it.pays - it.funded - it.fee + it.breakage + it.adjusted;
+            prop_assert_eq!(it.net, net);
+        }
+        let due: BTreeMap<Party, i64> =
+            month.nets().into_iter().filter(|(_, net)| *net != 0).collect();
+        prop_assert_eq!(moved(&month.payments), due);
+        let pool = |issuer: MerchantId| {
+            let place = agreed.eras().iter().position(|era| era.issuer == issuer);
+            place.is_some_and(|place| pooled[place])
+        };
+        let open = alliance.lots.iter().map(|(lot, ..)| alliance.books.lot(*lot).unwrap());
+        let open = open.filter(|lot| pool(lot.merchant)).map(|lot| lot.worth_left).sum::<i64>();
+        let in_pool = month.operator().unwrap().get(&LineKind::Pool).copied().unwrap_or(0);
+        prop_assert_eq!(in_pool, open);
+        let mut shuffled = flows.clone();
+        shuffled.reverse();
+        prop_assert_eq!(calculate(&shuffled, &plain(fee, &agreed)), Ok(month));
     }
 
     #[test]
@@ -293,7 +415,7 @@ fn set_2_the_order_of_events_changes_no_byte_of_a_month() {
         let alliance = Alliance::of(rng.random_range(2..=50), &acts);
         let mut flows = alliance.flows();
         let figures = |flows: &[Flow]| {
-            let month_figures = calculate(flows, 213).unwrap();
+            let month_figures = calculate(flows, &plain(213, &Agreed::default())).unwrap();
             let text = month_figures.canonical(month("2026-06"), 213);
             (text, month_figures.payments)
         };
@@ -311,6 +433,7 @@ fn sums_beyond_the_books_are_refused_in_any_order_and_lopsided_nets_never_paid()
         kind,
         by: merchant(0),
         from: merchant(1),
+        era: None,
         points: 1,
         value,
     };
@@ -319,12 +442,16 @@ fn sums_beyond_the_books_are_refused_in_any_order_and_lopsided_nets_never_paid()
         flow(FlowKind::Accepted, 1),
     );
     let back = flow(FlowKind::GivenBack, 1);
-    assert!(matches!(
-        calculate(&[most, one], 0),
-        Err(NettingError::Amount(_))
-    ));
-    let fine = calculate(&[most, back, one], 0).unwrap();
-    assert_eq!(calculate(&[most, one, back], 0), Ok(fine));
+    let none = Agreed::default();
+    for flows in [
+        vec![most, one],
+        vec![most, back, one],
+        vec![most, one, back],
+    ] {
+        let refused = calculate(&flows, &plain(0, &none));
+        assert!(matches!(refused, Err(NettingError::Amount(_))));
+    }
+    assert!(calculate(&[most, back], &plain(0, &none)).is_ok());
     for nets in [vec![5], vec![-5], vec![5, -4], vec![i64::MAX, i64::MAX]] {
         let nets = nets.into_iter().enumerate();
         let nets = nets

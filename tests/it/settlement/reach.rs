@@ -69,6 +69,13 @@ async fn another_malls_settlement_is_as_unknown_as_none() {
     assert!(matches!(foreign, Err(SettlementError::NotFound)));
     let grant = other.grant::<CloseSettlement>();
     let mut tx = other.db.write(&grant).await.unwrap();
-    let early = settlement::seal(&mut tx, &grant, closed.month, other.tenant.currency).await;
+    let early = settlement::seal(
+        &mut tx,
+        &grant,
+        closed.month,
+        other.tenant.zone,
+        other.tenant.currency,
+    )
+    .await;
     assert!(matches!(early, Err(SettlementError::NotCutOff(_))));
 }

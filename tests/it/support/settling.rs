@@ -389,9 +389,15 @@ impl Mall {
     pub async fn preview(&self, period: &str) -> Preview {
         let grant = self.grant::<PreviewSettlement>();
         let mut tx = self.db.read(&grant).await.unwrap();
-        settlement::preview(&mut tx, &grant, month(period), &self.terms)
-            .await
-            .unwrap()
+        settlement::preview(
+            &mut tx,
+            &grant,
+            month(period),
+            &self.terms,
+            self.tenant.zone,
+        )
+        .await
+        .unwrap()
     }
 
     /// The figures of a month by merchant's code.

@@ -1,0 +1,62 @@
+//! What held for whom in a month: agreements, as the calculation asks for them.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    kernel::{ids::MerchantId, time::Instant},
+    ledger::Era,
+    merchants::agreements::{Agreement, AgreementTerms},
+};
+
+/// The accepted agreements of a mall, as of one month.
+#[derive(Debug, Clone, Default)]
+pub struct Agreed {
+    terms: Vec<AgreementTerms>,
+    eras: Vec<Era>,
+    in_force: BTreeMap<MerchantId, usize>,
+}
+
+impl Agreed {
+    /// From each merchant's accepted versions in the order of their first moments; for a month that
+    /// begins at `start`.
+    pub fn new(versions: BTreeMap<MerchantId, Vec<Agreement>>, start: Instant) -> Self {
+        let mut agreed = Self::default();
+        for (issuer, versions) in versions {
+            let begins: Vec<Instant> = versions.iter().map(|one| one.starts_at).collect();
+            let ends = begins.iter().skip(1).copied().map(Some).chain([None]);
+            for (version, until) in versions.into_iter().zip(ends) {
+                if version.starts_at <= start {
+                    agreed.in_force.insert(issuer, agreed.terms.len());
+                }
+                agreed.eras.push(Era {
+                    issuer,
+                    since: version.starts_at,
+                    until,
+                });
+                agreed.terms.push(version.terms);
+            }
+        }
+        agreed
+    }
+
+    /// By which the ledger sorts what moved.
+    pub fn eras(&self) -> &[Era] {
+        &self.eras
+    }
+
+    /// The terms of points that were earned in that era.
+    pub(super) fn earned_in(&self, era: Option<usize>) -> Option<&AgreementTerms> {
+        self.terms.get(era?)
+    }
+
+    /// A merchant's terms for the month.
+    pub(super) fn of(&self, merchant: MerchantId) -> Option<&AgreementTerms> {
+        self.terms.get(*self.in_force.get(&merchant)?)
+    }
+
+    /// Everybody who has terms for the month.
+    pub(super) fn in_force(&self) -> impl Iterator<Item = (MerchantId, &AgreementTerms)> {
+        let each = self.in_force.iter();
+        each.filter_map(|(merchant, place)| Some((*merchant, self.terms.get(*place)?)))
+    }
+}
