@@ -145,7 +145,7 @@ async fn merchants_and_accounts(admin: &mut PgConnection, schema: &str, merchant
              'active', '2026-01-01Z', '2026-01-01Z'
          from generate_series(0, {merchants} - 1) as series (number);
          insert into account (account_id, kind, owner_id, partner_id, unit)
-         select pg_temp.id(5, number), 'issued', pg_temp.id(1, number), null, 'points'
+         select pg_temp.id(5, number), 'issued', pg_temp.id(1, number), null::uuid, 'points'
          from generate_series(0, {merchants} - 1) as series (number)
          union all
          select pg_temp.id(6, number), 'wallet', pg_temp.id(2, number), null, 'points'

@@ -20,23 +20,24 @@ use crate::{
     http::{contract::Contract, health, porch::Porch},
 };
 
-/// What settles months: sixteen are as many as can stand side by side.
-type Settling = (
+/// Everything that `/v1` can do, by audience.
+type Operations = (OperatorOperations, TillOperations, member::Redemptions);
+
+type OperatorOperations = (
+    operator::keys::Keys,
+    operator::merchants::Merchants,
+    operator::stores::Stores,
+    operator::goods::Goods,
     operator::settlements::Settlements,
     operator::agreements::Agreements,
     operator::statements::Statements,
     operator::disputes::Disputes,
     operator::payments::Payments,
+    operator::liability::Liability,
+    operator::books::Books,
 );
 
-/// Everything that `/v1` can do, by audience.
-type Operations = (
-    operator::keys::Keys,
-    operator::merchants::Merchants,
-    operator::stores::Stores,
-    operator::goods::Goods,
-    Settling,
-    operator::books::Books,
+type TillOperations = (
     pos::members::Members,
     pos::wallets::Wallets,
     pos::purchases::Purchases,
@@ -44,23 +45,23 @@ type Operations = (
     pos::spends::Spends,
     pos::claims::Claims,
     pos::batches::Batches,
-    member::Redemptions,
 );
 
 fn operations() -> Operations {
-    (
+    let operator = (
         operator::keys::Keys,
         operator::merchants::Merchants,
         operator::stores::Stores,
         operator::goods::Goods,
-        (
-            operator::settlements::Settlements,
-            operator::agreements::Agreements,
-            operator::statements::Statements,
-            operator::disputes::Disputes,
-            operator::payments::Payments,
-        ),
+        operator::settlements::Settlements,
+        operator::agreements::Agreements,
+        operator::statements::Statements,
+        operator::disputes::Disputes,
+        operator::payments::Payments,
+        operator::liability::Liability,
         operator::books::Books,
+    );
+    let till = (
         pos::members::Members,
         pos::wallets::Wallets,
         pos::purchases::Purchases::default(),
@@ -68,8 +69,8 @@ fn operations() -> Operations {
         pos::spends::Spends::default(),
         pos::claims::Claims,
         pos::batches::Batches,
-        member::Redemptions,
-    )
+    );
+    (operator, till, member::Redemptions)
 }
 
 /// Whom an operation is for.

@@ -121,6 +121,8 @@ actions! {
     DecideDispute = "dispute" "decide";
     /// Say how something was paid after a month.
     RecordPayment = "payment" "record";
+    /// Read what is outstanding in points, how old it is, when it lapses and how it is booked.
+    ReadLiability = "liability" "read";
     /// Prove the books.
     VerifyBooks = "books" "verify";
     /// Hand the outbox to the worker.

@@ -11,6 +11,7 @@ mod doctor;
 mod exit;
 pub mod import;
 mod key;
+mod liability;
 mod output;
 mod phases;
 mod serve;

@@ -1,4 +1,4 @@
-//! `rotunda settle`: look at a month, close it, and take it further.
+//! `rotunda settle`: look at a month, close it, take it further, see what is outstanding.
 
 mod course;
 mod dispute;
@@ -6,7 +6,7 @@ mod dispute;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Exit, Failure, Output, table::table};
+use super::{Exit, Failure, Output, liability, table::table};
 use crate::{
     app::{App, Mall},
     authz::{
@@ -53,6 +53,12 @@ pub enum SettleCommand {
     /// Look at objections to lines of statements, and decide them.
     #[command(subcommand)]
     Dispute(dispute::DisputeCommand),
+    /// Show what is outstanding in points, and how a month changed it.
+    #[command(
+        after_help = "Examples:\n  rotunda settle liability --tenant demo --period 2026-10\n  \
+        rotunda settle liability --tenant demo --period 2026-10 --json"
+    )]
+    Liability(liability::LiabilityArgs),
 }
 
 /// Which month of which mall, and how to print it.
@@ -77,6 +83,7 @@ pub(super) async fn run(app: &App, command: SettleCommand, output: Output) -> Re
         SettleCommand::Issue(args) => return course::issue(app, &args, output).await,
         SettleCommand::Confirm(args) => return course::confirm(app, &args, output).await,
         SettleCommand::Dispute(command) => return dispute::run(app, command, output).await,
+        SettleCommand::Liability(args) => return liability::run(app, args, output).await,
     };
     app.db.prepare().await?;
     let mall = app.mall_of(args.tenant.as_str()).await?;

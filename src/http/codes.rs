@@ -321,6 +321,10 @@ table! {
         "The file has lines that are not payments of this settlement"
         "`errors` names each of them; the head is line 1. Nothing of the file was recorded: take \
          the lines out, or put them right, and send it again.";
+    BOOKS_BROKEN = INTERNAL_SERVER_ERROR "books-broken"
+        "The books do not add up"
+        "Nothing is reported from books that tell two stories. `rotunda books verify` names every \
+         place; tell us, and book nothing until it holds.";
 
     // --- the house
     INTERNAL_ERROR = INTERNAL_SERVER_ERROR "internal-error"

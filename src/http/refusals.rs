@@ -13,6 +13,7 @@ use crate::{
     members::MemberError,
     merchants::{MerchantError, agreements::AgreementError},
     redemption::{RedemptionError, SpendError},
+    reports::liability::LiabilityError,
     settlement::{
         SettlementError,
         disputes::DisputeError,
@@ -207,6 +208,19 @@ impl From<DisputeError> for Problem {
             DisputeError::OutOfTurn(_) => &codes::OUT_OF_TURN,
             DisputeError::Cursor(_) => return cursor(),
             DisputeError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<LiabilityError> for Problem {
+    fn from(error: LiabilityError) -> Self {
+        let kind = match &error {
+            LiabilityError::NotFound => &codes::UNKNOWN_MERCHANT,
+            LiabilityError::Broken { .. } => return Self::of(&codes::BOOKS_BROKEN).because(error),
+            LiabilityError::Amount(_) => return Self::of(&codes::INTERNAL_ERROR).because(error),
+            LiabilityError::Cursor(_) => return cursor(),
+            LiabilityError::Db(error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
     }

@@ -123,6 +123,11 @@ impl Month {
         self.0
     }
 
+    /// Its last day.
+    pub fn last_day(self) -> NaiveDate {
+        self.next().0.pred_opt().unwrap_or(self.0)
+    }
+
     /// The month after.
     #[must_use]
     pub fn next(self) -> Self {
@@ -180,6 +185,8 @@ mod tests {
         let (start, end) = month.span("Europe/Berlin".parse().unwrap());
         assert_eq!(start.to_rfc3339(), "2026-02-28T23:00:00+00:00");
         assert_eq!(end.to_rfc3339(), "2026-03-31T22:00:00+00:00");
+        let days = ["2024-02", "2026-12"].map(|text| text.parse::<Month>().unwrap().last_day());
+        assert_eq!(days, [day("2024-02-29"), day("2026-12-31")]);
         for text in ["2026-13", "2026-3", "26-03", "2026-03-01", ""] {
             assert!(text.parse::<Month>().is_err(), "{text}");
         }

@@ -8,7 +8,7 @@ use crate::kernel::{
 };
 
 /// What makes a spreadsheet take the file for UTF-8.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 const HEAD: &str = "period,currency,merchant,issued,taken_back,redeemed,given_back,expired,\
     own_points,own_value,pays,receives,funded,fee,breakage,adjusted,net,tax_received,tax_fee";

@@ -380,7 +380,7 @@ async fn a_merchants_principal_never_reaches_the_mall() {
         RefundPurchase SpendPoints PostBatch ExpirePoints CreateGood ReadGoods ReserveGood ReadRedemptions
         ClaimGood CancelRedemption LapseRedemptions PreviewSettlement CloseSettlement
         ReadSettlements ReadStatements IssueSettlement ConfirmSettlement ConfirmStatement
-        RaiseDispute ReadDisputes DecideDispute RecordPayment VerifyBooks RelayJobs
+        RaiseDispute ReadDisputes DecideDispute RecordPayment ReadLiability VerifyBooks RelayJobs
     );
     for role in policy.roles().filter(|role| role.starts_with("merchant.")) {
         for &(object, act) in action::ALL {

@@ -25,6 +25,7 @@ mod flows;
 mod house;
 mod lane;
 mod ledger;
+mod liability;
 mod manifests;
 mod matrix;
 mod members;

@@ -6,6 +6,7 @@ pub mod books;
 pub mod disputes;
 pub mod goods;
 pub mod keys;
+pub mod liability;
 pub mod merchants;
 pub mod payments;
 pub mod settlements;

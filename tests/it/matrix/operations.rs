@@ -69,7 +69,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 61] = [
+pub const RECIPES: [Recipe; 65] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -88,6 +88,20 @@ pub const RECIPES: [Recipe; 61] = [
     ),
     read("get_good", ("good", "read")),
     read("list_keys", ("key", "read")),
+    with(
+        "list_liability",
+        ("liability", "read"),
+        "?period=2017-06",
+        "",
+    ),
+    read("list_liability_ages", ("liability", "read")),
+    read("list_liability_forecast", ("liability", "read")),
+    with(
+        "download_liability_journal",
+        ("liability", "read"),
+        "?period=2017-06",
+        "",
+    ),
     done(
         "create_key",
         ("key", "create"),
