@@ -114,6 +114,23 @@ async fn example_l_the_rest_settles_and_what_was_held_goes_to_who_it_belongs_to(
             [Adjustment { merchant, amount }]
         );
         assert_eq!(june.adjustments("2026-08").await, []);
+        // July pays it out: 7.00 from the operator.
+        june.mall.clock.set(at("2026-08-02T00:00:00Z"));
+        let july = june.mall.closed_and_issued("2026-07").await;
+        let said = june.mall.statements(july.id, None).await;
+        let nets: Vec<_> = said
+            .iter()
+            .map(|one| (one.merchant, one.position.adjusted, one.position.net))
+            .collect();
+        assert_eq!(nets, [(merchant, 7_00, 7_00)]);
+        june.mall.clock.set(at("2026-08-09T00:00:00Z"));
+        assert_eq!(june.mall.confirms_what_is_due().await, 1);
+        let code = match outcome {
+            Outcome::Upheld => "a",
+            Outcome::Rejected => "c",
+        };
+        let paid = [("-".to_owned(), code.to_owned(), 7_00)];
+        assert_eq!(june.mall.paid(july.id).await, paid);
         let again = june.mall.decides(5, dispute.id, outcome).await;
         assert!(matches!(again, Err(DisputeError::AlreadyDecided)));
         assert_eq!(june.mall.broken().await, [""; 0]);

@@ -322,6 +322,7 @@ async fn months_that_were_closed_before_are_confirmed_and_closed_where_nothing_w
         include_str!("../../../migrations/tenant/0002_posting.sql"),
         include_str!("../../../migrations/tenant/0003_reads.sql"),
         include_str!("../../../migrations/tenant/0004_revision.sql"),
+        include_str!("../../../migrations/tenant/0005_agreement.sql"),
     ];
     let after = include_str!("../../../migrations/tenant/0006_period.sql");
     let ids = "00000000-0000-0000-0000-00000000000";

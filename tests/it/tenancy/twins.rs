@@ -162,13 +162,18 @@ impl Twin {
             .await
     }
 
-    /// A month is closed; a line of it is disputed, confirmed and decided.
+    /// A month is closed; a line of it is disputed, confirmed and decided. What holds later is agreed
+    /// on meanwhile.
     async fn close(&self, things: &mut Things, month: &str) {
         let period = json!({"period": month});
         let owner = &things["owner"];
         let closed = self
             .made(owner, "/v1/settlements", period, "settlement_id")
             .await;
+        let terms =
+            json!({"from": format!("2099-{}", &month[5..]), "terms": {"model": "bilateral"}});
+        let path = format!("/v1/merchants/{}/agreements", things["tea"]);
+        self.made(owner, &path, terms, "agreement_id").await;
         let mut dispute = None;
         let path = format!("/v1/settlements/{closed}/statements");
         for shop in ["cake", "tea"] {
