@@ -128,13 +128,14 @@ async fn connection<E>(
     let local = stream.local_addr().unwrap_or(remote);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let endpoint = Arc::clone(&endpoint);
-        async move {
+        // Boxed, so that a connection which asks for nothing does not hold the room for an answer.
+        Box::pin(async move {
             let local = LocalAddr(Addr::SocketAddr(local));
             let remote = RemoteAddr(Addr::SocketAddr(remote));
             let request = Request::from((request, local, remote, Scheme::HTTP));
             let response = endpoint.get_response(request).await;
             Ok::<_, Infallible>(hyper::Response::from(response))
-        }
+        })
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
