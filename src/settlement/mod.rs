@@ -496,6 +496,7 @@ async fn figures(
     zone: Zone,
     fee_basis_points: i64,
 ) -> Result<(Calculation, BTreeMap<MerchantId, Code>), SettlementError> {
+    store::take_time(tx).await?;
     let (start, end) = month.span(zone);
     let versions = merchants::agreements::accepted_before(tx, end).await?;
     let agreed = Agreed::new(versions, start);

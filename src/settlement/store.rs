@@ -56,6 +56,17 @@ impl TryFrom<Row> for Settlement {
     }
 }
 
+/// Lets the statements of this transaction take as long as a month of millions of lines does, and
+/// keep as much of it in memory as they need.
+pub(super) async fn take_time(tx: &mut ReadTx) -> Result<(), Error> {
+    sqlx::raw_sql(
+        "set local statement_timeout = '15min'; set local work_mem = '64MB'; set local jit = off",
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// Writes a month down as cut off; one that is there stays as it is.
 pub(super) async fn insert(tx: &mut Tx, new: &Settlement) -> Result<(), Error> {
     let fee = i32::try_from(new.fee_basis_points).map_err(|_| Error::Corrupt("settlement fee"))?;
