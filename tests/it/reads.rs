@@ -21,11 +21,14 @@ use crate::support::{
     settling,
 };
 
-const MIGRATION: &str = include_str!("../../migrations/tenant/0003_reads.sql");
+/// Which came with the words that goods are found by, and
+const SEARCHED: &str = include_str!("../../migrations/tenant/0003_reads.sql");
+/// with what lapsed among a closed month's lines.
+const LISTED: &str = include_str!("../../migrations/tenant/0005_agreement.sql");
 
 /// The migration's statements that begin so.
-fn backfill(begin: &str) -> String {
-    let plain: Vec<&str> = MIGRATION
+fn backfill(migration: &str, begin: &str) -> String {
+    let plain: Vec<&str> = migration
         .lines()
         .filter(|line| !line.starts_with("--"))
         .collect();
@@ -338,7 +341,7 @@ async fn what_was_there_before_the_migration_is_found_like_what_comes_after() {
     let before = tables(&house.front.tenant).await;
     let again = format!(
         "update good set search_text = '', search_pieces = '{{}}'; {}",
-        backfill("update good")
+        backfill(SEARCHED, "update good")
     );
     let mut sql = owner(&schema).await;
     sqlx::raw_sql(AssertSqlSafe(again))
@@ -350,6 +353,9 @@ async fn what_was_there_before_the_migration_is_found_like_what_comes_after() {
     let mall = settling::Mall::open("2026-07-02T00:00:00Z").await;
     let [a, b] = mall.shops(["a", "b"]).await;
     let ada = mall.member("1").await;
+    let lapses = Some("2026-06-09T00:00:00Z");
+    mall.earns_until(ada, a, 9, "2026-06-01T04:00:00Z", lapses)
+        .await;
     for day in 10..28 {
         let when = format!("2026-06-{day}T04:00:00Z");
         for _ in 0..5 {
@@ -364,9 +370,10 @@ async fn what_was_there_before_the_migration_is_found_like_what_comes_after() {
         before["month_line"].lines().count() > 2,
         "more than a row a merchant"
     );
+    // As it was before months went on after their close.
     let again = format!(
-        "delete from month_line; {}",
-        backfill("insert into month_line")
+        "update settlement set state = 'closed'; delete from month_line; {}",
+        backfill(LISTED, "insert into month_line")
     );
     mall.as_admin(&again).await;
     assert_eq!(
