@@ -114,6 +114,11 @@ fn add_problems(operation: &mut Value) {
     if idempotent {
         statuses.extend(["409", "422"]);
     }
+    // What nothing is sent to conflicts with seldom, and says so.
+    let words = operation.get("description").and_then(Value::as_str);
+    if words.is_some_and(|words| words.contains("409 `")) {
+        statuses.push("409");
+    }
     let responses = operation
         .get_mut("responses")
         .and_then(Value::as_object_mut);

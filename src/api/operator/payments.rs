@@ -180,7 +180,8 @@ impl Payments {
     /// Download what a bank is to pay
     ///
     /// The payments within reach that are due, a line each, as comma-separated values in UTF-8 with
-    /// the columns reference, from, to, amount, currency and purpose.
+    /// the columns reference, from, to, amount, currency and purpose. 409 `out-of-turn` before they
+    /// are fixed.
     #[oai(
         path = "/v1/settlements/:settlement_id/bank-file",
         method = "get",
