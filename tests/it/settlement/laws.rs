@@ -104,7 +104,8 @@ impl Alliance {
         let new = NewLot {
             points,
             rate,
-            expires_at: None,
+            // Every third lapses ten minutes later, unless it is used.
+            expires_at: (points % 3 == 0).then(|| self.now + chrono::TimeDelta::minutes(10)),
         };
         let (lot, _) = self.books.issue(&event, new).unwrap();
         self.lots.push((lot, who, place));
