@@ -32,6 +32,10 @@ use crate::{
         error::Error as DbError,
         tenants::Tenant,
     },
+    gateway::{
+        mail::{MailSettingError, Mailer},
+        stripe::{Keys, PATIENCE, SettingError, Stripe},
+    },
     identity::{self, IdentityError},
     kernel::{
         ids::{Entropy, TenantId},
@@ -69,6 +73,12 @@ pub enum OpenError {
     /// The policy.
     #[error("the policy cannot be used")]
     Policy(#[from] PolicyError),
+    /// The mail server of the settings.
+    #[error(transparent)]
+    Mail(#[from] MailSettingError),
+    /// The keys of Stripe of the settings.
+    #[error(transparent)]
+    Stripe(#[from] SettingError),
     /// The figures.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -109,6 +119,10 @@ pub struct Inner {
     pub config: Config,
     /// The figures.
     pub metrics: Metrics,
+    /// Who takes letters.
+    pub mailer: Mailer,
+    /// The malls' accounts at Stripe.
+    pub stripe: Stripe,
     cursors: CursorKey,
     registry: Cache<(), i64>,
     tenants: Cache<(String, i64), Option<Arc<Tenant>>>,
@@ -147,6 +161,11 @@ impl App {
     ) -> Result<Self, OpenError> {
         let policy = Arc::new(Policy::embedded().await?);
         let metrics = Metrics::new()?;
+        let mailer = match &config.mail {
+            Some(mail) => Mailer::new(&mail.url, &mail.from)?,
+            None => Mailer::Off,
+        };
+        let stripe = stripe(&config)?;
         let (url, cluster) = database(&config).await?;
         let (now, chance) = (clock.clone(), entropy.clone());
         let db = Db::on(&url, &config.targets, config.connections, now, chance)?;
@@ -159,6 +178,8 @@ impl App {
             entropy,
             config,
             metrics,
+            mailer,
+            stripe,
             cursors,
             registry: remembering(BELIEVED),
             tenants: remembering(CHECKED),
@@ -338,6 +359,18 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// The malls' accounts at Stripe.
+fn stripe(config: &Config) -> Result<Stripe, SettingError> {
+    let keys = config.stripe.iter().map(|(slug, keys)| {
+        let keys = Keys {
+            secret: keys.secret_key.clone(),
+            webhook: keys.webhook_secret.clone(),
+        };
+        (slug.clone(), keys)
+    });
+    Stripe::new(config.stripe_url.as_deref(), PATIENCE, keys)
 }
 
 /// The database's owner login, and the private cluster where that is the one.

@@ -48,6 +48,20 @@ pub enum ConfigError {
          and -, a letter first, and not \"main\", which is database_url"
     )]
     Target(String),
+    /// One of a mail server and a sender, without the other.
+    #[error(
+        "mail needs both a server (mail.url, ROTUNDA_MAIL_URL) and a sender (mail.from, \
+         ROTUNDA_MAIL_FROM)"
+    )]
+    Mail,
+    /// Keys for a mall that no mall can be.
+    #[error(
+        "stripe names the mall {0:?}, but a mall has a short name of 2 to 40 of a-z, 0-9 and -"
+    )]
+    StripeMall(String),
+    /// The list of Stripe keys cannot be read; what it says is not shown, for it holds secrets.
+    #[error("ROTUNDA_STRIPE must be a list of mall=secret_key,webhook_secret with spaces between")]
+    StripeList,
     /// The list of database targets cannot be read; what it says is not shown, for it holds secrets.
     #[error("ROTUNDA_TARGETS must be a list of name=URL with spaces between")]
     TargetList,
@@ -75,6 +89,35 @@ impl FromStr for LogFormat {
     }
 }
 
+/// Where mail goes out.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// The mail server, with the password where it asks for one.
+    pub url: SecretString,
+    /// Who we are to those who read it.
+    pub from: String,
+}
+
+/// By what a mall's operator is known at Stripe, and Stripe to us.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StripeKeys {
+    /// The secret key, or a restricted one.
+    pub secret_key: SecretString,
+    /// The signing secret of the mall's webhook.
+    pub webhook_secret: SecretString,
+}
+
+/// What the file says about mail.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenMail {
+    /// See [`Mail::url`].
+    pub url: Option<SecretString>,
+    /// See [`Mail::from`].
+    pub from: Option<String>,
+}
+
 /// The settings of one process.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -88,6 +131,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How the outside reaches this server, such as `https://points.example`, for links.
     pub base_url: Option<String>,
+    /// Where mail goes out; none: nowhere.
+    pub mail: Option<Mail>,
+    /// The malls whose payments can go through Stripe, each with its operator's keys.
+    pub stripe: BTreeMap<Slug, StripeKeys>,
+    /// Where Stripe is; none: where it is for everybody.
+    pub stripe_url: Option<String>,
     /// How log lines look.
     pub log: LogFormat,
     /// The most database connections for requests, to each target.
@@ -111,6 +160,12 @@ pub struct Given {
     pub listen: Option<SocketAddr>,
     /// See [`Config::base_url`].
     pub base_url: Option<String>,
+    /// See [`Config::mail`].
+    pub mail: Option<GivenMail>,
+    /// See [`Config::stripe`].
+    pub stripe: Option<BTreeMap<String, StripeKeys>>,
+    /// See [`Config::stripe_url`].
+    pub stripe_url: Option<String>,
     /// See [`Config::log`].
     pub log: Option<LogFormat>,
     /// See [`Config::connections`].
@@ -136,6 +191,8 @@ impl Config {
         let env = from_env(env)?;
         let targets = flags.targets.or(env.targets).or(file.targets);
         let base_url = flags.base_url.or(env.base_url).or(file.base_url);
+        let mail = mail([flags.mail, env.mail, file.mail])?;
+        let stripe = flags.stripe.or(env.stripe).or(file.stripe);
         Ok(Self {
             data_dir: flags
                 .data_dir
@@ -153,6 +210,9 @@ impl Config {
                 .or(file.listen)
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             base_url: base_url.map(|url| url.trim_end_matches('/').to_owned()),
+            mail,
+            stripe: of_malls(stripe.unwrap_or_default())?,
+            stripe_url: flags.stripe_url.or(env.stripe_url).or(file.stripe_url),
             log: flags.log.or(env.log).or(file.log).unwrap_or_default(),
             connections: flags
                 .connections
@@ -168,6 +228,20 @@ impl Config {
     }
 }
 
+/// Server and sender, each from the first that says it.
+fn mail(given: [Option<GivenMail>; 3]) -> Result<Option<Mail>, ConfigError> {
+    let (mut url, mut from) = (None, None);
+    for one in given.into_iter().flatten() {
+        url = url.or(one.url);
+        from = from.or(one.from);
+    }
+    match (url, from) {
+        (Some(url), Some(from)) => Ok(Some(Mail { url, from })),
+        (None, None) => Ok(None),
+        _ => Err(ConfigError::Mail),
+    }
+}
+
 /// The targets under names that the registry can hold.
 fn named(targets: BTreeMap<String, SecretString>) -> Result<Targets, ConfigError> {
     let name = |(name, url): (String, SecretString)| match name.parse::<Slug>() {
@@ -175,6 +249,29 @@ fn named(targets: BTreeMap<String, SecretString>) -> Result<Targets, ConfigError
         _ => Err(ConfigError::Target(name)),
     };
     targets.into_iter().map(name).collect()
+}
+
+/// The keys under names that malls can have.
+fn of_malls(keys: BTreeMap<String, StripeKeys>) -> Result<BTreeMap<Slug, StripeKeys>, ConfigError> {
+    let mall = |(name, keys): (String, StripeKeys)| match name.parse() {
+        Ok(slug) => Ok((slug, keys)),
+        Err(_) => Err(ConfigError::StripeMall(name)),
+    };
+    keys.into_iter().map(mall).collect()
+}
+
+/// The keys as the environment lists them: `starlight=sk_live_…,whsec_… north=sk_live_…,whsec_…`.
+fn stripe_list(text: &str) -> Result<BTreeMap<String, StripeKeys>, ConfigError> {
+    let one = |part: &str| {
+        let (name, keys) = part.split_once('=').ok_or(ConfigError::StripeList)?;
+        let (secret, webhook) = keys.split_once(',').ok_or(ConfigError::StripeList)?;
+        let keys = StripeKeys {
+            secret_key: SecretString::from(secret),
+            webhook_secret: SecretString::from(webhook),
+        };
+        Ok((name.to_owned(), keys))
+    };
+    text.split_whitespace().map(one).collect()
 }
 
 /// The targets as the environment lists them: `north=postgres://… south=postgres://…`.
@@ -222,6 +319,14 @@ fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Given, ConfigError> 
             "an address and port, such as 127.0.0.1:8080",
         )?,
         base_url: get("ROTUNDA_BASE_URL"),
+        mail: Some(GivenMail {
+            url: get("ROTUNDA_MAIL_URL").map(SecretString::from),
+            from: get("ROTUNDA_MAIL_FROM"),
+        }),
+        stripe: get("ROTUNDA_STRIPE")
+            .map(|list| stripe_list(&list))
+            .transpose()?,
+        stripe_url: get("ROTUNDA_STRIPE_URL"),
         log: parse(&get, "ROTUNDA_LOG_FORMAT", "text or json")?,
         connections: parse(&get, "ROTUNDA_CONNECTIONS", "a number above zero")?,
         drain_seconds: parse(&get, "ROTUNDA_DRAIN_SECONDS", "a number of seconds")?,
@@ -298,6 +403,18 @@ mod tests {
     }
 
     #[test]
+    fn mail_needs_a_server_and_a_sender_wherever_each_is_said() {
+        let file = Some("[mail]\nurl = \"smtps://u:hunter2@mail.example\"\n");
+        let refused = load(Given::default(), file, &[]).unwrap_err().to_string();
+        assert!(refused.contains("ROTUNDA_MAIL_FROM") && !refused.contains("hunter2"));
+        let env = [("ROTUNDA_MAIL_FROM", "Mall <a@b.example>")];
+        let config = load(Given::default(), file, &env).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert_eq!(config.mail.unwrap().from, "Mall <a@b.example>");
+        assert!(load(Given::default(), None, &[]).unwrap().mail.is_none());
+    }
+
+    #[test]
     fn targets_come_from_the_environment_or_the_file_and_show_no_secret() {
         let file = Some("[targets]\nnorth = \"postgres://u:hunter2@n/d\"\n");
         let config = load(Given::default(), file, &[]).unwrap();
@@ -337,6 +454,35 @@ mod tests {
         let config = load(Given::default(), Some(&settings.join("\n")), &[]).unwrap();
         assert!(config.database_url.is_some() && config.base_url.is_some());
         assert_eq!(config.targets.len(), 1);
+        assert!(config.mail.is_some());
+        assert_eq!(config.stripe.len(), 1);
+        assert!(config.stripe_url.is_some());
+    }
+
+    #[test]
+    fn keys_of_stripe_come_from_the_environment_or_the_file_and_show_nowhere() {
+        let file = Some(
+            "[stripe.starlight]\nsecret_key = \"sk_hunter2\"\nwebhook_secret = \"whsec_hunter2\"\n",
+        );
+        let malls = |config: &Config| -> Vec<String> {
+            let malls = config.stripe.keys();
+            malls.map(|slug| slug.as_str().to_owned()).collect()
+        };
+        let config = load(Given::default(), file, &[]).unwrap();
+        assert_eq!(malls(&config), ["starlight"]);
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let env = [("ROTUNDA_STRIPE", "north=sk_a,whsec_b  south=sk_c,whsec_d")];
+        let config = load(Given::default(), file, &env).unwrap();
+        assert_eq!(malls(&config), ["north", "south"]);
+        for (list, why) in [
+            ("north=sk_hunter2", "mall=secret_key,webhook_secret"),
+            ("sk_hunter2,whsec_hunter2", "mall=secret_key,webhook_secret"),
+            ("North=sk_hunter2,whsec_hunter2", "North"),
+        ] {
+            let said = load(Given::default(), None, &[("ROTUNDA_STRIPE", list)]);
+            let said = said.unwrap_err().to_string();
+            assert!(said.contains(why) && !said.contains("hunter2"), "{said}");
+        }
     }
 
     #[test]

@@ -6,12 +6,15 @@
 pub mod kernel;
 // 1  lock: who may do what
 pub mod authz;
-// 2  pipes: the database, settings, logs and figures
+// 2  pipes: the database, the world outside, settings, logs and figures, words
 pub mod config;
 pub mod db;
+pub mod gateway;
 pub mod telemetry;
+pub mod texts;
 // 3  cellar: what every room stands on
 pub mod ledger;
+pub mod notify;
 pub mod queue;
 // 4  rooms: what a mall does
 pub mod earning;

@@ -38,7 +38,7 @@ use rotunda::{
     db::{embedded::Cluster, tenants::Schema},
     kernel::{
         ids::Entropy,
-        time::{Clock, Month},
+        time::{Clock, Period},
     },
     reports::proof::prove,
     settlement,
@@ -117,13 +117,13 @@ async fn fill(admin: &mut PgConnection, month: &str, from: i64, entries: i64, me
                  from entry
              )
              insert into transfer (journal_id, line, from_account, to_account, amount, value, lot_id,
-                 posted_in)
+                 earned_at, posted_in)
              select pg_temp.id(4, number), 0,
                  case when taken then pg_temp.id(6, sale % 50000) else pg_temp.id(5, issuer) end,
                  case when taken then pg_temp.id(7, taker * {merchants} + issuer)
                      else pg_temp.id(6, sale % 50000) end,
                  case when taken then 60 else 100 end, case when taken then 60 else 100 end,
-                 pg_temp.id(3, sale), '{month}-01'
+                 pg_temp.id(3, sale), '{month}-02Z', '{month}-01'
              from entry"
         );
         sqlx::raw_sql(AssertSqlSafe(sql))
@@ -235,7 +235,7 @@ async fn main() {
 /// Previews, ends the posting, closes.
 async fn measure(app: &App, millions: f64) {
     let mall = app.mall_of("closing").await.unwrap();
-    let month: Month = "2026-06".parse().unwrap();
+    let month: Period = "2026-06".parse().unwrap();
     let (terms, zone) = (&mall.settlement, mall.tenant.zone);
     let vendor = Principal::platform(Some(mall.tenant.id));
     let grant = app.policy.allow::<PreviewSettlement>(&vendor).unwrap();
@@ -251,10 +251,15 @@ async fn measure(app: &App, millions: f64) {
     let grant = app.policy.allow::<CloseSettlement>(&vendor).unwrap();
     let begun = Instant::now();
     let currency = mall.tenant.currency;
-    settlement::close_month(&app.db, &grant, month, terms, zone, currency)
+    settlement::close_period(&app.db, &grant, month, terms, zone, currency)
         .await
         .unwrap();
     say("close", begun.elapsed(), millions);
+    let begun = Instant::now();
+    settlement::listed::go_on(&app.db, &grant, month, |_| {})
+        .await
+        .unwrap();
+    say("its lines, listed behind it", begun.elapsed(), millions);
 }
 
 /// What the proof says of settlements; the rest of the books was not written as tills write it.

@@ -138,8 +138,8 @@ impl Purchase<'_> {
         .await?;
         sqlx::query(
             "insert into transfer (journal_id, line, from_account, to_account, amount, value,
-                 lot_id, posted_in)
-             values ($1, 0, $2, $3, $4, $4, $5, $6)",
+                 lot_id, posted_in, earned_at)
+             values ($1, 0, $2, $3, $4, $4, $5, $6, $7)",
         )
         .bind(self.journal)
         .bind(self.store)
@@ -147,6 +147,7 @@ impl Purchase<'_> {
         .bind(self.points)
         .bind(self.id)
         .bind(self.now.date_naive())
+        .bind(self.now)
         .execute(&mut *tx)
         .await?;
         sqlx::query(

@@ -10,7 +10,7 @@ use rotunda::{
         actor::Principal,
     },
     earning,
-    kernel::time::Month,
+    kernel::time::Period,
     settlement,
 };
 
@@ -41,7 +41,8 @@ pub async fn work(site: &Site, mall: &Mall, span: Duration) -> (usize, usize) {
 
 async fn preview(site: &Site, mall: &Mall, end: Instant) -> usize {
     let opened = site.app.mall_of(mall.slug()).await.unwrap();
-    let month = Month::at(site.app.clock.now(), opened.tenant.zone);
+    let unit = opened.settlement.period;
+    let period = Period::at(site.app.clock.now(), opened.tenant.zone, unit);
     let grant = site.grant::<PreviewSettlement>(mall.tenant);
     let mut previews = 0;
     while Instant::now() < end {
@@ -49,7 +50,7 @@ async fn preview(site: &Site, mall: &Mall, end: Instant) -> usize {
         settlement::preview(
             &mut tx,
             &grant,
-            month,
+            period,
             &opened.settlement,
             opened.tenant.zone,
         )

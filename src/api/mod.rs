@@ -8,6 +8,7 @@ mod document;
 mod member;
 mod operator;
 mod pos;
+mod webhooks;
 mod words;
 
 use std::sync::Arc;
@@ -26,14 +27,19 @@ type Operations = (OperatorOperations, TillOperations, member::Redemptions);
 type OperatorOperations = (
     operator::keys::Keys,
     operator::merchants::Merchants,
+    operator::contacts::Contacts,
     operator::stores::Stores,
     operator::goods::Goods,
     operator::settlements::Settlements,
     operator::agreements::Agreements,
     operator::statements::Statements,
+    operator::documents::Documents,
     operator::disputes::Disputes,
     operator::payments::Payments,
+    operator::stripe::Stripe,
+    operator::credit::Credit,
     operator::liability::Liability,
+    operator::messages::Messages,
     operator::books::Books,
 );
 
@@ -51,14 +57,19 @@ fn operations() -> Operations {
     let operator = (
         operator::keys::Keys,
         operator::merchants::Merchants,
+        operator::contacts::Contacts,
         operator::stores::Stores,
         operator::goods::Goods,
         operator::settlements::Settlements,
         operator::agreements::Agreements,
         operator::statements::Statements,
+        operator::documents::Documents,
         operator::disputes::Disputes,
         operator::payments::Payments,
+        operator::stripe::Stripe,
+        operator::credit::Credit,
         operator::liability::Liability,
+        operator::messages::Messages,
         operator::books::Books,
     );
     let till = (
@@ -107,6 +118,7 @@ pub fn endpoint(app: &App) -> impl Endpoint<Output = Response> + use<> {
     let reader = docs::page(&service.swagger_ui_html(), &raw, &text);
     let route = Route::new().nest_no_strip("/v1", service);
     let route = docs::routes(route, reader, Arc::from(text));
+    let route = webhooks::routes(app, route);
     let route = health::routes(app, route);
     Porch::new(app.clone(), contract, route.map_to_response())
 }

@@ -3,16 +3,20 @@
 use poem_openapi::Enum;
 
 use crate::{
+    kernel::time::Unit,
     ledger::FlowKind,
     merchants::{
         Alliance, Status,
         agreements::{InvoicedBy, Model, Standing},
+        credit::{self, EntryKind, Light, Means, Withheld},
     },
+    notify,
     redemption::{Form, GoodKind, State},
     settlement::{
         self, StatementState,
         disputes::{DisputeState, Outcome},
         paying::{Method, PaymentState},
+        stripe::{LegKind, LegState},
     },
 };
 
@@ -103,9 +107,21 @@ words! {
 }
 
 words! {
+    /// How long a mall's periods are.
+    UnitWord = Unit {
+        /// A day.
+        Day,
+        /// A week of ISO 8601, from Monday to Sunday.
+        Week,
+        /// A calendar month.
+        Month,
+    }
+}
+
+words! {
     /// How far a settlement is.
     SettlementState = settlement::State {
-        /// Nothing can be added to the month; its figures are not written yet.
+        /// Nothing can be added to the period; its figures are not written yet.
         CutOff,
         /// Its figures are written and never change; its merchants do not see them yet.
         Proofed,
@@ -145,6 +161,26 @@ words! {
 }
 
 words! {
+    /// What a message is about.
+    MessageKindWord = notify::Kind {
+        /// A statement that its merchant can see from now on.
+        StatementIssued,
+    }
+}
+
+words! {
+    /// How far a message is.
+    MessageStateWord = notify::State {
+        /// It is to be sent, perhaps again.
+        Queued,
+        /// The mail server took it.
+        Sent,
+        /// It was given up.
+        Failed,
+    }
+}
+
+words! {
     /// What is decided about a dispute.
     OutcomeWord = Outcome {
         /// The line does not hold: who would pay for it does not.
@@ -163,6 +199,8 @@ words! {
         Paid,
         /// It was set off against something else, such as rent.
         Offset,
+        /// Who had to pay was found in default; `cover` says how the payment was met.
+        Covered,
     }
 }
 
@@ -175,6 +213,44 @@ words! {
         Rent,
         /// In some other way, which the reference names.
         Other,
+        /// By the operator, from the deposit of who pays.
+        Deposit,
+        /// Through Stripe, whose id the reference is; recorded by itself and by nobody else.
+        Stripe,
+    }
+}
+
+words! {
+    /// What goes through Stripe.
+    LegKindWord = LegKind {
+        /// Money from whoever pays.
+        Invoice,
+        /// Money to whoever receives.
+        Transfer,
+    }
+}
+
+words! {
+    /// How far an invoice or a transfer at Stripe is.
+    LegStateWord = LegState {
+        /// It is to be made, perhaps after a try that failed.
+        Requested,
+        /// Stripe is being asked for it.
+        Sending,
+        /// The invoice waits for its payer.
+        Open,
+        /// It is to be ended.
+        Cancelling,
+        /// The invoice was paid, to the unit.
+        Paid,
+        /// The transfer was made.
+        Sent,
+        /// Another amount was moved than was asked for: nothing is recorded of it.
+        Mismatch,
+        /// It was given up: try it again, or cancel it.
+        Failed,
+        /// It was ended, and moves no money.
+        Void,
     }
 }
 
@@ -249,7 +325,7 @@ words! {
         Fee,
         /// The operator's fee on points that the merchant gave.
         IssueFee,
-        /// The operator's fee for the month.
+        /// The operator's fee for the period.
         FixedFee,
         /// What the operator bears of the cost of the partner's points.
         Contribution,
@@ -259,7 +335,79 @@ words! {
         Pool,
         /// The alliance fund's part of what lapsed.
         Fund,
-        /// What an earlier month left to be put right.
+        /// What an earlier period left to be put right.
         Adjustment,
+        /// What of `funded` was paid for in advance.
+        Prepaid,
+        /// What the partner owes, or is owed, since a default left it unpaid.
+        Carried,
+    }
+}
+
+words! {
+    /// Why purchases of a merchant earn nothing that would earn.
+    WithheldWord = Withheld {
+        /// Nothing is left of the points that it paid for in advance.
+        Prepaid,
+        /// It owes, or could come to owe, more than covers it.
+        Limit,
+        /// It is leaving the alliance.
+        WindingDown,
+        /// It has left the alliance.
+        Exited,
+        /// It did not pay what it owed.
+        Defaulted,
+    }
+}
+
+words! {
+    /// What became of money of a merchant outside of settlements.
+    CreditEntryWord = EntryKind {
+        /// It gave money to be kept as security.
+        DepositPaid,
+        /// It got some of it back.
+        DepositReturned,
+        /// A payment that it owed was met from what is kept.
+        DepositDrawn,
+        /// It paid for points in advance.
+        BlockBought,
+    }
+}
+
+words! {
+    /// By which means money moved outside of settlements.
+    MeansWord = Means {
+        /// From one bank account to another.
+        BankTransfer,
+        /// Offset against the rent that one of the two owes the other.
+        Rent,
+        /// In some other way, which the reference names.
+        Other,
+    }
+}
+
+words! {
+    /// How far a merchant is in the alliance.
+    MerchantStandingWord = credit::Standing {
+        /// It belongs to it.
+        Active,
+        /// It gives no points any more; those that it gave are good until a day that is set.
+        WindingDown,
+        /// Its points have ended.
+        Exited,
+        /// It did not pay what it owed.
+        Defaulted,
+    }
+}
+
+words! {
+    /// Whether a merchant is covered for what it owes and could come to owe.
+    LightWord = Light {
+        /// It is.
+        Green,
+        /// What covers it is nearly used.
+        Amber,
+        /// It owes, or could come to owe, more than covers it.
+        Red,
     }
 }

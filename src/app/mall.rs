@@ -9,7 +9,10 @@ use crate::{
     authz::{action::ReadProgramme, actor::Principal, policy::Policy},
     db::{Db, tenants::Tenant},
     earning::{self, Version},
-    kernel::{money::Currency, time::Instant},
+    kernel::{
+        money::Currency,
+        time::{Instant, Unit},
+    },
     merchants::{self, Stores},
     redemption,
     settlement::Terms,
@@ -56,6 +59,7 @@ impl Mall {
                 number: version.version,
                 valid_from: version.valid_from,
                 programme: sections.earning,
+                when_empty: sections.settlement.credit.when_empty,
             });
             newest = Some((version, sections.spending, sections.settlement));
         }
@@ -105,12 +109,13 @@ impl Mall {
         })
     }
 
-    /// Checks that every room can read its part of a programme.
+    /// Checks that every room can read its part of a programme, and says by which periods it wants to
+    /// settle.
     ///
     /// # Errors
     /// What is wrong, with the section and the key.
-    pub fn check(body: &Value, currency: Currency) -> Result<(), String> {
-        Sections::read(body, currency).map(|_| ())
+    pub fn check(body: &Value, currency: Currency) -> Result<Unit, String> {
+        Sections::read(body, currency).map(|sections| sections.settlement.period)
     }
 }
 

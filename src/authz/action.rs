@@ -61,6 +61,18 @@ actions! {
     AcceptAgreement = "agreement" "accept";
     /// Read what merchants settle by.
     ReadAgreements = "agreement" "read";
+    /// Say that money of a merchant moved outside of settlements: a deposit, a block of points.
+    RecordCredit = "credit" "record";
+    /// Read how a merchant stands: deposit, blocks, limit, light.
+    ReadCredit = "credit" "read";
+    /// Say how much a merchant may owe beyond its deposit.
+    SetCreditLimit = "credit" "limit";
+    /// Look whether merchants are covered for what they owe and could come to owe.
+    EvaluateCredit = "credit" "evaluate";
+    /// Let a merchant leave the alliance in order.
+    WindDown = "merchant" "wind-down";
+    /// End the points of merchants that have left.
+    EndPoints = "points" "end";
     /// Open a store of a merchant.
     CreateStore = "store" "create";
     /// List stores.
@@ -99,15 +111,15 @@ actions! {
     CancelRedemption = "redemption" "cancel";
     /// Give back what was reserved and not fetched in time.
     LapseRedemptions = "redemption" "lapse";
-    /// See what a month's settlement would be.
+    /// See what a period's settlement would be.
     PreviewSettlement = "settlement" "preview";
-    /// Close a month.
+    /// Close a period.
     CloseSettlement = "settlement" "close";
-    /// Read closed months.
+    /// Read closed periods.
     ReadSettlements = "settlement" "read";
     /// Read a merchant's statement and its lines.
     ReadStatements = "statement" "read";
-    /// Let merchants see the settlement of a month.
+    /// Let merchants see the settlement of a period.
     IssueSettlement = "settlement" "issue";
     /// Take the silence of merchants for agreement, once their time is over.
     ConfirmSettlement = "settlement" "confirm";
@@ -119,12 +131,32 @@ actions! {
     ReadDisputes = "dispute" "read";
     /// Decide a dispute.
     DecideDispute = "dispute" "decide";
-    /// Say how something was paid after a month.
+    /// Say how something was paid after a period.
     RecordPayment = "payment" "record";
+    /// Say that a merchant does not pay what is due, or take that back.
+    RaiseDefault = "default" "raise";
+    /// Find a merchant in default.
+    DeclareDefault = "default" "declare";
     /// Read what is outstanding in points, how old it is, when it lapses and how it is booked.
     ReadLiability = "liability" "read";
     /// Prove the books.
     VerifyBooks = "books" "verify";
+    /// See where a merchant's mail goes.
+    ReadContact = "contact" "read";
+    /// Say where a merchant's mail goes, or that none is to go.
+    SetContact = "contact" "set";
+    /// See to which account at Stripe a merchant is paid.
+    ReadStripeAccount = "stripe-account" "read";
+    /// Say to which account at Stripe a merchant is paid.
+    SetStripeAccount = "stripe-account" "set";
+    /// Ask Stripe for invoices and transfers, and write down what it says of them.
+    FollowStripe = "stripe" "follow";
+    /// See what was sent to whom about what, and what was not.
+    ReadMessages = "message" "read";
+    /// Have a message tried again.
+    RetryMessage = "message" "retry";
+    /// Send messages.
+    SendMessages = "message" "send";
     /// Hand the outbox to the worker.
     RelayJobs = "job" "relay";
 }

@@ -8,6 +8,10 @@ use super::{Failure, Output};
 use crate::{
     app::App,
     db::examine::{Examination, Server},
+    gateway::{
+        mail::{MailError, Mailer},
+        stripe::{Fault, Stripe},
+    },
     http::problem::chain,
     kernel::time::Instant,
 };
@@ -79,9 +83,61 @@ pub(super) async fn run(app: &App, output: Output) -> Result<ExitCode, Failure> 
         Err(error) => vec![unreachable(&Failure::from(error))],
     };
     checks.push(free_room(&app.config.data_dir, app.config.database_url.is_some()).await);
+    checks.push(mail(&app.mailer, app.config.base_url.is_some()).await);
+    checks.extend(stripe(&app.stripe).await);
     checks.push(policy(app.policy.roles().count()));
     checks.push(zones());
     report(&checks, output)
+}
+
+/// Whether letters can go out.
+async fn mail(mailer: &Mailer, linked: bool) -> Check {
+    let name = "mail";
+    match mailer.greet().await {
+        Err(MailError::Off) => Check::ok(name, "off: statements are sent to nobody (mail.url)"),
+        Err(error) => Check::not(
+            name,
+            Mark::Warn,
+            format!("the mail server does not answer: {error}"),
+            "check mail.url (ROTUNDA_MAIL_URL) and that the server lets this machine in",
+        ),
+        Ok(()) if linked => Check::ok(name, "the mail server answers"),
+        Ok(()) => Check::not(
+            name,
+            Mark::Warn,
+            "the mail server answers, but letters have no link",
+            "set base_url (ROTUNDA_BASE_URL) to how the outside reaches this server",
+        ),
+    }
+}
+
+/// Whether payments can go through Stripe, for each mall that has keys.
+async fn stripe(stripe: &Stripe) -> Vec<Check> {
+    let name = "stripe";
+    let mut checks = Vec::new();
+    for (mall, account) in stripe.accounts() {
+        let mall = mall.as_str();
+        checks.push(match account.greet().await {
+            Ok(()) => Check::ok(name, format!("Stripe knows the key of {mall}")),
+            Err(Fault::Later(why) | Fault::NotUnderThisKey(why)) => Check::not(
+                name,
+                Mark::Warn,
+                format!("Stripe does not answer about {mall}: {why}"),
+                "check that this machine reaches api.stripe.com, or stripe_url (ROTUNDA_STRIPE_URL)",
+            ),
+            Err(Fault::Refused(why) | Fault::Misconfigured(why)) => Check::not(
+                name,
+                Mark::Bad,
+                format!("Stripe does not take the key of {mall}: {why}"),
+                format!("check stripe.{mall}.secret_key (ROTUNDA_STRIPE); a restricted key must read the balance"),
+            ),
+        });
+    }
+    if checks.is_empty() {
+        let off = "off: no mall's payments go through Stripe (stripe.MALL)";
+        checks.push(Check::ok(name, off));
+    }
+    checks
 }
 
 /// The report where there is nothing to ask.

@@ -100,6 +100,7 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Db(error) => error.into(),
+            OpenError::Mail(error) => Self::new(Exit::Usage, error.to_string()),
             OpenError::Cluster(error) => Self::new(Exit::Unavailable, chain(&error)),
             other => Self::other(other),
         }

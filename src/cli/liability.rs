@@ -1,4 +1,4 @@
-//! `rotunda settle liability`: what is outstanding in points, and how a month changed it.
+//! `rotunda settle liability`: what is outstanding in points, and how a period changed it.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -12,20 +12,20 @@ use crate::{
         money::{Currency, decimal},
         page::Slice,
         text::Slug,
-        time::Month,
+        time::Period,
     },
     reports::liability::{self, Amount, LiabilityError, RollForward, Split, WHOLE},
 };
 
-/// Which month of which mall.
+/// Which period of which mall.
 #[derive(Debug, Args)]
 pub struct LiabilityArgs {
     /// The mall's short name.
     #[arg(long)]
     pub tenant: Slug,
-    /// The month, such as 2017-06.
+    /// The period, as the mall settles: such as 2017-06, 2017-W24 or 2017-06-14.
     #[arg(long)]
-    pub period: Month,
+    pub period: Period,
 }
 
 /// Runs the command.
@@ -40,8 +40,8 @@ pub(super) async fn run(app: &App, args: LiabilityArgs, output: Output) -> Resul
     })
 }
 
-/// Every merchant's month in the order of the codes.
-async fn all(app: &App, who: &Principal, period: Month) -> Result<Vec<RollForward>, CommandError> {
+/// Every merchant's period in the order of the codes.
+async fn all(app: &App, who: &Principal, period: Period) -> Result<Vec<RollForward>, CommandError> {
     let grant = app.policy.allow::<ReadLiability>(who)?;
     let mut tx = app.db.read(&grant).await.map_err(LiabilityError::Db)?;
     let whole = Slice {
@@ -69,14 +69,15 @@ impl From<CommandError> for Failure {
             CommandError::Liability(LiabilityError::Db(
                 db::Error::Unavailable(_) | db::Error::Retry(_),
             )) => Exit::Unavailable,
+            CommandError::Liability(LiabilityError::OtherUnit(_)) => Exit::Usage,
             CommandError::Liability(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string())
     }
 }
 
-/// The month as `--json` prints it: points whole, worth in minor units.
-fn document(period: Month, currency: Currency, rows: &[RollForward]) -> Value {
+/// The period as `--json` prints it: points whole, worth in minor units.
+fn document(period: Period, currency: Currency, rows: &[RollForward]) -> Value {
     let amount = |it: Amount| json!({ "points": it.points, "worth": it.worth });
     let split = |it: Split| json!({ "here": amount(it.here), "elsewhere": amount(it.elsewhere) });
     let merchants: Vec<Value> = rows
@@ -108,8 +109,8 @@ fn document(period: Month, currency: Currency, rows: &[RollForward]) -> Value {
     })
 }
 
-/// The month as people read it.
-fn sheet(period: Month, currency: Currency, rows: &[RollForward]) -> String {
+/// The period as people read it.
+fn sheet(period: Period, currency: Currency, rows: &[RollForward]) -> String {
     let points = |it: Split| {
         it.here
             .points

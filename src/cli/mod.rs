@@ -120,7 +120,7 @@ enum Command {
     /// Make malls from manifests; list, show, suspend, resume and move them
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
-    /// Settle a month between merchants
+    /// Settle a period between merchants
     #[command(subcommand)]
     Settle(settle::SettleCommand),
     /// Prove the books

@@ -36,8 +36,16 @@ impl Output {
     /// [`Exit::Failed`] where standard output cannot be written; a reader that left early, as
     /// `head` does, is no error.
     pub fn text(self, text: &str) -> Result<(), Failure> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Prints a file as it is.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        match out.write_all(bytes).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 let message = format!("standard output cannot be written: {error}");
                 Err(Failure::new(Exit::Failed, message))

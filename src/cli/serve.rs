@@ -63,6 +63,9 @@ pub(super) async fn answer(app: &App, listener: TcpListener, stop: &Stop) {
         db: app.db.clone(),
         policy: app.policy.clone(),
         bell: app.bell.clone(),
+        mailer: app.mailer.clone(),
+        stripe: app.stripe.clone(),
+        base_url: app.config.base_url.clone(),
     };
     let handlers = jobs::handlers(&tools);
     tokio::join!(

@@ -1,9 +1,11 @@
-//! `rotunda settle`: look at a month, close it, take it further, see what is outstanding.
+//! `rotunda settle`: look at a period, close it, take it further, see what is outstanding.
 
 mod course;
 mod dispute;
+mod statement;
 
 use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::{Exit, Failure, Output, liability, table::table};
@@ -12,48 +14,58 @@ use crate::{
     authz::{
         action::{CloseSettlement, PreviewSettlement},
         actor::Principal,
+        grant::Grant,
     },
-    db,
+    db::{self, Db},
     kernel::{
         ids::MerchantId,
         money::{Currency, decimal},
-        text::{Code, Slug},
-        time::Month,
+        text::{Code, Language, Slug},
+        time::Period,
     },
-    settlement::{self, Preview, SettlementError, disputes::DisputeError, month::Position},
+    settlement::{
+        self, Preview, SettlementError, calculation::Position, disputes::DisputeError, listed,
+    },
 };
 
-/// Settle a month between merchants.
+/// Settle a period between merchants.
 #[derive(Debug, Subcommand)]
 pub enum SettleCommand {
-    /// Show what a month comes to, without changing anything.
+    /// Show what a period comes to, without changing anything.
     #[command(
         after_help = "Examples:\n  rotunda settle preview --tenant demo --period 2026-10\n  \
         rotunda settle preview --tenant demo --period 2026-10 --csv > october.csv"
     )]
     Preview(PeriodArgs),
-    /// Close a month that is over, and say how far it came. Closing it again changes nothing.
+    /// Close a period that is over, and say how far it came. Closing it again changes nothing.
     #[command(
         after_help = "Examples:\n  rotunda settle close --tenant demo --period 2026-10\n  \
         rotunda settle close --tenant demo --period 2026-10 --json"
     )]
     Close(PeriodArgs),
-    /// Let the merchants of a closed month see their statements.
+    /// Let the merchants of a closed period see their statements.
     #[command(
         after_help = "Examples:\n  rotunda settle issue --tenant demo --period 2026-10\n  \
         rotunda settle issue --tenant demo --period 2026-10 --json"
     )]
-    Issue(course::MonthArgs),
+    Issue(course::PeriodArgs),
     /// Confirm what merchants have not answered in time, without waiting for the house to do it.
     #[command(
         after_help = "Examples:\n  rotunda settle confirm --tenant demo --period 2026-10\n  \
         rotunda settle confirm --tenant demo --period 2026-10 --json"
     )]
-    Confirm(course::MonthArgs),
+    Confirm(course::PeriodArgs),
+    /// Print a merchant's statement as a file: PDF, XLSX or CSV.
+    #[command(
+        after_help = "Examples:\n  rotunda settle statement --tenant demo --period 2026-10 --merchant lantern-tea \
+        --output october.pdf\n  rotunda settle statement --tenant demo --period 2026-10 --merchant lantern-tea \
+        --format csv --language zh-CN"
+    )]
+    Statement(statement::StatementArgs),
     /// Look at objections to lines of statements, and decide them.
     #[command(subcommand)]
     Dispute(dispute::DisputeCommand),
-    /// Show what is outstanding in points, and how a month changed it.
+    /// Show what is outstanding in points, and how a period changed it.
     #[command(
         after_help = "Examples:\n  rotunda settle liability --tenant demo --period 2026-10\n  \
         rotunda settle liability --tenant demo --period 2026-10 --json"
@@ -61,15 +73,15 @@ pub enum SettleCommand {
     Liability(liability::LiabilityArgs),
 }
 
-/// Which month of which mall, and how to print it.
+/// Which period of which mall, and how to print it.
 #[derive(Debug, Args)]
 pub struct PeriodArgs {
     /// The mall's short name.
     #[arg(long)]
     pub tenant: Slug,
-    /// The month, such as 2017-06.
+    /// The period, as the mall settles: such as 2017-06, 2017-W24 or 2017-06-14.
     #[arg(long)]
-    pub period: Month,
+    pub period: Period,
     /// Print a sheet, one line a merchant.
     #[arg(long)]
     pub csv: bool,
@@ -82,6 +94,7 @@ pub(super) async fn run(app: &App, command: SettleCommand, output: Output) -> Re
         SettleCommand::Close(args) => (args, true),
         SettleCommand::Issue(args) => return course::issue(app, &args, output).await,
         SettleCommand::Confirm(args) => return course::confirm(app, &args, output).await,
+        SettleCommand::Statement(args) => return statement::run(app, &args, output).await,
         SettleCommand::Dispute(command) => return dispute::run(app, command, output).await,
         SettleCommand::Liability(args) => return liability::run(app, args, output).await,
     };
@@ -91,7 +104,12 @@ pub(super) async fn run(app: &App, command: SettleCommand, output: Output) -> Re
     let currency = mall.tenant.currency;
     let rows = by_code(&preview)?;
     if args.csv {
-        output.text(&settlement::csv(preview.month, currency, rows))?;
+        output.text(&settlement::csv(
+            Language::En,
+            preview.period,
+            currency,
+            rows,
+        ))?;
     } else {
         output.data(&document(currency, &preview)?, || {
             sheet(currency, &preview, &rows)
@@ -109,11 +127,11 @@ pub(super) async fn run(app: &App, command: SettleCommand, output: Output) -> Re
     Ok(())
 }
 
-/// Closes where asked to, and says what the month comes to; and whether this close closed it.
+/// Closes where asked to, and says what the period comes to; and whether this close closed it.
 async fn act(
     app: &App,
     mall: &Mall,
-    month: Month,
+    period: Period,
     close: bool,
 ) -> Result<(Preview, Option<bool>), CommandError> {
     let who = Principal::platform(Some(mall.tenant.id));
@@ -121,15 +139,39 @@ async fn act(
     let fresh = if close {
         let grant = app.policy.allow::<CloseSettlement>(&who)?;
         let (zone, currency) = (mall.tenant.zone, mall.tenant.currency);
-        let sealed = settlement::close_month(&app.db, &grant, month, terms, zone, currency).await?;
+        let sealed =
+            settlement::close_period(&app.db, &grant, period, terms, zone, currency).await?;
+        list_lines(&app.db, &grant, period).await?;
         Some(sealed.fresh)
     } else {
         None
     };
     let grant = app.policy.allow::<PreviewSettlement>(&who)?;
     let mut tx = app.db.read(&grant).await.map_err(SettlementError::Db)?;
-    let preview = settlement::preview(&mut tx, &grant, month, terms, mall.tenant.zone).await?;
+    let preview = settlement::preview(&mut tx, &grant, period, terms, mall.tenant.zone).await?;
     Ok((preview, fresh))
+}
+
+/// Writes down the lines of a large period, with a bar on a terminal; broken off, it is the house's work
+/// or the next close's.
+async fn list_lines(
+    db: &Db,
+    grant: &Grant<CloseSettlement>,
+    period: Period,
+) -> Result<(), SettlementError> {
+    let mut bar = None;
+    listed::go_on(db, grant, period, |listing| {
+        let all = listing.all.unsigned_abs();
+        if !listing.complete {
+            let bar = bar.get_or_insert_with(|| ProgressBar::new(all));
+            bar.set_position(listing.done.unsigned_abs());
+        }
+    })
+    .await?;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    Ok(())
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -156,13 +198,14 @@ impl From<CommandError> for Failure {
             | CommandError::Dispute(DisputeError::Db(
                 db::Error::Unavailable(_) | db::Error::Retry(_),
             )) => Exit::Unavailable,
+            CommandError::Settlement(SettlementError::OtherUnit(_)) => Exit::Usage,
             CommandError::Settlement(_) | CommandError::Dispute(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string())
     }
 }
 
-/// The month's merchants in the order of their codes.
+/// The period's merchants in the order of their codes.
 fn by_code(preview: &Preview) -> anyhow::Result<Vec<(&Code, &Position)>> {
     let mut rows = Vec::new();
     for (merchant, position) in &preview.calculation.merchants {
@@ -177,7 +220,7 @@ fn code_of(preview: &Preview, merchant: MerchantId) -> anyhow::Result<&Code> {
     code.ok_or_else(|| anyhow::anyhow!("the merchant {merchant} has no code"))
 }
 
-/// The month as `--json` prints it: points whole, money in minor units, payments with null for the
+/// The period as `--json` prints it: points whole, money in minor units, payments with null for the
 /// operator.
 ///
 /// # Errors
@@ -226,7 +269,7 @@ pub fn document(currency: Currency, preview: &Preview) -> anyhow::Result<Value> 
         }));
     }
     Ok(json!({
-        "period": preview.month.to_string(),
+        "period": preview.period.to_string(),
         "currency": currency.code(),
         "state": preview.state.map_or("open", settlement::State::as_str),
         "fee_basis_points": preview.fee_basis_points,
@@ -237,7 +280,7 @@ pub fn document(currency: Currency, preview: &Preview) -> anyhow::Result<Value> 
     }))
 }
 
-/// The month as people read it.
+/// The period as people read it.
 fn sheet(currency: Currency, preview: &Preview, rows: &[(&Code, &Position)]) -> String {
     let money = |minor: i64| decimal(minor, currency.places());
     let head = [
@@ -281,7 +324,7 @@ fn sheet(currency: Currency, preview: &Preview, rows: &[(&Code, &Position)]) -> 
         .collect();
     format!(
         "{} in {}, {}\n\n{}\n{}",
-        preview.month,
+        preview.period,
         currency.code(),
         preview.state.map_or("open", settlement::State::as_str),
         table(head, &lines),

@@ -21,7 +21,10 @@ use crate::{
         tenants::{Schema, Status, Tenant, names_to_json},
         tx::Tx,
     },
-    kernel::text::{Language, Slug},
+    kernel::{
+        text::{Code, Email, Language, Slug, StripeAccount},
+        time::Unit,
+    },
     merchants::{self, Alliance, Listing, Upserted},
     redemption::{self, GoodsUpserted},
     tenancy::{self, Adopted, GoodListing, Manifest, MerchantListing, Roles, TenancyError},
@@ -204,15 +207,31 @@ async fn apply_manifest_on(
     manifest: &Manifest,
     target: Option<&str>,
 ) -> anyhow::Result<Applied> {
-    Mall::check(&manifest.programme, manifest.registration.currency)
+    let unit = Mall::check(&manifest.programme, manifest.registration.currency)
         .map_err(|message| anyhow!(manifest.locate(&message)))?;
     let listings: Vec<Listing> = manifest.merchants.iter().map(listing).collect();
 
+    may_settle_by(app, &manifest.registration.slug, unit).await?;
     let opened = tenancy::open_on(&app.db, &registry(app)?, &manifest.registration, target).await?;
     let grant = within(app, &opened.tenant)?;
     let mut tx = app.db.write(&grant).await?;
+    tenancy::settle_by(&mut tx, &grant, &manifest.registration.slug, unit).await?;
     let programme = tenancy::adopt(&mut tx, &grant, &manifest.programme).await?;
     let merchants = merchants::upsert(&mut tx, &grant, &listings).await?;
+    let contacts: Vec<(Code, Email, Language)> = manifest
+        .merchants
+        .iter()
+        .filter_map(|listed| {
+            let (email, language) = listed.contact.clone()?;
+            Some((listed.code.clone(), email, language))
+        })
+        .collect();
+    merchants::contacts::apply(&mut tx, &grant, &contacts).await?;
+    let listed = manifest.merchants.iter();
+    let accounts: Vec<(Code, StripeAccount)> = listed
+        .filter_map(|listed| Some((listed.code.clone(), listed.stripe_account.clone()?)))
+        .collect();
+    merchants::accounts::apply(&mut tx, &grant, &accounts).await?;
     let goods = stock(&mut tx, &grant, &manifest.goods).await?;
     tx.commit().await?;
     Ok(Applied {
@@ -222,6 +241,18 @@ async fn apply_manifest_on(
         merchants,
         goods,
     })
+}
+
+/// Refuses another unit than that of a mall's books before anything is written, the registry
+/// included; where somebody posts in this very moment, the transaction that is to come refuses it.
+async fn may_settle_by(app: &App, slug: &Slug, unit: Unit) -> anyhow::Result<()> {
+    let known = app.db.tenant_of_slug(slug.as_str()).await?;
+    let Some(mall) = known.filter(|known| known.status != Status::Opening) else {
+        return Ok(());
+    };
+    let grant = within(app, &mall)?;
+    let mut tx = app.db.write(&grant).await?;
+    Ok(tenancy::settle_by(&mut tx, &grant, slug, unit).await?)
 }
 
 /// The vendor's right over the registry.
@@ -305,7 +336,11 @@ async fn show(app: &App, slug: &Slug) -> Result<(Value, String), Failure> {
     let mall = tenancy::show(&app.db, &registry(app)?, slug).await?;
     let mut tx = app.db.read(&within(app, &mall)?).await?;
     let programme = tenancy::programme(&mut tx).await?;
+    let period = tenancy::period(&mut tx).await?;
     let mut shown = described(&mall);
+    if let Some(shown) = shown.as_object_mut() {
+        shown.insert("period".to_owned(), json!(period.as_str()));
+    }
     if let (Some(shown), Some(programme)) = (shown.as_object_mut(), &programme) {
         shown.insert("programme_version".to_owned(), json!(programme.version));
         shown.insert("programme".to_owned(), programme.body.clone());
@@ -324,6 +359,7 @@ async fn show(app: &App, slug: &Slug) -> Result<(Value, String), Failure> {
         ("target", mall.target.clone()),
         ("time zone", mall.zone.to_string()),
         ("currency", mall.currency.code().to_owned()),
+        ("period", period.to_string()),
         ("languages", languages.join(", ")),
         ("hosts", mall.hosts.join(", ")),
         ("programme", format!("version {version}")),

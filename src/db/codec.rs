@@ -8,7 +8,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use crate::kernel::{ids::Id, points::Points};
+use crate::kernel::{ids::Id, points::Points, time::Unit};
 
 impl<K> Type<Postgres> for Id<K> {
     fn type_info() -> PgTypeInfo {
@@ -49,5 +49,24 @@ impl Encode<'_, Postgres> for Points {
 impl<'r> Decode<'r, Postgres> for Points {
     fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
         Ok(Self::new(<i64 as Decode<Postgres>>::decode(value)?)?)
+    }
+}
+
+impl Type<Postgres> for Unit {
+    fn type_info() -> PgTypeInfo {
+        <str as Type<Postgres>>::type_info()
+    }
+    fn compatible(other: &PgTypeInfo) -> bool {
+        <str as Type<Postgres>>::compatible(other)
+    }
+}
+impl Encode<'_, Postgres> for Unit {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        <&str as Encode<Postgres>>::encode_by_ref(&self.as_str(), buffer)
+    }
+}
+impl<'r> Decode<'r, Postgres> for Unit {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        Ok(<&str as Decode<Postgres>>::decode(value)?.parse()?)
     }
 }

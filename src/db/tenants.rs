@@ -99,6 +99,14 @@ pub struct Tenant {
     pub version: u64,
 }
 
+impl Tenant {
+    /// The language that it speaks where nobody asks for another.
+    pub fn language(&self) -> Language {
+        let [first, ..] = Language::ALL;
+        self.languages.first().copied().unwrap_or(first)
+    }
+}
+
 /// What a manifest says about the registry's columns.
 #[derive(Debug, Clone)]
 pub struct Registration {

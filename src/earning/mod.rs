@@ -36,6 +36,7 @@ use crate::{
         time::{Instant, Zone},
     },
     ledger::{self, LedgerError, books::Wanted},
+    merchants::credit::WhenEmpty,
 };
 use rules::Programme;
 
@@ -62,6 +63,8 @@ pub struct Version {
     pub valid_from: Instant,
     /// What it says.
     pub programme: Programme,
+    /// What becomes of a purchase for whose points its merchant has not paid in advance.
+    pub when_empty: WhenEmpty,
 }
 
 impl Setting {
@@ -112,6 +115,16 @@ pub enum EarnError {
     /// The store recorded another purchase under this receipt number.
     #[error("this receipt number was recorded with other content")]
     ReceiptTaken(PurchaseId),
+    /// A merchant that has paid for fewer points in advance, in a mall that gives no others.
+    #[error(
+        "{left} points of what this merchant paid for in advance are left, the purchase earns {wanted}"
+    )]
+    NotPrepaid {
+        /// What is left of its blocks.
+        left: i64,
+        /// What the purchase would earn.
+        wanted: i64,
+    },
     /// A receipt without lines.
     #[error("a purchase has at least one line")]
     NoLines,

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
 };
 
 use chrono::NaiveDate;
@@ -19,7 +19,7 @@ use crate::{
     db::{self, tx::Tx},
     kernel::{
         AmountError,
-        ids::{MemberId, PurchaseId, StoreId},
+        ids::{MemberId, MerchantId, PurchaseId, StoreId},
         points::LARGEST,
         text::ReceiptNumber,
         time::{Instant, Month},
@@ -29,7 +29,10 @@ use crate::{
         books::{Books, NewLot, Wanted},
         transfer::{Event, Kind},
     },
-    merchants::{self, Stores, TillStore, agreements},
+    merchants::{
+        self, Stores, TillStore, agreements,
+        credit::{Blocks, Reason, WhenEmpty, Withheld},
+    },
     redemption,
 };
 
@@ -65,6 +68,8 @@ pub struct Receipt {
     pub points: i64,
     /// By which rules.
     pub rules: Vec<Earned>,
+    /// Why it earned nothing, where it would have.
+    pub withheld: Option<Withheld>,
     /// The version of the programme that held.
     pub programme: i64,
     /// Who earned them.
@@ -134,6 +139,7 @@ pub async fn record(
         }
     }
     store::insert_purchases(tx, &work.new).await?;
+    work.blocks.write(tx).await?;
     work.books.post(tx).await?;
     Ok(answers)
 }
@@ -146,6 +152,7 @@ struct Work<'a> {
     paid: HashMap<ReceiptKey, i64>,
     granted: Granting,
     books: Books,
+    blocks: Blocks,
     new: Vec<NewPurchase>,
     entropy: crate::kernel::ids::Entropy,
 }
@@ -177,6 +184,8 @@ impl<'a> Work<'a> {
             ..Wanted::default()
         };
         let books = ledger::open_books(tx, setting.zone, &wanted).await?;
+        // Behind the wallets, as for whoever else is at a till.
+        let blocks = Blocks::lock(tx, &prepaying(items, &stores)).await?;
         let keys: Vec<ReceiptKey> = items.iter().map(receipt_key).collect();
         let known = if believed.new {
             HashMap::new()
@@ -197,6 +206,7 @@ impl<'a> Work<'a> {
             paid,
             granted,
             books,
+            blocks,
             new: Vec::new(),
             entropy,
         })
@@ -245,11 +255,16 @@ impl<'a> Work<'a> {
         let version = setting
             .at(item.occurred_at)
             .ok_or(EarnError::UnknownStore)?;
-        let earned = self.earn(setting, version, item, &till, total, paid_by_points)?;
-        let points = earned
-            .iter()
-            .map(|one| one.points)
-            .fold(0, i64::saturating_add);
+        let mut earned = self.earn(setting, version, item, &till, total, paid_by_points)?;
+        let points = |earned: &[Earned]| {
+            let points = earned.iter().map(|one| one.points);
+            points.fold(0, i64::saturating_add)
+        };
+        let withheld = self.withheld(version, item, &till, points(&earned))?;
+        if withheld.is_some() {
+            earned.clear();
+        }
+        let points = points(&earned);
         let purchase = PurchaseId::new(self.now, &self.entropy);
         let balance = self.grant_points(setting, version, item, &till, purchase, points)?;
         self.remember(setting, item, &earned);
@@ -260,6 +275,7 @@ impl<'a> Work<'a> {
             paid_by_points,
             points,
             rules: earned,
+            withheld,
             programme: version.number,
             member: item.member,
             balance,
@@ -273,6 +289,7 @@ impl<'a> Work<'a> {
             lines: item.lines.clone(),
             fingerprint: fingerprint(item),
             business_day: setting.zone.day(item.occurred_at),
+            prepaid: points > 0 && till.prepaid_at(item.occurred_at).is_some(),
             receipt: receipt.clone(),
         });
         Ok(receipt)
@@ -328,6 +345,37 @@ impl<'a> Work<'a> {
         Ok(earned)
     }
 
+    /// Why the points are not granted.
+    fn withheld(
+        &self,
+        version: &Version,
+        item: &Item,
+        till: &TillStore,
+        points: i64,
+    ) -> Result<Option<Withheld>, EarnError> {
+        if points == 0 {
+            return Ok(None);
+        }
+        if let Some(why) = till.withheld_at(item.occurred_at) {
+            return Ok(Some(why));
+        }
+        if till.prepaid_at(item.occurred_at).is_none() {
+            return Ok(None);
+        }
+        let left = self.blocks.left(till.merchant);
+        if points <= left {
+            return Ok(None);
+        }
+        match version.when_empty {
+            WhenEmpty::Postpaid => Ok(None),
+            WhenEmpty::StopEarning => Ok(Some(Withheld::Prepaid)),
+            WhenEmpty::Reject => Err(EarnError::NotPrepaid {
+                left,
+                wanted: points,
+            }),
+        }
+    }
+
     /// Posts the points; the balance after it, for a purchase of a member.
     fn grant_points(
         &mut self,
@@ -362,6 +410,16 @@ impl<'a> Work<'a> {
             expires_at,
         };
         let (_, posted) = self.books.issue(&event, lot)?;
+        let period = self.books.transfers().last().map(|moved| moved.posted_in);
+        if let (Some(since), Some(period)) = (till.prepaid_at(item.occurred_at), period) {
+            let reason = Reason {
+                source: purchase.uuid(),
+                purchase,
+                merchant: till.merchant,
+                period,
+            };
+            self.blocks.take(reason, points, since);
+        }
         Ok(Some(posted.balance))
     }
 
@@ -381,6 +439,14 @@ impl<'a> Work<'a> {
             }
         }
     }
+}
+
+/// The merchants of these purchases that have paid for points in advance.
+fn prepaying(items: &[Item], stores: &Stores) -> BTreeSet<MerchantId> {
+    let tills = items.iter().filter(|item| item.member.is_some());
+    let tills = tills.filter_map(|item| Some((item, stores.get(&item.store)?)));
+    let prepaid = tills.filter(|(item, till)| till.prepaid_at(item.occurred_at).is_some());
+    prepaid.map(|(_, till)| till.merchant).collect()
 }
 
 /// What these members were granted already in the days and months of these purchases; asked only

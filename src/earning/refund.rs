@@ -22,6 +22,7 @@ use crate::{
         books::{Books, Wanted},
         transfer::{Event, Kind},
     },
+    merchants::credit::{Blocks, Reason},
     redemption::{self, Paid, Receipt, Return, Returns},
 };
 
@@ -116,6 +117,9 @@ pub async fn refund(
         due_by,
     };
     let books = ledger::open_books(tx, setting.zone, &wanted).await?;
+    let prepaid = purchases.values().filter(|one| one.prepaid);
+    let prepaid: Vec<PurchaseId> = prepaid.map(|one| one.id).collect();
+    let blocks = Blocks::lock_taken(tx, &prepaid).await?;
     let spends: Vec<SpendId> = spent.iter().map(|paid| paid.spend).collect();
     let returns = Returns::load(tx, &spends).await?;
     let now = tx.now();
@@ -128,12 +132,14 @@ pub async fn refund(
         paid,
         returns,
         books,
+        blocks,
         new: Vec::new(),
     };
     let answers = items.iter().map(|item| work.one(setting, item)).collect();
     store::insert_refunds(tx, &work.new).await?;
     store::update_purchases(tx, work.purchases.values()).await?;
     work.returns.write(tx).await?;
+    work.blocks.write(tx).await?;
     work.books.post(tx).await?;
     Ok(answers)
 }
@@ -147,6 +153,7 @@ struct Work {
     paid: HashMap<Receipt, Paid>,
     returns: Returns,
     books: Books,
+    blocks: Blocks,
     new: Vec<NewRefund>,
 }
 
@@ -236,6 +243,7 @@ impl Work {
             let (_, clawed) = self.books.claw(&event, lot, claw)?;
             receipt.points_taken = clawed.taken;
             receipt.points_owed = clawed.owed;
+            self.put_back(purchase, lot, refund);
         }
         receipt.balance = purchase
             .member
@@ -246,6 +254,23 @@ impl Work {
             row.clawed = row.clawed.saturating_add(claw);
         }
         Ok(receipt)
+    }
+
+    /// Puts back into blocks what the purchase took out of them and gave up just now.
+    fn put_back(&mut self, purchase: &Refundable, lot: LotId, refund: RefundId) {
+        let period = self.books.transfers().last().map(|moved| moved.posted_in);
+        let (Some(lot), Some(period), true) = (self.books.lot(lot), period, purchase.prepaid)
+        else {
+            return;
+        };
+        let reason = Reason {
+            source: refund.uuid(),
+            purchase: purchase.id,
+            merchant: purchase.merchant,
+            period,
+        };
+        self.blocks
+            .put_back(reason, lot.points.saturating_sub(lot.clawed));
     }
 
     /// Gives back the share of the points that had paid which `refunded` amounts to; how many.

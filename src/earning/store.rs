@@ -25,6 +25,7 @@ use crate::{
         text::ReceiptNumber,
         time::Instant,
     },
+    merchants::credit::Withheld,
 };
 
 /// A purchase that was recorded before.
@@ -42,6 +43,8 @@ pub(super) struct NewPurchase {
     pub(super) lines: Vec<Line>,
     pub(super) fingerprint: Vec<u8>,
     pub(super) business_day: NaiveDate,
+    /// Whether its points come out of blocks as far as there are any.
+    pub(super) prepaid: bool,
     pub(super) receipt: Receipt,
 }
 
@@ -65,6 +68,8 @@ pub(super) struct Refundable {
     pub(super) points: i64,
     pub(super) refunded: i64,
     pub(super) clawed: i64,
+    /// Whether any of its points were paid for in advance.
+    pub(super) prepaid: bool,
 }
 
 /// A refund that was recorded before.
@@ -128,6 +133,7 @@ struct Row {
     points: i64,
     balance_after: Option<i64>,
     rules: Value,
+    withheld: Option<String>,
     programme: i64,
     fingerprint: Vec<u8>,
     occurred_at: Instant,
@@ -142,12 +148,18 @@ impl Row {
             paid_by_points: self.paid_by_points,
             points: self.points,
             rules: serde_json::from_value(self.rules).map_err(|_| Error::Corrupt("rules"))?,
+            withheld: withheld(self.withheld.as_deref())?,
             programme: self.programme,
             member: self.member_id,
             balance: self.balance_after,
             occurred_at: self.occurred_at,
         })
     }
+}
+
+fn withheld(why: Option<&str>) -> Result<Option<Withheld>, Error> {
+    let known = |why| Withheld::parse(why).ok_or(Error::Corrupt("withheld"));
+    why.map(known).transpose()
 }
 
 fn number(text: &str) -> Result<ReceiptNumber, Error> {
@@ -164,7 +176,7 @@ pub(super) async fn known(
         r#"
         select purchase_id as "purchase_id: _", store_id as "store_id: _", receipt_number,
                member_id as "member_id: _", total, paid_by_points, points, balance_after, rules,
-               programme, fingerprint, occurred_at
+               withheld, programme, fingerprint, occurred_at
         from (select unnest($1::uuid[]) as store, unnest($2::text[]) as receipt) as asked
         join purchase on store_id = store and receipt_number = receipt"#,
         &keys
@@ -262,15 +274,20 @@ pub(super) async fn insert_purchases(tx: &mut Tx, new: &[NewPurchase]) -> Result
         .map(|one| one.receipt.member.map(|member| member.uuid()))
         .collect();
     let balances: Vec<Option<i64>> = new.iter().map(|one| one.receipt.balance).collect();
+    let withheld: Vec<Option<String>> = new
+        .iter()
+        .map(|one| one.receipt.withheld.map(|why| why.as_str().to_owned()))
+        .collect();
     let inserted = sqlx::query!(
         "insert into purchase (purchase_id, store_id, merchant_id, receipt_number, member_id,
              total, paid_by_points, points, balance_after, refunded, clawed, lines, rules,
-             programme, fingerprint, business_day, occurred_at, recorded_at)
+             programme, fingerprint, business_day, occurred_at, withheld,
+             prepaid, recorded_at)
          select unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]), unnest($4::text[]),
              unnest($5::uuid[]), unnest($6::bigint[]), unnest($7::bigint[]), unnest($8::bigint[]),
              unnest($9::bigint[]), 0, 0, unnest($10::jsonb[]), unnest($11::jsonb[]),
              unnest($12::bigint[]), unnest($13::bytea[]), unnest($14::date[]),
-             unnest($15::timestamptz[]), $16",
+             unnest($15::timestamptz[]), unnest($16::text[]), unnest($17::boolean[]), $18",
         &new.iter().map(|one| one.id.uuid()).collect::<Vec<_>>(),
         &new.iter().map(|one| one.store.uuid()).collect::<Vec<_>>(),
         &new.iter()
@@ -302,6 +319,8 @@ pub(super) async fn insert_purchases(tx: &mut Tx, new: &[NewPurchase]) -> Result
         &new.iter()
             .map(|one| one.receipt.occurred_at)
             .collect::<Vec<_>>(),
+        &withheld as &[Option<String>],
+        &new.iter().map(|one| one.prepaid).collect::<Vec<_>>(),
         now,
     )
     .execute(tx.conn())
@@ -344,7 +363,7 @@ pub(super) async fn lock_purchases(
         r#"
         select purchase_id as "id: PurchaseId", store_id as "store: StoreId",
                merchant_id as "merchant: MerchantId", receipt_number,
-               member_id as "member: MemberId", total, points, refunded, clawed
+               member_id as "member: MemberId", total, points, refunded, clawed, prepaid
         from purchase
         where purchase_id = any ($1)
         order by purchase_id
@@ -365,6 +384,7 @@ pub(super) async fn lock_purchases(
                 points: row.points,
                 refunded: row.refunded,
                 clawed: row.clawed,
+                prepaid: row.prepaid,
             };
             Ok((row.id, refundable))
         })
@@ -485,7 +505,7 @@ pub(super) async fn found(tx: &mut ReadTx, id: PurchaseId) -> Result<Option<Foun
         r#"
         select store_id as "store: StoreId", merchant_id as "merchant: MerchantId",
                receipt_number, member_id as "member: MemberId", total, paid_by_points, points,
-               balance_after, refunded, lines, rules, programme, occurred_at
+               balance_after, refunded, lines, rules, withheld, programme, occurred_at
         from purchase
         where purchase_id = $1"#,
         id.uuid(),
@@ -527,6 +547,7 @@ pub(super) async fn found(tx: &mut ReadTx, id: PurchaseId) -> Result<Option<Foun
             paid_by_points: row.paid_by_points,
             points: row.points,
             rules: serde_json::from_value(row.rules).map_err(|_| Error::Corrupt("rules"))?,
+            withheld: withheld(row.withheld.as_deref())?,
             programme: row.programme,
             member: row.member,
             balance: row.balance_after,

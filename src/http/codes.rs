@@ -109,7 +109,10 @@ table! {
     MALL_SUSPENDED = SERVICE_UNAVAILABLE "mall-suspended"
         "This mall takes no requests for now"
         "The mall was suspended by its host, or is being opened. Nothing is lost; try again later.";
-
+    LINES_BEING_LISTED = SERVICE_UNAVAILABLE "lines-being-listed"
+        "The lines of this statement are still being listed"
+        "The figures are complete; of a large month the lines follow behind them. `detail` says how \
+         far they are: ask again after the time that Retry-After says.";
     MALL_MOVING = SERVICE_UNAVAILABLE "mall-moving"
         "This mall is being moved to another database"
         "It takes seconds to minutes. Wait as long as Retry-After says and repeat the request under \
@@ -183,6 +186,38 @@ table! {
         "This version was to be accepted earlier"
         "A version that was not accepted before it begins never holds. Ask for a new one.";
 
+    // --- credit
+    BAD_AMOUNT = CONFLICT "bad-amount"
+        "This is no amount that can be kept or paid for"
+        "Amounts are whole minor units above zero, points whole numbers above zero, both below 2^53.";
+    NO_POOL = CONFLICT "no-pool"
+        "This merchant does not pay for points in advance"
+        "Blocks are for merchants whose agreement in force says model = \"pool\" with an issue price. \
+         Others give a deposit.";
+    BLOCK_NOT_WHOLE = CONFLICT "block-not-whole"
+        "The price of so many points is no whole amount"
+        "`detail` says of how many points to buy a multiple.";
+    DEPOSIT_TOO_SMALL = CONFLICT "deposit-too-small"
+        "The deposit is smaller than that"
+        "`detail` says how much is kept of the merchant. Nothing was changed.";
+    DEPOSIT_NEEDED = CONFLICT "deposit-needed"
+        "The deposit still covers something"
+        "A merchant that is leaving gets back what neither its points nor its debts need. `detail` says \
+         how much has to stay; settle its last period first.";
+    CREDIT_REFERENCE_TAKEN = CONFLICT "credit-reference-taken"
+        "This reference was used for something else"
+        "A reference means one movement of its kind for ever. Send exactly what was sent first to see it \
+         again, or use a new reference.";
+    OUT_OF_STEP = CONFLICT "out-of-step"
+        "This cannot be done as the merchant stands"
+        "`detail` says how the merchant stands and what can be done.";
+    WIND_DOWN_TOO_EARLY = CONFLICT "wind-down-too-early"
+        "A merchant's points end on a day to come"
+        "Choose tomorrow or later, as the mall's terms with its members ask for.";
+    NOTHING_DUE = CONFLICT "nothing-due"
+        "Nothing that this merchant owes is due"
+        "A default is about payments of confirmed periods that were not made. List the payments.";
+
     // --- members
     UNKNOWN_MEMBER = NOT_FOUND "unknown-member"
         "There is no such member"
@@ -213,6 +248,10 @@ table! {
     REFUND_TOO_LARGE = CONFLICT "refund-too-large"
         "More would be refunded than is left"
         "Refund at most what is left of the purchase; leave `amount` out to refund all of it.";
+    NOT_PREPAID = CONFLICT "not-prepaid"
+        "The merchant has not paid for so many points in advance"
+        "This mall gives only points that were paid for. The merchant buys another block, or the \
+         purchase is sent without a member.";
     IN_THE_FUTURE = CONFLICT "in-the-future"
         "This has not happened yet"
         "`occurred_at` may be five minutes ahead of our clock at most. Set the till's clock, or \
@@ -265,22 +304,26 @@ table! {
         "There is no such settlement or statement"
         "List the settlements to see their ids; a merchant's key reaches its own statements only.";
     PERIOD_ALREADY_CLOSED = CONFLICT "period-already-closed"
-        "This month is closed already"
-        "A closed month never changes; what arrives later belongs to the next month. List the \
+        "This period is closed already"
+        "A closed period never changes; what arrives later belongs to the next one. List the \
          settlements to see its figures.";
     PERIOD_NOT_OVER = CONFLICT "period-not-over"
-        "This month is not over yet"
+        "This period is not over yet"
         "`detail` says when it ends in the mall's time zone. A preview shows its figures so far.";
 
+    PERIOD_OF_OTHER_UNIT = UNPROCESSABLE_ENTITY "period-of-other-unit"
+        "This mall settles by periods of another length"
+        "A mall settles by the day, the week or the month. `detail` says by which, and one of its \
+         periods as an example; the programme says it too, as `period`.";
     OUT_OF_TURN = CONFLICT "out-of-turn"
         "This is not the settlement's next step"
         "`detail` says how far the settlement is and what comes next. There is no way back: what \
-         is wrong is put right in a later month.";
+         is wrong is put right in a later period.";
     NEEDS_SECOND_PERSON = CONFLICT "needs-second-person"
         "Somebody else has to do this"
-        "Who closed a month does not issue its settlement, and who raised a dispute does not decide \
+        "Who closed a period does not issue its settlement, and who raised a dispute does not decide \
          it. Use another person's key. A mall whose programme says approval = \"one\" issues its \
-         settlements when it closes the month.";
+         settlements when it closes the period.";
     STATEMENT_CONFIRMED = CONFLICT "statement-already-confirmed"
         "This statement is confirmed already"
         "There is nothing left to do about it: its merchant confirmed it, or let the time pass.";
@@ -304,13 +347,51 @@ table! {
     DISPUTE_TOO_LATE = CONFLICT "dispute-too-late"
         "The time for disputes is over"
         "The statement is confirmed. Settle with the operator what is wrong; it becomes part of a \
-         later month.";
+         later period.";
     UNKNOWN_DISPUTE = NOT_FOUND "unknown-dispute"
         "There is no such dispute"
         "List the disputes to see their ids; a merchant's key reaches those about its own lines only.";
     DISPUTE_DECIDED = CONFLICT "dispute-already-decided"
         "This dispute is decided already"
         "A decision is final. Read the dispute to see it.";
+    UNKNOWN_CONTACT = NOT_FOUND "unknown-contact"
+        "The merchant gets no mail"
+        "Nobody said where its mail goes. PUT an address and a language to the same address to say so.";
+    UNKNOWN_ACCOUNT = NOT_FOUND "unknown-stripe-account"
+        "Nobody said to which account at Stripe the merchant is paid"
+        "PUT its connected account (acct_...) to the same address to say so.";
+    STRIPE_OFF = CONFLICT "stripe-off"
+        "This mall has no account at Stripe"
+        "Whoever runs this server gives it the operator's keys: [stripe.MALL] with secret_key and \
+         webhook_secret in the settings, or ROTUNDA_STRIPE. Everything else works without.";
+    STRIPE_INCOMPLETE = CONFLICT "stripe-incomplete"
+        "Merchants lack what Stripe needs"
+        "`errors` names each of them: whoever pays needs an address of e-mail (PUT \
+         /v1/merchants/{id}/contact), whoever is paid a connected account (PUT \
+         /v1/merchants/{id}/stripe). Nothing was sent.";
+    STRIPE_CURRENCY = CONFLICT "stripe-currency"
+        "Stripe counts the mall's currency otherwise than the books"
+        "Payments in this currency cannot go through Stripe: use the bank file.";
+    UNKNOWN_LEG = NOT_FOUND "unknown-stripe-leg"
+        "There is no such invoice or transfer"
+        "GET /v1/settlements/{id}/stripe lists those of a settlement.";
+    LEG_OUT_OF_STEP = CONFLICT "stripe-leg-out-of-step"
+        "This cannot be done with the invoice or transfer as it is"
+        "`detail` says how far it is and what comes next.";
+    PAYMENT_AT_STRIPE = CONFLICT "payment-at-stripe"
+        "The payment goes through Stripe"
+        "It is recorded by itself when Stripe says that the money arrived. To record it in another \
+         way, cancel its invoice or transfer first: GET /v1/settlements/{id}/stripe lists them.";
+    BAD_SIGNATURE = BAD_REQUEST "bad-signature"
+        "This is not signed as a message of Stripe's to this mall"
+        "`detail` says what is wrong with it. Nothing of the message was kept: compare the signing \
+         secret of the webhook at Stripe with the settings, and the two clocks.";
+    UNKNOWN_MESSAGE = NOT_FOUND "unknown-message"
+        "There is no such message"
+        "List the messages to see their ids.";
+    MESSAGE_SENT = CONFLICT "message-already-sent"
+        "The message was sent already"
+        "The mail server took it. Read the list of messages to see when.";
     UNKNOWN_PAYMENT = NOT_FOUND "unknown-payment"
         "The settlement has no such payment"
         "List the settlement's payments to see their numbers.";

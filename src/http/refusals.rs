@@ -8,16 +8,20 @@ use crate::{
     app::MallError,
     db,
     earning::EarnError,
+    gateway::stripe::event::EventError,
     identity::IdentityError,
+    kernel::time::OtherUnit,
     ledger::LedgerError,
     members::MemberError,
-    merchants::{MerchantError, agreements::AgreementError},
+    merchants::{MerchantError, agreements::AgreementError, credit::CreditError},
+    notify::MessageError,
     redemption::{RedemptionError, SpendError},
     reports::liability::LiabilityError,
     settlement::{
-        SettlementError,
+        PrintError, SettlementError,
         disputes::DisputeError,
         paying::{PaymentError, bank::BadLine},
+        stripe::{Lacks, Missing, StripeError},
     },
 };
 
@@ -56,6 +60,8 @@ impl From<MerchantError> for Problem {
             | MerchantError::StoreCodeTaken(_)
             | MerchantError::ListedTwice(_)
             | MerchantError::StoreOfAnother(_) => &codes::CODE_TAKEN,
+            MerchantError::NoContact => &codes::UNKNOWN_CONTACT,
+            MerchantError::NoAccount => &codes::UNKNOWN_ACCOUNT,
             MerchantError::WiderThanMerchant(_) => &codes::WIDER_THAN_MERCHANT,
             MerchantError::Cursor(_) => return cursor(),
             MerchantError::Db(error) => return Self::from(error),
@@ -74,6 +80,28 @@ impl From<AgreementError> for Problem {
             AgreementError::Missed(..) => &codes::AGREEMENT_MISSED,
             AgreementError::Cursor(_) => return cursor(),
             AgreementError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<CreditError> for Problem {
+    fn from(error: CreditError) -> Self {
+        let kind = match &error {
+            CreditError::UnknownMerchant => &codes::UNKNOWN_MERCHANT,
+            CreditError::NotPositive | CreditError::Amount(_) => &codes::BAD_AMOUNT,
+            CreditError::NoPool => &codes::NO_POOL,
+            CreditError::NotWhole { .. } => &codes::BLOCK_NOT_WHOLE,
+            CreditError::TooMuch { .. } => &codes::DEPOSIT_TOO_SMALL,
+            CreditError::Needed { .. } => &codes::DEPOSIT_NEEDED,
+            CreditError::ReferenceTaken => &codes::CREDIT_REFERENCE_TAKEN,
+            CreditError::NoStep(_) => &codes::OUT_OF_STEP,
+            CreditError::NeedsSecondPerson => &codes::NEEDS_SECOND_PERSON,
+            CreditError::InThePast(_) => &codes::WIND_DOWN_TOO_EARLY,
+            CreditError::NothingDue => &codes::NOTHING_DUE,
+            CreditError::AtStripe => &codes::PAYMENT_AT_STRIPE,
+            CreditError::Cursor(_) => return cursor(),
+            CreditError::Db(error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
     }
@@ -107,6 +135,7 @@ impl From<EarnError> for Problem {
             EarnError::Future => &codes::IN_THE_FUTURE,
             EarnError::RefundTooLarge { .. } => &codes::REFUND_TOO_LARGE,
             EarnError::ReferenceTaken => &codes::REFERENCE_TAKEN,
+            EarnError::NotPrepaid { .. } => &codes::NOT_PREPAID,
             EarnError::Amount(_) | EarnError::Ledger(LedgerError::Amount(_)) => {
                 &codes::AMOUNT_TOO_LARGE
             }
@@ -178,16 +207,44 @@ impl From<SettlementError> for Problem {
     fn from(error: SettlementError) -> Self {
         let kind = match &error {
             SettlementError::NotFound => &codes::UNKNOWN_SETTLEMENT,
-            SettlementError::MonthNotOver { .. } => &codes::PERIOD_NOT_OVER,
+            SettlementError::OtherUnit(error) => return Self::from(*error),
+            SettlementError::PeriodNotOver { .. } => &codes::PERIOD_NOT_OVER,
             SettlementError::OutOfTurn(_) => &codes::OUT_OF_TURN,
             SettlementError::NeedsSecondPerson => &codes::NEEDS_SECOND_PERSON,
             SettlementError::StatementConfirmed => &codes::STATEMENT_CONFIRMED,
             SettlementError::NotDue { .. } => &codes::CONFIRMATION_NOT_DUE,
+            SettlementError::NotListed { .. } => {
+                return Self::new(&codes::LINES_BEING_LISTED, sentence(&error)).retry_after(5);
+            }
             SettlementError::NotCutOff(_) | SettlementError::Figures(_) => {
                 return Self::of(&codes::INTERNAL_ERROR).because(error);
             }
             SettlementError::Cursor(_) => return cursor(),
             SettlementError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<OtherUnit> for Problem {
+    fn from(error: OtherUnit) -> Self {
+        Self::new(&codes::PERIOD_OF_OTHER_UNIT, sentence(&error)).param("period")
+    }
+}
+
+impl From<PrintError> for Problem {
+    fn from(error: PrintError) -> Self {
+        Self::of(&codes::INTERNAL_ERROR).because(error)
+    }
+}
+
+impl From<MessageError> for Problem {
+    fn from(error: MessageError) -> Self {
+        let kind = match &error {
+            MessageError::NotFound => &codes::UNKNOWN_MESSAGE,
+            MessageError::AlreadySent => &codes::MESSAGE_SENT,
+            MessageError::Cursor(_) => return cursor(),
+            MessageError::Db(error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
     }
@@ -216,6 +273,7 @@ impl From<DisputeError> for Problem {
 impl From<LiabilityError> for Problem {
     fn from(error: LiabilityError) -> Self {
         let kind = match &error {
+            LiabilityError::OtherUnit(error) => return Self::from(*error),
             LiabilityError::NotFound => &codes::UNKNOWN_MERCHANT,
             LiabilityError::Broken { .. } => return Self::of(&codes::BOOKS_BROKEN).because(error),
             LiabilityError::Amount(_) => return Self::of(&codes::INTERNAL_ERROR).because(error),
@@ -228,19 +286,68 @@ impl From<LiabilityError> for Problem {
 
 impl From<PaymentError> for Problem {
     fn from(error: PaymentError) -> Self {
+        let error = match error {
+            PaymentError::Credit(error) => return Self::from(error),
+            other => other,
+        };
         let kind = match &error {
             PaymentError::UnknownSettlement => &codes::UNKNOWN_SETTLEMENT,
             PaymentError::UnknownPayment => &codes::UNKNOWN_PAYMENT,
             PaymentError::OutOfTurn(_) => &codes::OUT_OF_TURN,
             PaymentError::AlreadyRecorded => &codes::PAYMENT_RECORDED,
+            PaymentError::AtStripe => &codes::PAYMENT_AT_STRIPE,
             PaymentError::BankFile(bad) => {
                 let faults = bad.iter().map(in_the_file).collect();
                 return Self::new(&codes::BANK_FILE_REFUSED, sentence(&error)).faults(faults);
             }
+            PaymentError::Credit(_) => &codes::DEPOSIT_TOO_SMALL,
             PaymentError::Cursor(_) => return cursor(),
             PaymentError::Db(error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<StripeError> for Problem {
+    fn from(error: StripeError) -> Self {
+        let kind = match &error {
+            StripeError::UnknownSettlement => &codes::UNKNOWN_SETTLEMENT,
+            StripeError::UnknownLeg => &codes::UNKNOWN_LEG,
+            StripeError::OutOfTurn(_) => &codes::OUT_OF_TURN,
+            StripeError::OutOfStep(_) => &codes::LEG_OUT_OF_STEP,
+            StripeError::Currency => &codes::STRIPE_CURRENCY,
+            StripeError::Incomplete(missing) => {
+                let faults = missing.iter().map(lacking).collect();
+                return Self::new(&codes::STRIPE_INCOMPLETE, sentence(&error)).faults(faults);
+            }
+            StripeError::Amount(_) => return Self::of(&codes::INTERNAL_ERROR).because(error),
+            StripeError::Cursor(_) => return cursor(),
+            StripeError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<EventError> for Problem {
+    fn from(error: EventError) -> Self {
+        let kind = match &error {
+            EventError::Unsigned | EventError::Old | EventError::Signature => &codes::BAD_SIGNATURE,
+            EventError::Body => &codes::INVALID_BODY,
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+/// What a merchant lacks, under its id.
+fn lacking(missing: &Missing) -> Fault {
+    let (code, what) = match missing.what {
+        Lacks::Email => ("no-email", "an address of e-mail"),
+        Lacks::Account => ("no-account", "a connected account"),
+    };
+    Fault {
+        pointer: format!("/merchants/{}", missing.merchant),
+        code,
+        detail: format!("{} lacks {what}.", missing.code.as_str()),
     }
 }
 

@@ -17,6 +17,9 @@ use super::problem;
 /// Says that an answer was remembered and not made anew.
 pub const REPLAYED: &str = "Idempotent-Replayed";
 
+/// What a file of somebody's figures says to caches.
+const PRIVATE: &str = "private, no-store";
+
 /// An answer as it goes out and as the table of idempotency keys holds it.
 #[derive(Debug)]
 pub struct Written {
@@ -196,6 +199,7 @@ impl IntoResponse for Sheet {
         Response::builder()
             .content_type("text/csv; charset=utf-8")
             .header(header::CONTENT_DISPOSITION, attachment(&self.name))
+            .header(header::CACHE_CONTROL, PRIVATE)
             .body(self.text)
     }
 }
@@ -210,6 +214,88 @@ impl ApiResponse for Sheet {
                 content: vec![MetaMediaType {
                     content_type: "text/csv; charset=utf-8",
                     schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
+                }],
+                headers: Vec::new(),
+            }],
+        }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
+/// What kind of file an answer is.
+pub trait Media: Send + 'static {
+    /// The media type.
+    const TYPE: &'static str;
+}
+
+/// A document for people.
+#[derive(Debug)]
+pub enum Pdf {}
+
+/// A workbook.
+#[derive(Debug)]
+pub enum Xlsx {}
+
+/// Comma-separated values.
+#[derive(Debug)]
+pub enum Csv {}
+
+impl Media for Pdf {
+    const TYPE: &'static str = "application/pdf";
+}
+
+impl Media for Xlsx {
+    const TYPE: &'static str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+}
+
+impl Media for Csv {
+    const TYPE: &'static str = "text/csv; charset=utf-8";
+}
+
+/// A file to keep, of kind `M`, which nobody on the way keeps.
+#[derive(Debug)]
+pub struct Download<M> {
+    name: String,
+    bytes: Vec<u8>,
+    media: PhantomData<fn() -> M>,
+}
+
+impl<M> Download<M> {
+    /// A file of that name, which may hold any letter.
+    pub fn new(name: String, bytes: Vec<u8>) -> Self {
+        Self {
+            name,
+            bytes,
+            media: PhantomData,
+        }
+    }
+}
+
+impl<M: Media> IntoResponse for Download<M> {
+    fn into_response(self) -> Response {
+        Response::builder()
+            .content_type(M::TYPE)
+            .header(header::CONTENT_DISPOSITION, attachment(&self.name))
+            .header(header::CACHE_CONTROL, PRIVATE)
+            .body(self.bytes)
+    }
+}
+
+impl<M: Media> ApiResponse for Download<M> {
+    fn meta() -> MetaResponses {
+        let mut schema = MetaSchema::new("string");
+        if M::TYPE != Csv::TYPE {
+            schema.format = Some("binary");
+        }
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "The file, with a name in `Content-Disposition`.",
+                status: Some(200),
+                status_range: None,
+                content: vec![MetaMediaType {
+                    content_type: M::TYPE,
+                    schema: MetaSchemaRef::Inline(Box::new(schema)),
                 }],
                 headers: Vec::new(),
             }],

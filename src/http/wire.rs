@@ -16,7 +16,10 @@ use crate::{
         ids::{Id, Kind},
         money::Currency,
         points::{LARGEST, Points},
-        text::{CardNumber, Category, Code, Language, Name, Names, ReceiptNumber, Slug, TextError},
+        text::{
+            CardNumber, Category, Code, Email, Language, Name, Names, ReceiptNumber, Slug,
+            TextError,
+        },
         time::{Instant, Month},
     },
     redemption::Search,
@@ -24,6 +27,13 @@ use crate::{
 
 /// 2^53 − 1, as a schema writes it.
 const LARGEST_NUMBER: f64 = 9_007_199_254_740_991.0;
+
+/// What [`Email`] takes.
+const EMAIL: &str = concat!(
+    r"^[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*",
+    r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+",
+    r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+);
 
 /// One line of text: no control characters, none that turn the direction of writing, and not only
 /// spaces. Plain enough to mean the same to every reader of regular expressions.
@@ -280,6 +290,13 @@ written!(
     |language| language.tag().to_owned()
 );
 written!(
+    [] Email,
+    "email",
+    text_schema("An address of e-mail, such as accounts@lantern.example.", 254, EMAIL),
+    |text| text.parse().ok(),
+    |email| email.as_str().to_owned()
+);
+written!(
     [] Currency,
     "currency",
     text_schema("A currency code of ISO 4217, such as CNY.", 3, "^[A-Z]{3}$"),
@@ -474,7 +491,7 @@ mod tests {
     use serde_json::json;
 
     /// Whether schema and constructor both take a value; they must agree.
-    fn takes<T: ParseFromJSON>(value: &Value) -> bool {
+    pub(super) fn takes<T: ParseFromJSON>(value: &Value) -> bool {
         let MetaSchemaRef::Inline(schema) = T::schema_ref() else {
             panic!("an inline schema")
         };

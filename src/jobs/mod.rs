@@ -6,11 +6,14 @@
 //! [`handlers`]. A handler takes its grant from [`Tools::grant`], opens a transaction, calls one use
 //! case and commits; it is safe to run twice.
 
+mod credit;
 mod earning;
+mod notify;
 mod queue;
 mod redemption;
 pub mod schedule;
 mod settlement;
+mod stripe;
 
 use std::{future::Future, sync::Arc};
 
@@ -20,6 +23,7 @@ use crate::{
     app::{Mall, MallError},
     authz::{action::Action, actor::Principal, grant::Grant, policy::Policy},
     db::Db,
+    gateway::{mail::Mailer, stripe::Stripe},
     kernel::ids::TenantId,
     queue::{
         Bell, relay,
@@ -36,6 +40,12 @@ pub struct Tools {
     pub policy: Arc<Policy>,
     /// To be rung after a commit that enqueued something.
     pub bell: Bell,
+    /// Who takes letters.
+    pub mailer: Mailer,
+    /// The malls' accounts at Stripe.
+    pub stripe: Stripe,
+    /// How the outside reaches this house, for links in letters.
+    pub base_url: Option<String>,
 }
 
 impl Tools {
@@ -69,12 +79,17 @@ impl Tools {
 /// Which job is done how. What has no line here waits in the table until a program has it.
 pub fn handlers(tools: &Tools) -> Handlers {
     let (tidying, expiring, lapsing) = (tools.clone(), tools.clone(), tools.clone());
-    let confirming = tools.clone();
+    let (confirming, listing) = (tools.clone(), tools.clone());
+    let (looking, sending, following) = (tools.clone(), tools.clone(), tools.clone());
     Handlers::default()
         .on(move |mall, job| queue::tidy(tidying.clone(), mall, job))
         .on(move |mall, job| earning::expire(expiring.clone(), mall, job))
         .on(move |mall, job| redemption::lapse(lapsing.clone(), mall, job))
         .on(move |mall, job| settlement::confirm(confirming.clone(), mall, job))
+        .on(move |mall, job| settlement::list(listing.clone(), mall, job))
+        .on(move |mall, job| credit::look(looking.clone(), mall, job))
+        .on(move |mall, job| notify::send(sending.clone(), mall, job))
+        .on(move |mall, job| stripe::follow(following.clone(), mall, job))
 }
 
 /// Relays, works and schedules until `stop`, then ends the jobs under way and returns.
@@ -85,7 +100,9 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
     let stop = stop.boxed().shared();
-    let Tools { db, policy, bell } = tools;
+    let Tools {
+        db, policy, bell, ..
+    } = tools;
     tokio::join!(
         relay::run(db.clone(), policy.clone(), bell.clone(), stop.clone()),
         worker::run(db.clone(), handlers, settings, stop.clone()),

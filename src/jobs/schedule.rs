@@ -27,7 +27,7 @@ use crate::{
     kernel::{ids::TenantId, time::Instant},
     queue::{Bell, Job, enqueue},
     redemption::RedemptionsDue,
-    settlement::due::SettlementsDue,
+    settlement::due::{CreditDue, SettlementsDue},
 };
 
 /// How often the clock is read.
@@ -138,6 +138,7 @@ impl Schedule {
         if self.asked.get(&tenant).is_none_or(|last| last.day != day) {
             enqueue(&mut tx, &PointsDue { day }).await?;
             enqueue(&mut tx, &SettlementsDue { day }).await?;
+            enqueue(&mut tx, &CreditDue { day }).await?;
             enqueue(&mut tx, &TidyOutbox { day }).await?;
         }
         enqueue(&mut tx, &RedemptionsDue { minute }).await?;

@@ -1,13 +1,17 @@
-//! What merchants do not answer in time is confirmed by itself.
+//! What merchants do not answer in time is confirmed by itself; the lines of large periods are listed.
 
 use tracing::info;
 
 use super::Tools;
 use crate::{
-    authz::action::ConfirmSettlement,
-    kernel::ids::TenantId,
+    authz::action::{CloseSettlement, ConfirmSettlement},
+    kernel::{ids::TenantId, time::PeriodError},
     queue::worker::Outcome,
-    settlement::{SettlementError, confirming, due::SettlementsDue},
+    settlement::{
+        SettlementError, confirming,
+        due::SettlementsDue,
+        listed::{self, ListLines},
+    },
 };
 
 /// Confirms every settlement whose merchants have had their time by now, a transaction each.
@@ -27,9 +31,24 @@ pub(super) async fn confirm(
         tx.commit().await?;
         info!(
             tenant.id = %tenant, settlement.id = %settlement.id,
-            "Confirmed {} of {tenant}, whose merchants have had their time", settlement.month
+            "Confirmed {} of {tenant}, whose merchants have had their time", settlement.period
         );
     }
+}
+
+/// Writes down the lines of a period whose figures are written.
+pub(super) async fn list(tools: Tools, tenant: TenantId, job: ListLines) -> Result<(), Outcome> {
+    let grant = tools.grant::<CloseSettlement>(tenant)?;
+    let period = job.period.parse();
+    let period = period.map_err(|error: PeriodError| Outcome::Fail(error.to_string()))?;
+    listed::go_on(&tools.db, &grant, period, |listing| {
+        info!(
+            tenant.id = %tenant, %period,
+            "Listed {} of {} lines of {period} of {tenant}", listing.done, listing.all
+        );
+    })
+    .await?;
+    Ok(())
 }
 
 fn outcome(error: SettlementError) -> Outcome {

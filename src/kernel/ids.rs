@@ -224,6 +224,10 @@ kinds! {
     Store, StoreId, "sto", "store";
     /// A version of what a merchant settles by.
     Agreement, AgreementId, "agr", "agreement";
+    /// Money of a merchant that moved outside of settlements.
+    CreditEntry, CreditEntryId, "cre", "credit entry";
+    /// Something that was to be said to somebody.
+    Message, MessageId, "msg", "message";
     /// A person who earns and spends.
     Member, MemberId, "mem", "member";
     /// A receipt of a store.
@@ -250,6 +254,8 @@ kinds! {
     Settlement, SettlementId, "stl", "settlement";
     /// A merchant's share of a closed month.
     Statement, StatementId, "stm", "statement";
+    /// An invoice or a transfer through which a payment goes.
+    Leg, LegId, "leg", "leg of a payment";
     /// An objection to a line of a statement.
     Dispute, DisputeId, "dsp", "dispute";
     /// Work for after the commit.

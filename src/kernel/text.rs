@@ -65,6 +65,15 @@ pub struct CardNumber(String);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Phone(String);
 
+/// An address of e-mail: at most 254 characters, of those that every server takes. Personal: what is
+/// printed for a log is not the address.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Email(String);
+
+/// A connected account at Stripe, to which transfers go: `acct_` and 1 to 60 letters and digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StripeAccount(String);
+
 /// A class of goods on a receipt line: one line, 1 to 64 characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Category(String);
@@ -119,6 +128,17 @@ impl FromStr for Slug {
     }
 }
 
+impl FromStr for StripeAccount {
+    type Err = TextError;
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let form = TextError::Form("an account at Stripe, such as acct_1OQhVYI8lGC2uyqB");
+        let rest = text.strip_prefix("acct_").unwrap_or_default();
+        let plain = rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let fits = plain && (1..=60).contains(&rest.len());
+        fits.then(|| Self(text.to_owned())).ok_or(form)
+    }
+}
+
 impl FromStr for ReceiptNumber {
     type Err = TextError;
     fn from_str(text: &str) -> Result<Self, TextError> {
@@ -137,6 +157,42 @@ impl FromStr for Category {
     type Err = TextError;
     fn from_str(text: &str) -> Result<Self, TextError> {
         parse_line(text, 64).map(|text| Self(text.to_owned()))
+    }
+}
+
+impl FromStr for Email {
+    type Err = TextError;
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let form = TextError::Form("an address of e-mail, such as accounts@lantern.example");
+        if text.len() > 254 {
+            return Err(TextError::TooLong(254));
+        }
+        let (local, domain) = text.split_once('@').ok_or(form)?;
+        let letter = |byte: u8| byte.is_ascii_alphanumeric();
+        let local_fits = local.split('.').all(|part| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| letter(byte) || b"_+-".contains(&byte))
+        });
+        let domain_fits = domain.contains('.')
+            && domain.split('.').all(|label| {
+                (1..=63).contains(&label.len())
+                    && !label.starts_with('-')
+                    && !label.ends_with('-')
+                    && label.bytes().all(|byte| letter(byte) || byte == b'-')
+            });
+        if local_fits && domain_fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(form)
+        }
+    }
+}
+
+impl fmt::Debug for Email {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("***")
     }
 }
 
@@ -198,7 +254,17 @@ macro_rules! text {
         }
     )*};
 }
-text!(Name, Code, Slug, ReceiptNumber, CardNumber, Phone, Category);
+text!(
+    Name,
+    Code,
+    Slug,
+    ReceiptNumber,
+    CardNumber,
+    Phone,
+    Email,
+    StripeAccount,
+    Category
+);
 
 /// A language that the product speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -315,6 +381,51 @@ mod tests {
         for text in ["", "12", "phone", "+86 138 0000 0271 00000", "１３８"] {
             assert!(Phone::parse(text, "86").is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_of_mail_is_one_that_every_server_takes_and_shows_in_no_log() {
+        for text in ["a@b.example", "accounts+tea.2@lantern-tea.example.cn"] {
+            let address: Email = text.parse().unwrap();
+            assert_eq!(address.as_str(), text);
+            assert_eq!(format!("{address:?}"), "***");
+        }
+        for text in [
+            "",
+            "a",
+            "a@b",
+            "@b.example",
+            "a@.example",
+            "a@b..example",
+            "a@-b.example",
+            "a b@c.example",
+            "a..b@c.example",
+            "a@b@c.example",
+            " a@b.example",
+            "a@b.example\r\nBcc: c@d.example",
+            "\"a\"@b.example",
+            "<a@b.example>",
+            "a@b.example, c@d.example",
+            "灯@茶.example",
+        ] {
+            assert!(text.parse::<Email>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_account_at_stripe_has_its_beginning_and_plain_letters() {
+        let account: StripeAccount = "acct_1OQhVYI8lGC2uyqB".parse().unwrap();
+        assert_eq!(account.as_str(), "acct_1OQhVYI8lGC2uyqB");
+        for text in [
+            "", "acct_", "cus_1", "acct_1-2", "acct_ 1", "acct_1 ", " acct_1", "acct_茶",
+        ] {
+            assert!(text.parse::<StripeAccount>().is_err(), "{text:?}");
+        }
+        assert!(
+            format!("acct_{}", "1".repeat(61))
+                .parse::<StripeAccount>()
+                .is_err()
+        );
     }
 
     #[test]

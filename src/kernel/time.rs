@@ -1,4 +1,6 @@
-//! Time: one clock that a test can hold, days and months in a mall's own zone.
+//! Time: one clock that a test can hold, days, months and periods in a mall's own zone.
+
+mod period;
 
 use std::{
     fmt,
@@ -9,6 +11,8 @@ use std::{
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use thiserror::Error;
+
+pub use period::{OtherUnit, Period, PeriodError, Unit, UnitError};
 
 /// A moment, in UTC, to the microsecond.
 pub type Instant = DateTime<Utc>;
@@ -81,6 +85,13 @@ impl Zone {
         at.with_timezone(&self.0).date_naive()
     }
 
+    /// The moment in this zone to the minute: "2026-03-29 05:30".
+    pub fn minute(self, at: Instant) -> String {
+        at.with_timezone(&self.0)
+            .format("%Y-%m-%d %H:%M")
+            .to_string()
+    }
+
     /// The moment at which `day` begins: local midnight or, where a clock change skips it, the
     /// first moment after; where it comes twice, the first.
     pub fn start_of(self, day: NaiveDate) -> Instant {
@@ -98,7 +109,7 @@ impl Zone {
     }
 }
 
-/// A calendar month, the period of a settlement: "2017-06".
+/// A calendar month: "2017-06".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Month(NaiveDate);
 

@@ -29,6 +29,15 @@ pub enum Account {
     Payable(Option<MerchantId>),
     /// Money that is owed to a party from a settlement; no merchant is the operator.
     Receivable(Option<MerchantId>),
+    /// A merchant's own money, outside of this house; below zero by as much as came from it, other
+    /// than for settlements.
+    Outside(MerchantId),
+    /// Money that the operator keeps for a merchant as security.
+    Deposit(MerchantId),
+    /// Money that a merchant paid in advance for points.
+    Prepaid(MerchantId),
+    /// What the operator paid in a merchant's place; below zero by that much.
+    Guarantee(MerchantId),
 }
 
 impl Account {
@@ -43,6 +52,10 @@ impl Account {
             Self::Expired(_) => "expired",
             Self::Payable(_) => "payable",
             Self::Receivable(_) => "receivable",
+            Self::Outside(_) => "outside",
+            Self::Deposit(_) => "deposit",
+            Self::Prepaid(_) => "prepaid",
+            Self::Guarantee(_) => "guarantee",
         }
     }
 
@@ -52,7 +65,12 @@ impl Account {
             Self::Wallet(member) | Self::Held(member) | Self::Deficit(member, _) => {
                 Some(member.uuid())
             }
-            Self::Issued(merchant) | Self::Expired(merchant) => Some(merchant.uuid()),
+            Self::Issued(merchant)
+            | Self::Expired(merchant)
+            | Self::Outside(merchant)
+            | Self::Deposit(merchant)
+            | Self::Prepaid(merchant)
+            | Self::Guarantee(merchant) => Some(merchant.uuid()),
             Self::Accepted { by, .. } => Some(by.uuid()),
             Self::Payable(party) | Self::Receivable(party) => party.map(|party| party.uuid()),
         }

@@ -18,7 +18,7 @@ use crate::{
         ids::{Entropy, Id, JournalId, LotId, MemberId, MerchantId},
         money::Rate,
         points::LARGEST,
-        time::{Instant, Month, Zone},
+        time::{Instant, Period, Zone},
     },
 };
 
@@ -106,7 +106,7 @@ pub struct Clawed {
 #[derive(Debug)]
 pub struct Books {
     zone: Zone,
-    open_from: Month,
+    open_from: Period,
     now: Instant,
     entropy: Entropy,
     pub(super) wallets: BTreeMap<MemberId, Row<Wallet>>,
@@ -121,15 +121,15 @@ pub struct Books {
 pub(super) struct Draft {
     pub(super) id: JournalId,
     pub(super) event: Event,
-    posted_in: Month,
+    posted_in: Period,
     late: bool,
     before: i64,
     lines: i32,
 }
 
 impl Books {
-    /// Empty books of a mall whose first open month is `open_from`, at `now`.
-    pub fn new(zone: Zone, open_from: Month, now: Instant, entropy: Entropy) -> Self {
+    /// Empty books of a mall whose first open period is `open_from`, at `now`; its unit is that of all.
+    pub fn new(zone: Zone, open_from: Period, now: Instant, entropy: Entropy) -> Self {
         Self {
             zone,
             open_from,
@@ -237,6 +237,7 @@ impl Books {
         let all = Draw {
             lot: id,
             issuer: merchant,
+            earned_at: lot.earned_at,
             points: new.points,
             value: worth,
         };
@@ -394,12 +395,12 @@ impl Books {
         let wallet = self
             .wallet(event.member)
             .ok_or(LedgerError::Missing("member"))?;
-        let month = Month::at(event.occurred_at, self.zone);
+        let period = Period::at(event.occurred_at, self.zone, self.open_from.unit());
         Ok(Draft {
             id: self.new_id(),
             event: event.clone(),
-            posted_in: month.max(self.open_from),
-            late: month < self.open_from,
+            posted_in: period.max(self.open_from),
+            late: period < self.open_from,
             before: sub(wallet.available, wallet.debt)?,
             lines: 0,
         })
@@ -441,6 +442,7 @@ impl Books {
             points: draw.points,
             value: draw.value,
             lot: draw.lot,
+            earned_at: draw.earned_at,
             posted_in: draft.posted_in,
         });
         draft.lines = draft.lines.checked_add(1).ok_or(AmountError::Overflow)?;

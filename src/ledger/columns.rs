@@ -60,7 +60,7 @@ pub(super) struct EntryColumns {
     pub(super) stores: Vec<Option<Uuid>>,
     pub(super) sources: Vec<Uuid>,
     pub(super) reverses: Vec<Option<Uuid>>,
-    pub(super) months: Vec<NaiveDate>,
+    pub(super) periods: Vec<NaiveDate>,
     pub(super) late: Vec<bool>,
     pub(super) occurred: Vec<Instant>,
     pub(super) actors: Vec<String>,
@@ -90,7 +90,7 @@ impl EntryColumns {
             reverses: events()
                 .map(|event| event.reverses.map(|id| id.uuid()))
                 .collect(),
-            months: all().map(|entry| entry.posted_in.first_day()).collect(),
+            periods: all().map(|entry| entry.posted_in.first_day()).collect(),
             late: all().map(|entry| entry.late).collect(),
             occurred: events().map(|event| event.occurred_at).collect(),
             actors: events().map(|event| event.actor.to_string()).collect(),
@@ -107,7 +107,8 @@ pub(super) struct TransferColumns {
     pub(super) points: Vec<i64>,
     pub(super) values: Vec<i64>,
     pub(super) lots: Vec<Uuid>,
-    pub(super) months: Vec<NaiveDate>,
+    pub(super) earned: Vec<Instant>,
+    pub(super) periods: Vec<NaiveDate>,
 }
 
 impl TransferColumns {
@@ -122,7 +123,8 @@ impl TransferColumns {
             points: all().map(|one| one.points).collect(),
             values: all().map(|one| one.value).collect(),
             lots: all().map(|one| one.lot.uuid()).collect(),
-            months: all().map(|one| one.posted_in.first_day()).collect(),
+            earned: all().map(|one| one.earned_at).collect(),
+            periods: all().map(|one| one.posted_in.first_day()).collect(),
         }
     }
 }

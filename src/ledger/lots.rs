@@ -49,6 +49,8 @@ pub struct Draw {
     pub lot: LotId,
     /// Who had issued them.
     pub issuer: MerchantId,
+    /// When they were earned.
+    pub earned_at: Instant,
     /// How many.
     pub points: i64,
     /// What they settle at, in minor units.
@@ -99,6 +101,7 @@ impl Lot {
         Ok(Draw {
             lot: self.id,
             issuer: self.merchant,
+            earned_at: self.earned_at,
             points,
             value,
         })
@@ -193,6 +196,7 @@ mod tests {
         let draw = Draw {
             lot: LotId::from_uuid(Uuid::nil()),
             issuer: MerchantId::from_uuid(Uuid::nil()),
+            earned_at: Instant::default(),
             points: 3,
             value: 8,
         };

@@ -18,17 +18,22 @@
 //! **Only wallets have running balances**, because only they have a floor. What merchants have
 //! issued and accepted is a sum over transfers; a hot merchant has no hot row.
 //!
-//! **A closed month cannot gain a line.** An entry is posted in the month in which it happened or,
-//! where that one is closed already, in the first month that is open, marked late. Writers hold
+//! **A closed period cannot gain a line.** Periods are days, weeks or months, as the mall settles
+//! ([`periods`]). An entry is posted in the period in which it happened or,
+//! where that one is closed already, in the first period that is open, marked late. Writers hold
 //! the table `book` in row exclusive mode while they post; [`cut_off`] takes it exclusively for a
-//! moment, so that it waits for writers under way and the next ones see the new month.
+//! moment, so that it waits for writers under way and the next ones see the new period.
 
 #![deny(clippy::arithmetic_side_effects)]
 
 pub mod account;
 pub mod books;
 mod columns;
+pub mod ending;
+mod flows;
+mod listing;
 pub mod lots;
+pub mod periods;
 mod reversal;
 mod store;
 pub mod transfer;
@@ -45,12 +50,13 @@ use crate::{
         AmountError,
         ids::{JournalId, LotId, MemberId, MerchantId, StoreId},
         page::{Page, Slice},
-        time::{Instant, Month},
+        time::{Instant, Period},
     },
 };
 use lots::{Draw, Lot};
 
-pub use store::{cut_off, open_month, open_wallets, settle_money};
+pub use periods::{cut_off, first_open, open_period};
+pub use store::{move_money, open_wallets, settle_money};
 
 /// Why the ledger refuses an event.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -113,7 +119,7 @@ pub struct HistoryLine {
     pub occurred_at: Instant,
     /// When it was posted.
     pub posted_at: Instant,
-    /// Whether it is settled in a later month than it happened in.
+    /// Whether it is settled in a later period than it happened in.
     pub late: bool,
 }
 
@@ -182,7 +188,7 @@ pub async fn members_with_due_lots(
     views::members_with_due_lots(tx, at, limit).await
 }
 
-/// One line of what crossed between issuer and acceptor in a month, or of what was issued.
+/// One line of what crossed between issuer and acceptor in a period, or of what was issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flow {
     /// Which way.
@@ -197,6 +203,15 @@ pub struct Flow {
     pub points: i64,
     /// Their value, in minor units.
     pub value: i64,
+}
+
+/// What moved in a month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flows {
+    /// The sums, in the order of their keys.
+    pub sums: Vec<Flow>,
+    /// How many transfers they sum up.
+    pub lines: i64,
 }
 
 /// A span of time in which one merchant's points were earned on the same terms.
@@ -227,13 +242,13 @@ pub enum FlowKind {
     Expired,
 }
 
-/// What moved in a month, summed by kind, by pair of merchants and by the era in which the points
+/// What moved in a period, summed by kind, by pair of merchants and by the era in which the points
 /// were earned. Of eras that overlap for one issuer, each counts: they must not.
 ///
 /// # Errors
 /// [`db::Error::Unavailable`].
-pub async fn flows(tx: &mut ReadTx, month: Month, eras: &[Era]) -> Result<Vec<Flow>, db::Error> {
-    views::flows(tx, month, eras).await
+pub async fn flows(tx: &mut ReadTx, period: Period, eras: &[Era]) -> Result<Flows, db::Error> {
+    flows::flows(tx, period, eras).await
 }
 
 /// One transfer that a merchant's statement counts, for whoever asks what a figure is made of.
@@ -263,44 +278,73 @@ pub struct FlowLine {
     pub store: Option<StoreId>,
     /// When it happened.
     pub occurred_at: Instant,
-    /// Whether it happened in an earlier month, closed before this was posted.
+    /// Whether it happened in an earlier period, closed before this was posted.
     pub late: bool,
 }
 
-/// Writes down which transfers are behind which merchant's figures of a month that was cut off, so
-/// that [`flow_lines`] need not look for them. Once a month, in the transaction that closes it.
-///
-/// # Errors
-/// [`db::Error::Constraint`] where it was done before.
-pub async fn write_lines(tx: &mut Tx, month: Month) -> Result<(), db::Error> {
-    views::write_lines(tx, month).await
+/// How far it is written down which transfers are behind which merchant's figures of a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listing {
+    /// Transfers that were gone through.
+    pub done: i64,
+    /// Transfers to go through.
+    pub all: i64,
+    /// Whether it is at its end.
+    pub complete: bool,
 }
 
-/// The transfers behind one merchant's figures of a closed month ([`write_lines`]), in the order of
-/// their posting.
+/// Begins to write down which transfers are behind which merchant's figures of a period that was cut
+/// off, so that [`flow_lines`] need not look for them; [`list_on`] goes on. Once a period; `lines` is
+/// how many the figures count.
+///
+/// # Errors
+/// [`db::Error::Constraint`] where it was begun before.
+pub async fn begin_listing(tx: &mut Tx, period: Period, lines: i64) -> Result<(), db::Error> {
+    listing::begin(tx, period, lines).await
+}
+
+/// Writes down the next transfers of a period that [`begin_listing`] began, going through `most`: again
+/// and again until it is complete. Two at once take turns.
+///
+/// # Errors
+/// [`db::Error::Corrupt`] where it was not begun.
+pub async fn list_on(tx: &mut Tx, period: Period, most: i64) -> Result<Listing, db::Error> {
+    listing::go_on(tx, period, most).await
+}
+
+/// How far the lines of a period are written down; none where nobody began.
+///
+/// # Errors
+/// [`db::Error::Unavailable`].
+pub async fn listing(tx: &mut ReadTx, period: Period) -> Result<Option<Listing>, db::Error> {
+    listing::of(tx, period).await
+}
+
+/// The transfers behind one merchant's figures of a period whose [`listing()`] is complete, in the
+/// order of their posting.
 ///
 /// # Errors
 /// [`db::Error::Unavailable`].
 pub async fn flow_lines(
     tx: &mut ReadTx,
-    month: Month,
+    period: Period,
     merchant: MerchantId,
     slice: &Slice,
 ) -> Result<Page<FlowLine>, db::Error> {
-    views::flow_lines(tx, month, merchant, slice).await
+    views::flow_lines(tx, period, merchant, slice).await
 }
 
-/// One transfer of a month that a merchant's figures count; none where it is not one of them.
+/// One transfer of a period that a merchant's figures count; none where it is not one of them.
 ///
 /// # Errors
 /// [`db::Error::Unavailable`].
 pub async fn flow_line(
     tx: &mut ReadTx,
-    month: Month,
+    period: Period,
     journal: JournalId,
     line: i32,
 ) -> Result<Option<FlowLine>, db::Error> {
-    views::flow_line(tx, month, journal, line).await
+    views::flow_line(tx, period, journal, line).await
 }
 
 /// Locks, loads and gives back the books of these members for this transaction.

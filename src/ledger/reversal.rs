@@ -121,6 +121,7 @@ impl Books {
         let owed = Draw {
             lot: lot.id,
             issuer,
+            earned_at: lot.earned_at,
             points: from_used,
             value,
         };

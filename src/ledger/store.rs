@@ -15,6 +15,7 @@ use super::{
     books::{Books, Deficit, Wallet, Wanted},
     columns::{Directory, EntryColumns, LotColumns, TransferColumns, WalletColumns},
     lots::Lot,
+    transfer::Kind,
 };
 use crate::{
     db::{
@@ -23,7 +24,7 @@ use crate::{
     },
     kernel::{
         ids::{Id, JournalId, LotId, MemberId, MerchantId, SettlementId, StoreId},
-        time::{Instant, Month, Zone},
+        time::{Instant, Period, Unit, Zone},
     },
 };
 
@@ -44,51 +45,17 @@ pub async fn open_wallets(tx: &mut Tx, members: &[MemberId]) -> Result<(), Error
     Ok(())
 }
 
-/// Ends the posting in every month up to `month`: waits for the writers under way, and the next
-/// ones post in the month after. Never moves back.
-///
-/// # Errors
-/// [`Error::Retry`] where a writer takes longer than the lock timeout.
-pub async fn cut_off(tx: &mut Tx, month: Month) -> Result<(), Error> {
-    sqlx::raw_sql("lock table book in exclusive mode")
-        .execute(tx.conn())
-        .await?;
-    sqlx::query!(
-        "update book set open_from = $1 where open_from < $1",
-        month.next().first_day(),
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
-}
-
-/// The first month that takes postings. It stays so until the end of this transaction: whoever cuts
-/// it off waits, as for those who post.
-///
-/// # Errors
-/// [`Error::Retry`] after waiting too long for a cut-off.
-pub async fn open_month(tx: &mut Tx) -> Result<Month, Error> {
-    // An update of no row locks the table as a writer does; the next statement sees what a cut-off
-    // wrote that it waited for.
-    sqlx::query!("update book set open_from = open_from where false")
-        .execute(tx.conn())
-        .await?;
-    let open_from = sqlx::query_scalar!("select open_from from book")
-        .fetch_one(tx.conn())
-        .await?;
-    Ok(Month::of(open_from))
-}
-
 pub(super) async fn open_books(tx: &mut Tx, zone: Zone, wanted: &Wanted) -> Result<Books, Error> {
     let (now, entropy) = (tx.now(), tx.entropy().clone());
     // An update of no row locks the table as a writer does, before the statement looks at anything:
-    // it sees the month that a cut-off wrote for which it waited. Whether lots are due it says as of
-    // then; where it waited for a wallet afterwards, the wallet's number is another than it was.
+    // it sees what a cut-off or a change of the unit wrote for which it waited. Whether lots are due it
+    // says as of then; where it waited for a wallet afterwards, the wallet's number is another than it was.
     let wallets = sqlx::query!(
         r#"
         with posting as (update book set open_from = open_from where false)
         select member_id as "member: MemberId", available, held, debt, seq,
                (select open_from from book) as "open_from!",
+               (select period from book) as "period!: Unit",
                exists (select from lot
                        where lot.member_id = wallet.member_id and remaining > 0
                          and expires_at <= $2)
@@ -103,9 +70,10 @@ pub(super) async fn open_books(tx: &mut Tx, zone: Zone, wanted: &Wanted) -> Resu
     )
     .fetch_all(tx.conn())
     .await?;
-    // Books of nobody post nothing, whatever the month.
-    let open_from = wallets.first().map(|row| row.open_from).unwrap_or_default();
-    let mut books = Books::new(zone, Month::of(open_from), now, entropy);
+    // Books of nobody post nothing, whatever the period.
+    let first = wallets.first().map(|row| (row.open_from, row.period));
+    let (open_from, unit) = first.unwrap_or_default();
+    let mut books = Books::new(zone, Period::containing(open_from, unit), now, entropy);
     let (mut debtors, mut lapsed) = (Vec::new(), Vec::new());
     for row in wallets {
         let (available, held, debt, seq) = (row.available, row.held, row.debt, row.seq);
@@ -336,24 +304,24 @@ impl Books {
                      unnest($17::timestamptz[]), unnest($18::text[]), $19),
              moved as (
                  insert into transfer (journal_id, line, from_account, to_account, amount, value,
-                     lot_id, posted_in)
+                     lot_id, earned_at, posted_in)
                  select unnest($20::uuid[]), unnest($21::int[]), unnest($22::uuid[]),
                      unnest($23::uuid[]), unnest($24::bigint[]), unnest($25::bigint[]),
-                     unnest($26::uuid[]), unnest($27::date[])),
+                     unnest($26::uuid[]), unnest($27::timestamptz[]), unnest($28::date[])),
              granted as (
                  insert into lot (lot_id, member_id, merchant_id, store_id, journal_id, points,
                      remaining, expired, clawed, owed, worth, worth_left, earned_at, expires_at)
-                 select unnest($28::uuid[]), unnest($29::uuid[]), unnest($30::uuid[]),
-                     unnest($31::uuid[]), unnest($32::uuid[]), unnest($33::bigint[]),
-                     unnest($34::bigint[]), unnest($35::bigint[]), unnest($36::bigint[]),
-                     unnest($37::bigint[]), unnest($38::bigint[]), unnest($39::bigint[]),
-                     unnest($40::timestamptz[]), unnest($41::timestamptz[]))
+                 select unnest($29::uuid[]), unnest($30::uuid[]), unnest($31::uuid[]),
+                     unnest($32::uuid[]), unnest($33::uuid[]), unnest($34::bigint[]),
+                     unnest($35::bigint[]), unnest($36::bigint[]), unnest($37::bigint[]),
+                     unnest($38::bigint[]), unnest($39::bigint[]), unnest($40::bigint[]),
+                     unnest($41::timestamptz[]), unnest($42::timestamptz[]))
              update wallet
              set available = changed.available, held = changed.held, debt = changed.debt,
                  seq = changed.seq
-             from (select unnest($42::uuid[]) as member_id, unnest($43::bigint[]) as available,
-                 unnest($44::bigint[]) as held, unnest($45::bigint[]) as debt,
-                 unnest($46::bigint[]) as seq) as changed
+             from (select unnest($43::uuid[]) as member_id, unnest($44::bigint[]) as available,
+                 unnest($45::bigint[]) as held, unnest($46::bigint[]) as debt,
+                 unnest($47::bigint[]) as seq) as changed
              where wallet.member_id = changed.member_id",
             &directory.ids,
             &directory.kinds,
@@ -369,7 +337,7 @@ impl Books {
             &entries.stores as &[Option<Uuid>],
             &entries.sources,
             &entries.reverses as &[Option<Uuid>],
-            &entries.months,
+            &entries.periods,
             &entries.late,
             &entries.occurred,
             &entries.actors,
@@ -381,7 +349,8 @@ impl Books {
             &moved.points,
             &moved.values,
             &moved.lots,
-            &moved.months,
+            &moved.earned,
+            &moved.periods,
             &granted.ids,
             &granted.members,
             &granted.merchants,
@@ -470,16 +439,34 @@ impl Books {
 pub async fn settle_money(
     tx: &mut Tx,
     settlement: SettlementId,
-    month: Month,
+    period: Period,
     unit: &str,
     owed: &[(Option<MerchantId>, Option<MerchantId>, i64)],
 ) -> Result<(), Error> {
-    if owed.is_empty() {
+    let moves: Vec<_> = owed
+        .iter()
+        .map(|(from, to, amount)| (Account::Payable(*from), Account::Receivable(*to), *amount))
+        .collect();
+    move_money(tx, Kind::Settle, settlement.uuid(), period, unit, &moves).await
+}
+
+/// Posts money that moves between accounts of one currency, for one reason: one entry, a transfer
+/// for each (out of, into, minor units above zero); none for none.
+///
+/// # Errors
+/// [`Error::Constraint`] for an amount that is not above zero; [`Error::Unavailable`].
+pub async fn move_money(
+    tx: &mut Tx,
+    kind: Kind,
+    source: Uuid,
+    period: Period,
+    unit: &str,
+    moves: &[(Account, Account, i64)],
+) -> Result<(), Error> {
+    if moves.is_empty() {
         return Ok(());
     }
-    let sides = owed
-        .iter()
-        .flat_map(|(from, to, _)| [Account::Payable(*from), Account::Receivable(*to)]);
+    let sides = moves.iter().flat_map(|(from, to, _)| [*from, *to]);
     let directory = Directory::of(sides, unit);
     sqlx::query!(
         "insert into account (account_id, kind, owner_id, partner_id, unit)
@@ -498,24 +485,22 @@ pub async fn settle_money(
     sqlx::query!(
         "insert into journal (journal_id, kind, points, balance_after, source_id, posted_in, late,
              occurred_at, posted_at, actor)
-         values ($1, 'settle', 0, 0, $2, $3, false, $4, $4, $5)",
+         values ($1, $2, 0, 0, $3, $4, false, $5, $5, $6)",
         journal.uuid(),
-        settlement.uuid(),
-        month.first_day(),
+        kind.as_str(),
+        source,
+        period.first_day(),
         now,
         actor,
     )
     .execute(tx.conn())
     .await?;
-    let from: Vec<Uuid> = owed
+    let from: Vec<Uuid> = moves
         .iter()
-        .map(|(from, _, _)| Account::Payable(*from).id(unit).uuid())
+        .map(|(from, _, _)| from.id(unit).uuid())
         .collect();
-    let to: Vec<Uuid> = owed
-        .iter()
-        .map(|(_, to, _)| Account::Receivable(*to).id(unit).uuid())
-        .collect();
-    let amounts: Vec<i64> = owed.iter().map(|(_, _, amount)| *amount).collect();
+    let to: Vec<Uuid> = moves.iter().map(|(_, to, _)| to.id(unit).uuid()).collect();
+    let amounts: Vec<i64> = moves.iter().map(|(_, _, amount)| *amount).collect();
     sqlx::query!(
         "insert into transfer (journal_id, line, from_account, to_account, amount, value, lot_id,
              posted_in)
@@ -523,7 +508,7 @@ pub async fn settle_money(
          from unnest($3::uuid[], $4::uuid[], $5::bigint[])
              with ordinality as owed (from_account, to_account, amount, line)",
         journal.uuid(),
-        month.first_day(),
+        period.first_day(),
         &from,
         &to,
         &amounts,

@@ -7,7 +7,7 @@ use crate::{
     authz::actor::Actor,
     kernel::{
         ids::{JournalId, LotId, MemberId, MerchantId, StoreId},
-        time::{Instant, Month},
+        time::{Instant, Period},
     },
 };
 
@@ -32,8 +32,16 @@ pub enum Kind {
     Lapse,
     /// Points reached their last day.
     Expire,
-    /// A month was closed.
+    /// A period was closed.
     Settle,
+    /// A merchant left the alliance, and its points ended with it.
+    Exit,
+    /// Money was kept for a merchant as security, or given back to it.
+    Deposit,
+    /// Money was paid in advance for points, or points were given for it.
+    Prepay,
+    /// A debt of a merchant was met by somebody else than itself.
+    Cover,
 }
 
 impl Kind {
@@ -50,6 +58,10 @@ impl Kind {
             Self::Lapse => "lapse",
             Self::Expire => "expire",
             Self::Settle => "settle",
+            Self::Exit => "exit",
+            Self::Deposit => "deposit",
+            Self::Prepay => "prepay",
+            Self::Cover => "cover",
         }
     }
 }
@@ -86,9 +98,9 @@ pub struct Entry {
     pub points: i64,
     /// The balance after it: available less owed.
     pub balance_after: i64,
-    /// The month whose settlement it belongs to.
-    pub posted_in: Month,
-    /// Whether that is a later month than the one it happened in.
+    /// The period whose settlement it belongs to.
+    pub posted_in: Period,
+    /// Whether that is a later period than the one it happened in.
     pub late: bool,
 }
 
@@ -109,6 +121,8 @@ pub struct Transfer {
     pub value: i64,
     /// Whose points: the lot.
     pub lot: LotId,
-    /// The month whose settlement it belongs to.
-    pub posted_in: Month,
+    /// When the lot was earned: it says by which terms the points settle.
+    pub earned_at: Instant,
+    /// The period whose settlement it belongs to.
+    pub posted_in: Period,
 }

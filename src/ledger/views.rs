@@ -5,19 +5,17 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{
-    Balance, Drawn, Era, Flow, FlowKind, FlowLine, HistoryLine, MOST_LOTS,
+    Balance, Drawn, FlowKind, FlowLine, HistoryLine, MOST_LOTS,
+    listing::LINES_A_ROW,
     lots::{Draw, Lot},
     store::uuids,
 };
 use crate::{
-    db::{
-        Error,
-        tx::{ReadTx, Tx},
-    },
+    db::{Error, tx::ReadTx},
     kernel::{
         ids::{JournalId, LotId, MemberId, MerchantId, StoreId},
         page::{Page, Slice},
-        time::{Instant, Month},
+        time::{Instant, Period},
     },
 };
 
@@ -181,7 +179,7 @@ pub(super) async fn drawn(
     let rows = sqlx::query!(
         r#"
         select taken.journal_id as "cause: JournalId", taken.lot_id as "lot!: LotId",
-               lot.merchant_id as "issuer: MerchantId", taken.amount, taken.value,
+               lot.merchant_id as "issuer: MerchantId", lot.earned_at, taken.amount, taken.value,
                coalesce(back.amount, 0)::bigint as "returned!",
                coalesce(back.value, 0)::bigint as "value_returned!"
         from transfer as taken
@@ -207,6 +205,7 @@ pub(super) async fn drawn(
             let draw = Draw {
                 lot: row.lot,
                 issuer: row.issuer,
+                earned_at: row.earned_at,
                 points: row.amount,
                 value: row.value,
             };
@@ -243,63 +242,6 @@ pub(super) async fn members_with_due_lots(
     Ok(rows)
 }
 
-pub(super) async fn flows(tx: &mut ReadTx, month: Month, eras: &[Era]) -> Result<Vec<Flow>, Error> {
-    let issuers: Vec<Uuid> = eras.iter().map(|era| era.issuer.uuid()).collect();
-    let since: Vec<Instant> = eras.iter().map(|era| era.since).collect();
-    let until: Vec<Option<Instant>> = eras.iter().map(|era| era.until).collect();
-    // One pass over the month by transfer_month_idx.
-    #[expect(
-        clippy::as_conversions,
-        reason = "tells a checked query of arrays with nulls"
-    )]
-    let query = sqlx::query!(
-        r#"
-        select case when source.kind = 'issued' then 'issued'
-                    when target.kind = 'issued' and source.kind = 'deficit' then 'owed'
-                    when target.kind = 'issued' then 'taken-back'
-                    when target.kind = 'expired' then 'expired'
-                    when source.kind = 'accepted' then 'given-back'
-                    else 'accepted' end as "kind!",
-               case when source.kind in ('issued', 'accepted') then source.owner_id
-                    when target.kind = 'deficit' then target.partner_id
-                    else target.owner_id end as "by!: MerchantId",
-               lot.merchant_id as "from: MerchantId", era.number as "era?",
-               sum(transfer.amount)::bigint as "points!",
-               sum(transfer.value)::bigint as "value!"
-        from transfer
-        join account as source on source.account_id = transfer.from_account
-        join account as target on target.account_id = transfer.to_account
-        join lot on lot.lot_id = transfer.lot_id
-        left join unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[])
-            with ordinality as era (issuer, since, until, number)
-            on era.issuer = lot.merchant_id and era.since <= lot.earned_at
-               and (era.until > lot.earned_at or era.until is null)
-        where transfer.posted_in = $1
-          and (source.kind in ('issued', 'accepted')
-               or target.kind in ('issued', 'accepted', 'deficit', 'expired'))
-        group by 1, 2, 3, 4
-        order by 1, 2, 3, 4"#,
-        month.first_day(),
-        &issuers,
-        &since,
-        &until as &[Option<Instant>],
-    );
-    let rows = query.fetch_all(tx.conn()).await?;
-    rows.into_iter()
-        .map(|row| {
-            let place = |number: i64| usize::try_from(number.checked_sub(1)?).ok();
-            Ok(Flow {
-                kind: flow_kind(&row.kind)?,
-                by: row.by,
-                from: row.from,
-                era: row.era.and_then(place),
-                points: row.points,
-                value: row.value,
-            })
-        })
-        .collect()
-}
-
 fn flow_kind(text: &str) -> Result<FlowKind, Error> {
     match text {
         "issued" => Ok(FlowKind::Issued),
@@ -312,77 +254,75 @@ fn flow_kind(text: &str) -> Result<FlowKind, Error> {
     }
 }
 
-/// Writes down which lines of a month concern whom: for [`flow_lines`], once the month cannot gain
-/// any more.
-pub(super) async fn write_lines(tx: &mut Tx, month: Month) -> Result<(), Error> {
-    // One pass over the month by transfer_month_idx.
-    sqlx::query!(
-        r#"
-        insert into month_line (month, merchant_id, last_journal, last_line, journals, lines)
-        select $1, merchant_id, journals[cardinality(journals)], lines[cardinality(lines)],
-               journals, lines
-        from (
-            select merchant_id, array_agg(journal_id order by journal_id, line) as journals,
-                   array_agg(line order by journal_id, line) as lines
-            from (
-                select party.merchant_id, flow.journal_id, flow.line,
-                       (row_number() over (partition by party.merchant_id
-                                           order by flow.journal_id, flow.line) - 1)
-                           / $2 as part
-                from (
-                    select transfer.journal_id, transfer.line, lot.merchant_id as issuer,
-                           case when source.kind in ('issued', 'accepted') then source.owner_id
-                                when target.kind = 'deficit' then target.partner_id
-                                else target.owner_id end as taker
-                    from transfer
-                    join account as source on source.account_id = transfer.from_account
-                    join account as target on target.account_id = transfer.to_account
-                    join lot on lot.lot_id = transfer.lot_id
-                    where transfer.posted_in = $1
-                      and (source.kind in ('issued', 'accepted')
-                           or target.kind in ('issued', 'accepted', 'deficit', 'expired'))
-                ) as flow
-                cross join lateral unnest(
-                    case when taker = issuer then array[taker] else array[taker, issuer] end
-                ) as party (merchant_id)
-            ) as concern
-            group by merchant_id, part
-        ) as packed"#,
-        month.first_day(),
-        LINES_A_ROW,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
+/// A line as it is selected.
+struct FlowRow {
+    journal: JournalId,
+    line: i32,
+    kind: String,
+    by: MerchantId,
+    from: MerchantId,
+    amount: i64,
+    value: i64,
+    lot: LotId,
+    reason: String,
+    source_id: Uuid,
+    store: Option<StoreId>,
+    occurred_at: Instant,
+    late: bool,
 }
 
-/// How many lines stand in a row of `month_line`: 20 bytes each, and a row stays on its page.
-const LINES_A_ROW: i64 = 64;
+impl TryFrom<FlowRow> for FlowLine {
+    type Error = Error;
+
+    fn try_from(row: FlowRow) -> Result<Self, Error> {
+        Ok(Self {
+            journal: row.journal,
+            line: row.line,
+            kind: flow_kind(&row.kind)?,
+            by: row.by,
+            from: row.from,
+            points: row.amount,
+            value: row.value,
+            lot: row.lot,
+            reason: row.reason,
+            source: row.source_id,
+            store: row.store,
+            occurred_at: row.occurred_at,
+            late: row.late,
+        })
+    }
+}
 
 pub(super) async fn flow_lines(
     tx: &mut ReadTx,
-    month: Month,
+    period: Period,
     merchant: MerchantId,
     slice: &Slice,
 ) -> Result<Page<FlowLine>, Error> {
     let (after, after_line) = parse_line_key(slice.after.as_deref());
-    // The first row may hold one line that is wanted, each other one holds only such; and one more.
-    let most_rows = slice.limit.saturating_div(LINES_A_ROW).saturating_add(3);
-    // Which lines by month_line_pkey; then each by transfer_pkey, journal_pkey, lot_pkey and
+    // Which lines by month_line_pkey, from as many rows as hold enough of them: most hold 64, the last
+    // of each step of the listing fewer. Then each by transfer_pkey, journal_pkey, lot_pkey and
     // account_pkey.
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        FlowRow,
         r#"
         with wanted as materialized (
             select entry.journal, entry.line
             from (
-                select journals, lines
-                from month_line
-                where month = $1 and merchant_id = $2 and (last_journal, last_line) > ($3, $4)
-                order by last_journal, last_line
-                limit $6
+                select journals, lines,
+                       sum(cardinality(lines)) over (order by last_journal, last_line)
+                           - cardinality(lines) as before
+                from (
+                    select last_journal, last_line, journals, lines
+                    from month_line
+                    where month = $1 and merchant_id = $2
+                      and (last_journal, last_line) > ($3, $4)
+                    order by last_journal, last_line
+                    limit $5
+                ) as part
             ) as part
             cross join lateral unnest(part.journals, part.lines) as entry (journal, line)
-            where (entry.journal, entry.line) > ($3, $4)
+            where part.before < $5 + $6 and (entry.journal, entry.line) > ($3, $4)
             order by entry.journal, entry.line
             limit $5
         )
@@ -406,35 +346,16 @@ pub(super) async fn flow_lines(
         join account as target on target.account_id = transfer.to_account
         join lot on lot.lot_id = transfer.lot_id
         order by transfer.journal_id, transfer.line"#,
-        month.first_day(),
+        period.first_day(),
         merchant.uuid(),
         after,
         after_line,
         slice.limit.saturating_add(1),
-        most_rows,
+        LINES_A_ROW,
     )
     .fetch_all(tx.conn())
     .await?;
-    let lines: Result<Vec<FlowLine>, Error> = rows
-        .into_iter()
-        .map(|row| {
-            Ok(FlowLine {
-                journal: row.journal,
-                line: row.line,
-                kind: flow_kind(&row.kind)?,
-                by: row.by,
-                from: row.from,
-                points: row.amount,
-                value: row.value,
-                lot: row.lot,
-                reason: row.reason,
-                source: row.source_id,
-                store: row.store,
-                occurred_at: row.occurred_at,
-                late: row.late,
-            })
-        })
-        .collect();
+    let lines: Result<Vec<FlowLine>, Error> = rows.into_iter().map(FlowLine::try_from).collect();
     Ok(Page::from_rows(lines?, slice.limit, line_key))
 }
 
@@ -450,14 +371,16 @@ fn parse_line_key(key: Option<&str>) -> (Uuid, i32) {
 
 pub(super) async fn flow_line(
     tx: &mut ReadTx,
-    month: Month,
+    period: Period,
     journal: JournalId,
     line: i32,
 ) -> Result<Option<FlowLine>, Error> {
     // At most one row, by transfer_pkey.
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        FlowRow,
         r#"
-        select case when source.kind = 'issued' then 'issued'
+        select transfer.journal_id as "journal: JournalId", transfer.line,
+               case when source.kind = 'issued' then 'issued'
                     when target.kind = 'issued' and source.kind = 'deficit' then 'owed'
                     when target.kind = 'issued' then 'taken-back'
                     when target.kind = 'expired' then 'expired'
@@ -479,26 +402,9 @@ pub(super) async fn flow_line(
                or target.kind in ('issued', 'accepted', 'deficit', 'expired'))"#,
         journal.uuid(),
         line,
-        month.first_day(),
+        period.first_day(),
     )
     .fetch_optional(tx.conn())
     .await?;
-    row.map(|row| {
-        Ok(FlowLine {
-            journal,
-            line,
-            kind: flow_kind(&row.kind)?,
-            by: row.by,
-            from: row.from,
-            points: row.amount,
-            value: row.value,
-            lot: row.lot,
-            reason: row.reason,
-            source: row.source_id,
-            store: row.store,
-            occurred_at: row.occurred_at,
-            late: row.late,
-        })
-    })
-    .transpose()
+    row.map(FlowLine::try_from).transpose()
 }

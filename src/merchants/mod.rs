@@ -6,13 +6,17 @@
 //! merchant sees that merchant and its stores; all others are unknown to them. A member sees every
 //! store.
 
+pub mod accounts;
 pub mod agreements;
 mod alliance;
+pub mod contacts;
+pub mod credit;
 mod listing;
 mod store;
 mod till;
 
 pub use alliance::{Alliance, AllianceError};
+pub use contacts::{Called, called};
 pub use listing::{Listing, StoreListing, Upserted, create_by_code, upsert};
 pub use till::{Stores, TillStore, all_till_stores, by_codes, codes, stores_by_code, till_stores};
 
@@ -153,6 +157,12 @@ pub enum MerchantError {
     /// A store of this code exists and belongs to another merchant than the list says.
     #[error("the store {} belongs to another merchant already", .0.as_str())]
     StoreOfAnother(Code),
+    /// A merchant that gets no mail.
+    #[error("the merchant gets no mail")]
+    NoContact,
+    /// A merchant whose account at Stripe nobody said.
+    #[error("nobody said to which account at Stripe the merchant is paid")]
+    NoAccount,
     /// A page that begins after something that is no place in this list.
     #[error(transparent)]
     Cursor(#[from] CursorError),

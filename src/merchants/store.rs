@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{Alliance, Listing, Merchant, Status, Store, TillStore, Window, listing::Belonging};
+use super::{
+    Alliance, Listing, Merchant, Status, Store, TillStore, Window, credit::Withheld,
+    listing::Belonging,
+};
 use crate::{
     db::{
         error::Error,
@@ -91,6 +94,10 @@ struct TillRow {
     since: Vec<Instant>,
     price_points: Vec<Option<i64>>,
     price_worth: Vec<Option<i64>>,
+    pool: Vec<bool>,
+    prepaid: bool,
+    withheld: Option<String>,
+    withheld_since: Option<Instant>,
 }
 
 impl TryFrom<TillRow> for TillStore {
@@ -108,7 +115,12 @@ impl TryFrom<TillRow> for TillStore {
         };
         let both = row.price_points.iter().zip(&row.price_worth);
         let prices: Result<Vec<Option<Rate>>, Error> = both.map(price).collect();
+        let withheld = row.withheld.as_deref().map(Withheld::parse);
+        let withheld = withheld.map(|why| why.ok_or(Error::Corrupt("withheld")));
+        let pool = row.since.iter().copied().zip(row.pool);
         Ok(Self {
+            withheld: withheld.transpose()?.zip(row.withheld_since),
+            pool: pool.filter(|_| row.prepaid).collect(),
             prices: row.since.into_iter().zip(prices?).collect(),
             store: row.store_id,
             code: code(&row.code)?,
@@ -318,12 +330,14 @@ pub(super) async fn set_store_status(
     Ok(())
 }
 
-/// At most one row an id, by `store_pkey`; all stores where no ids are named.
-pub(super) async fn till_by_ids(
+/// The stores of these ids and of these codes; where neither is named, all. A mall has some hundreds:
+/// they are gone through.
+pub(super) async fn tills(
     tx: &mut ReadTx,
     ids: Option<&[StoreId]>,
+    codes: Option<&[Code]>,
 ) -> Result<Vec<TillStore>, Error> {
-    let ids = ids.map(bits);
+    let (ids, codes) = (ids.map(bits), codes.map(texts));
     let rows = sqlx::query_as!(
         TillRow,
         r#"select store.store_id as "store_id: StoreId", store.code,
@@ -333,54 +347,28 @@ pub(super) async fn till_by_ids(
                   store.spends and merchant.spends as "spends!",
                   merchant.status as merchant_status, store.status as store_status,
                   agreed.since as "since!", agreed.points as "price_points!: _",
-                  agreed.worth as "price_worth!: _"
+                  agreed.worth as "price_worth!: _", agreed.pool as "pool!",
+                  exists (select from prepaid where prepaid.merchant_id = store.merchant_id)
+                      as "prepaid!",
+                  credit.withheld as "withheld?", credit.withheld_since as "withheld_since?"
            from store
            join merchant on merchant.merchant_id = store.merchant_id
+           left join credit on credit.merchant_id = store.merchant_id
            cross join lateral (
                select coalesce(array_agg(starts_at order by starts_at, version), '{}') as since,
                       coalesce(array_agg(price_points order by starts_at, version), '{}')
                           as points,
                       coalesce(array_agg(price_worth order by starts_at, version), '{}')
-                          as worth
+                          as worth,
+                      coalesce(array_agg(coalesce(terms::jsonb ->> 'model', '') = 'pool'
+                                         order by starts_at, version), '{}') as pool
                from agreement
                where agreement.merchant_id = store.merchant_id and accepted_at is not null
            ) as agreed
-           where $1::uuid[] is null or store.store_id = any ($1)"#,
+           where ($1::uuid[] is null or store.store_id = any ($1))
+             and ($2::text[] is null or store.code = any ($2))"#,
         ids.as_deref(),
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    rows.into_iter().map(TillStore::try_from).collect()
-}
-
-/// At most one row a code, by `store_code_key`.
-pub(super) async fn till_by_codes(
-    tx: &mut ReadTx,
-    codes: &[Code],
-) -> Result<Vec<TillStore>, Error> {
-    let rows = sqlx::query_as!(
-        TillRow,
-        r#"select store.store_id as "store_id: StoreId", store.code,
-                  merchant.merchant_id as "merchant_id: MerchantId",
-                  merchant.code as merchant_code,
-                  store.earns and merchant.earns as "earns!",
-                  store.spends and merchant.spends as "spends!",
-                  merchant.status as merchant_status, store.status as store_status,
-                  agreed.since as "since!", agreed.points as "price_points!: _",
-                  agreed.worth as "price_worth!: _"
-           from store
-           join merchant on merchant.merchant_id = store.merchant_id
-           cross join lateral (
-               select coalesce(array_agg(starts_at order by starts_at, version), '{}') as since,
-                      coalesce(array_agg(price_points order by starts_at, version), '{}')
-                          as points,
-                      coalesce(array_agg(price_worth order by starts_at, version), '{}')
-                          as worth
-               from agreement
-               where agreement.merchant_id = store.merchant_id and accepted_at is not null
-           ) as agreed
-           where store.code = any ($1)"#,
-        &texts(codes),
+        codes.as_deref(),
     )
     .fetch_all(tx.conn())
     .await?;

@@ -4,12 +4,13 @@
 
 use std::collections::HashMap;
 
-use super::{agreements::Prices, store};
+use super::{agreements::Prices, credit::Withheld, store};
 use crate::{
     db::{error::Error, tx::ReadTx},
     kernel::{
         ids::{MerchantId, StoreId},
         text::Code,
+        time::Instant,
     },
 };
 
@@ -38,12 +39,30 @@ pub struct TillStore {
     pub store_active: bool,
     /// At what its merchant's points settle.
     pub prices: Prices,
+    /// Why its merchant gives no points, and since when; none: it does.
+    pub withheld: Option<(Withheld, Instant)>,
+    /// Since when which terms hold, and whether they are the pool's; empty where its merchant never
+    /// paid for points in advance.
+    pub pool: Vec<(Instant, bool)>,
 }
 
 impl TillStore {
     /// Whether neither it nor its merchant is suspended; a suspended one only takes refunds.
     pub const fn active(&self) -> bool {
         self.merchant_active && self.store_active
+    }
+
+    /// Why a purchase of that moment earns nothing that would earn.
+    pub fn withheld_at(&self, at: Instant) -> Option<Withheld> {
+        let held = self.withheld.filter(|(why, since)| why.holds(*since, at));
+        held.map(|(why, _)| why)
+    }
+
+    /// The first moment of the terms that hold at that moment, where points given then come out of
+    /// blocks that were paid for.
+    pub fn prepaid_at(&self, at: Instant) -> Option<Instant> {
+        let held = self.pool.iter().rev().find(|(since, _)| *since <= at);
+        held.filter(|(_, pool)| *pool).map(|(since, _)| *since)
     }
 }
 
@@ -55,7 +74,7 @@ pub type Stores = HashMap<StoreId, TillStore>;
 /// # Errors
 /// [`Error::Unavailable`].
 pub async fn all_till_stores(tx: &mut ReadTx) -> Result<Stores, Error> {
-    let found = store::till_by_ids(tx, None).await?;
+    let found = store::tills(tx, None, None).await?;
     Ok(found.into_iter().map(|till| (till.store, till)).collect())
 }
 
@@ -64,7 +83,7 @@ pub async fn all_till_stores(tx: &mut ReadTx) -> Result<Stores, Error> {
 /// # Errors
 /// [`Error::Unavailable`].
 pub async fn till_stores(tx: &mut ReadTx, ids: &[StoreId]) -> Result<Stores, Error> {
-    let found = store::till_by_ids(tx, Some(ids)).await?;
+    let found = store::tills(tx, Some(ids), None).await?;
     Ok(found.into_iter().map(|till| (till.store, till)).collect())
 }
 
@@ -76,7 +95,7 @@ pub async fn stores_by_code(
     tx: &mut ReadTx,
     codes: &[Code],
 ) -> Result<HashMap<Code, TillStore>, Error> {
-    let found = store::till_by_codes(tx, codes).await?;
+    let found = store::tills(tx, None, Some(codes)).await?;
     Ok(found
         .into_iter()
         .map(|till| (till.code.clone(), till))

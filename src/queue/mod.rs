@@ -97,6 +97,38 @@ pub async fn enqueue<J: Job>(tx: &mut Tx, job: &J) -> Result<(), Error> {
     Ok(())
 }
 
+/// As [`enqueue`], for many of one kind in one statement.
+///
+/// # Errors
+/// As [`enqueue`].
+pub async fn enqueue_all<J: Job>(tx: &mut Tx, jobs: &[J]) -> Result<(), Error> {
+    let (mut ids, mut payloads, mut dedups) = (Vec::new(), Vec::new(), Vec::new());
+    for job in jobs {
+        let dedup = job.dedup();
+        if dedup.is_empty() || dedup.len() > LONGEST || J::NAME.len() > LONGEST {
+            return Err(Error::Corrupt("job key"));
+        }
+        ids.push(tx.new_id::<Waiting>().uuid());
+        payloads.push(serde_json::to_value(job).map_err(|_| Error::Corrupt("job payload"))?);
+        dedups.push(dedup);
+    }
+    let now = tx.now();
+    sqlx::query!(
+        "insert into outbox (job_id, name, payload, dedup_key, created_at)
+         select job_id, $1, payload, dedup_key, $2
+         from unnest($3::uuid[], $4::jsonb[], $5::text[]) as new (job_id, payload, dedup_key)
+         on conflict (name, dedup_key) do nothing",
+        J::NAME,
+        now,
+        &ids,
+        &payloads,
+        &dedups,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// Takes rows out of the outbox that were handed over long ago; whether there may be more.
 ///
 /// # Errors

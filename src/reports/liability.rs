@@ -1,4 +1,4 @@
-//! What is outstanding in points, by issuer: how a month changed it, how old it is, when it lapses,
+//! What is outstanding in points, by issuer: how a period changed it, how old it is, when it lapses,
 //! and what an issuer's accounts need to know of it.
 //!
 //! Points are outstanding while a member can spend them, while they are promised to a reservation,
@@ -10,7 +10,7 @@ mod journal;
 mod open;
 mod rows;
 
-pub use journal::{IssuerMonths, MonthMoves, months};
+pub use journal::{IssuerPeriods, PeriodMoves, periods};
 pub use open::{Ages, Due, Forecast, OLDEST, ages, forecast};
 
 use thiserror::Error;
@@ -24,8 +24,9 @@ use crate::{
         ids::MerchantId,
         page::{CursorError, Page, Slice},
         text::Code,
-        time::Month,
+        time::{OtherUnit, Period},
     },
+    ledger,
 };
 use rows::Sum;
 
@@ -61,7 +62,7 @@ pub struct Breakage {
     pub over: i64,
 }
 
-/// What a month did to one issuer's outstanding points:
+/// What a period did to one issuer's outstanding points:
 /// `opening + issued + given_back - redeemed - repaid - expired - taken_back` is `closing`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RollForward {
@@ -69,7 +70,7 @@ pub struct RollForward {
     pub merchant: MerchantId,
     /// What lists call the merchant.
     pub code: Code,
-    /// What was outstanding when the month began.
+    /// What was outstanding when the period began.
     pub opening: Amount,
     /// Given to members.
     pub issued: Amount,
@@ -83,12 +84,12 @@ pub struct RollForward {
     pub expired: Amount,
     /// Taken back unused, because a purchase was refunded.
     pub taken_back: Amount,
-    /// What was outstanding when the month ended.
+    /// What was outstanding when the period ended.
     pub closing: Amount,
     /// Points taken back after they had been used, which members owe: they change nothing that is
     /// outstanding. A statement counts them as taken back.
     pub became_owed: Amount,
-    /// Redeemed and repaid less given back, from the first day to the month's end: how much of what
+    /// Redeemed and repaid less given back, from the first day to the period's end: how much of what
     /// is used is used at others.
     pub used_to_date: Split,
     /// What was not used, as the grants are now.
@@ -115,6 +116,9 @@ pub enum LiabilityError {
         /// What lots have left and reservations hold.
         held: Amount,
     },
+    /// A period that is none of this mall's.
+    #[error(transparent)]
+    OtherUnit(#[from] OtherUnit),
     /// A sum that the books cannot hold.
     #[error(transparent)]
     Amount(#[from] AmountError),
@@ -132,6 +136,11 @@ struct Issuers {
     page: Page<(MerchantId, Code)>,
     /// Their ids.
     ids: Vec<Uuid>,
+}
+
+/// A period of the mall's unit.
+async fn own(tx: &mut ReadTx, period: Period) -> Result<Period, LiabilityError> {
+    Ok(period.of_unit(ledger::periods::unit(tx).await?)?)
 }
 
 /// A page of the merchants within reach, in the order in which they joined.
@@ -187,7 +196,7 @@ async fn take_time(tx: &mut ReadTx) -> Result<(), db::Error> {
     Ok(())
 }
 
-/// A month's roll-forward, a row for each merchant within reach; at most [`WHOLE`] on a page. A
+/// A period's roll-forward, a row for each merchant within reach; at most [`WHOLE`] on a page. A
 /// merchant's right covers its own.
 ///
 /// # Errors
@@ -195,12 +204,13 @@ async fn take_time(tx: &mut ReadTx) -> Result<(), db::Error> {
 pub async fn roll_forward(
     tx: &mut ReadTx,
     grant: &Grant<ReadLiability>,
-    month: Month,
+    period: Period,
     slice: &Slice,
 ) -> Result<Page<RollForward>, LiabilityError> {
+    let period = own(tx, period).await?;
     let issuers = issuers(tx, grant, slice).await?;
     take_time(tx).await?;
-    let sums = sums(tx, month, &issuers.ids).await?;
+    let sums = sums(tx, period, &issuers.ids).await?;
     let mut sums = rows::by_merchant(sums, |sum| sum.merchant);
     let mut all = Vec::with_capacity(issuers.ids.len());
     for (merchant, code) in issuers.page.items {
@@ -218,7 +228,7 @@ pub async fn roll_forward(
     clippy::too_many_lines,
     reason = "one statement, so that it sees one moment of a mall at work"
 )]
-async fn sums(tx: &mut ReadTx, month: Month, ids: &[Uuid]) -> Result<Vec<Sum>, db::Error> {
+async fn sums(tx: &mut ReadTx, period: Period, ids: &[Uuid]) -> Result<Vec<Sum>, db::Error> {
     let now = tx.now();
     // Transfers from end to end by the
     // account that they leave, again by the one that they reach, and again for the few that fill a
@@ -313,7 +323,7 @@ async fn sums(tx: &mut ReadTx, month: Month, ids: &[Uuid]) -> Result<Vec<Sum>, d
                coalesce(points_after, 0)::bigint as "points_after!",
                coalesce(worth_after, 0)::bigint as "worth_after!"
         from moved"#,
-        month.first_day(),
+        period.first_day(),
         ids,
         now,
     )

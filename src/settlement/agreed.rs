@@ -1,14 +1,14 @@
-//! What held for whom in a month: agreements, as the calculation asks for them.
+//! What held for whom in a period: agreements, as the calculation asks for them.
 
 use std::collections::BTreeMap;
 
 use crate::{
     kernel::{ids::MerchantId, time::Instant},
     ledger::Era,
-    merchants::agreements::{Agreement, AgreementTerms},
+    merchants::agreements::{Agreement, AgreementTerms, Model},
 };
 
-/// The accepted agreements of a mall, as of one month.
+/// The accepted agreements of a mall, as of one period.
 #[derive(Debug, Clone, Default)]
 pub struct Agreed {
     terms: Vec<AgreementTerms>,
@@ -17,7 +17,7 @@ pub struct Agreed {
 }
 
 impl Agreed {
-    /// From each merchant's accepted versions in the order of their first moments; for a month that
+    /// From each merchant's accepted versions in the order of their first moments; for a period that
     /// begins at `start`.
     pub fn new(versions: BTreeMap<MerchantId, Vec<Agreement>>, start: Instant) -> Self {
         let mut agreed = Self::default();
@@ -44,17 +44,30 @@ impl Agreed {
         &self.eras
     }
 
+    /// The spans of time in which that model held.
+    pub(super) fn eras_of(&self, model: Model) -> Vec<Era> {
+        let each = self.eras.iter().zip(&self.terms);
+        let same = each.filter(|(_, terms)| terms.model == model);
+        same.map(|(era, _)| *era).collect()
+    }
+
+    /// The era of a merchant that began at that moment.
+    pub(super) fn era_of(&self, issuer: MerchantId, since: Instant) -> Option<usize> {
+        let same = |era: &Era| era.issuer == issuer && era.since == since;
+        self.eras.iter().position(same)
+    }
+
     /// The terms of points that were earned in that era.
     pub(super) fn earned_in(&self, era: Option<usize>) -> Option<&AgreementTerms> {
         self.terms.get(era?)
     }
 
-    /// A merchant's terms for the month.
+    /// A merchant's terms for the period.
     pub(super) fn of(&self, merchant: MerchantId) -> Option<&AgreementTerms> {
         self.terms.get(*self.in_force.get(&merchant)?)
     }
 
-    /// Everybody who has terms for the month.
+    /// Everybody who has terms for the period.
     pub(super) fn in_force(&self) -> impl Iterator<Item = (MerchantId, &AgreementTerms)> {
         let each = self.in_force.iter();
         each.filter_map(|(merchant, place)| Some((*merchant, self.terms.get(*place)?)))

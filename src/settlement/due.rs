@@ -19,3 +19,18 @@ impl Job for SettlementsDue {
         self.day.to_string()
     }
 }
+
+/// End the points of merchants that have left, and look at the lights of the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditDue {
+    /// The day that has begun in the mall's zone.
+    pub day: NaiveDate,
+}
+
+impl Job for CreditDue {
+    const NAME: &'static str = "credit.look";
+
+    fn dedup(&self) -> String {
+        self.day.to_string()
+    }
+}

@@ -1,11 +1,11 @@
-//! What an issuer books for its points, month by month, pure: from what moved to balanced entries.
+//! What an issuer books for its points, period by period, pure: from what moved to balanced entries.
 //!
-//! All of an issuer's points are one pool. What its sales of a month deferred ([`allocate`]) goes
+//! All of an issuer's points are one pool. What its sales of a period deferred ([`allocate`]) goes
 //! into the pool; what is used, lapses or is taken back releases it ([`recognise`]). Everything is
-//! counted from the first day anew, month after month, so that the same movements always give the
-//! same entries, and what an estimate got wrong is put right in the month that shows it.
+//! counted from the first day anew, period after period, so that the same movements always give the
+//! same entries, and what an estimate got wrong is put right in the period that shows it.
 //!
-//! The estimate is each month's own: of the points whose life was over by its end, the part that had
+//! The estimate is each period's own: of the points whose life was over by its end, the part that had
 //! been used. Where none were, every point is expected to be used and nothing is taken for granted.
 //!
 //! Source: settlement.md, section 4.
@@ -20,10 +20,10 @@ use crate::kernel::{
     AmountError,
     money::{Currency, decimal},
     text::Code,
-    time::Month,
+    time::Period,
 };
 
-/// What happened to one issuer's points in a month. Points are whole, money is in minor units.
+/// What happened to one issuer's points in a period. Points are whole, money is in minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Moves {
     /// What the sales that earned them came to, less what points paid of it.
@@ -42,7 +42,7 @@ pub struct Moves {
     pub payable: i64,
     /// Points that lapsed.
     pub expired: i64,
-    /// Points whose life ended in this month, and those of them that lapsed.
+    /// Points whose life ended in this period, and those of them that lapsed.
     pub over: (i64, i64),
 }
 
@@ -101,7 +101,7 @@ struct Pool {
     lapsed: i64,
 }
 
-/// What a month did to a pool, in minor units.
+/// What a period did to a pool, in minor units.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     deferred: i64,
@@ -210,31 +210,31 @@ impl Step {
     }
 }
 
-/// What an issuer books in `month`, from everything that moved since its first day; later months
+/// What an issuer books in `period`, from everything that moved since its first day; later periods
 /// are not looked at. The debits of each entry are its credits.
 ///
 /// # Errors
 /// [`AmountError`] for movements that no books can hold: less than nothing issued or used in all.
-pub fn entries(moves: &BTreeMap<Month, Moves>, month: Month) -> Result<Vec<Entry>, AmountError> {
+pub fn entries(moves: &BTreeMap<Period, Moves>, period: Period) -> Result<Vec<Entry>, AmountError> {
     let mut pool = Pool::default();
-    for (_, before) in moves.range(..month) {
+    for (_, before) in moves.range(..period) {
         pool.step(before)?;
     }
-    let it = moves.get(&month).copied().unwrap_or_default();
+    let it = moves.get(&period).copied().unwrap_or_default();
     pool.step(&it)?.entries()
 }
 
 const HEAD: &str = "date,merchant,entry,account,debit,credit,currency,note";
 
-/// Entries of a month as CSV (RFC 4180), one line an account, dated on the month's last day; money
+/// Entries of a period as CSV (RFC 4180), one line an account, dated on the period's last day; money
 /// as decimals of the currency, entries numbered from 1 on through the sheet.
 pub fn csv<'a>(
-    month: Month,
+    period: Period,
     currency: Currency,
     books: impl IntoIterator<Item = (&'a Code, &'a [Entry])>,
 ) -> String {
     let mut sheet = format!("{BYTE_ORDER_MARK}{HEAD}\r\n");
-    let (date, places) = (month.last_day(), currency.places());
+    let (date, places) = (period.last_day(), currency.places());
     let mut number: usize = 0;
     for (code, entries) in books {
         for entry in entries {
@@ -281,12 +281,12 @@ mod tests {
 
     use super::*;
 
-    fn month(text: &str) -> Month {
+    fn period(text: &str) -> Period {
         text.parse().unwrap()
     }
 
     #[test]
-    fn an_issuers_first_months_in_its_books() {
+    fn an_issuers_first_periods_in_its_books() {
         // June: 100,000.00 of sales earn 10,000 points worth 1.00 each; nothing is known yet of how
         // many lapse. July: 3,000 used here, 1,500 elsewhere.
         let mut moves = BTreeMap::new();
@@ -296,15 +296,15 @@ mod tests {
             issued_worth: 1_000_000,
             ..Moves::default()
         };
-        moves.insert(month("2026-06"), june);
+        moves.insert(period("2026-06"), june);
         let july = Moves {
             used_here: 3_000,
             used_elsewhere: 1500,
             payable: 130_000,
             ..Moves::default()
         };
-        moves.insert(month("2026-07"), july);
-        let first = entries(&moves, month("2026-06")).unwrap();
+        moves.insert(period("2026-07"), july);
+        let first = entries(&moves, period("2026-06")).unwrap();
         assert_eq!(
             first[0].lines,
             [
@@ -312,7 +312,7 @@ mod tests {
                 (Account::DeferredIncome, -909_091)
             ]
         );
-        let second = entries(&moves, month("2026-07")).unwrap();
+        let second = entries(&moves, period("2026-07")).unwrap();
         assert_eq!(
             second
                 .iter()
@@ -330,7 +330,7 @@ mod tests {
                 ][..],
             ]
         );
-        assert_eq!(entries(&moves, month("2026-08")), Ok(Vec::new()));
+        assert_eq!(entries(&moves, period("2026-08")), Ok(Vec::new()));
     }
 
     #[test]
@@ -345,7 +345,7 @@ mod tests {
         let (code, entries) = ("-tea".parse().unwrap(), [entry]);
         let currency = Currency::from_code("CNY").unwrap();
         assert_eq!(
-            csv(month("2028-02"), currency, [(&code, &entries[..])]),
+            csv(period("2028-02"), currency, [(&code, &entries[..])]),
             format!(
                 "{BYTE_ORDER_MARK}{HEAD}\r\n\
                  2028-02-29,'-tea,1,deferred_income,1.50,,CNY,points used in own stores\r\n\
@@ -354,14 +354,14 @@ mod tests {
         );
     }
 
-    /// Months in which no more goes out than came in.
-    fn story() -> impl Strategy<Value = BTreeMap<Month, Moves>> {
+    /// Periods in which no more goes out than came in.
+    fn story() -> impl Strategy<Value = BTreeMap<Period, Moves>> {
         let part = || 0..=100_u8;
-        let month = (0..50_000_i64, 1..5000_i64, part(), part(), part(), part());
-        prop::collection::vec(month, 1..24).prop_map(|months| {
+        let period = (0..50_000_i64, 1..5000_i64, part(), part(), part(), part());
+        prop::collection::vec(period, 1..24).prop_map(|periods| {
             let (mut open, mut all) = (0, BTreeMap::new());
-            let mut when: Month = "2026-01".parse().unwrap();
-            for (sales, issued, here, elsewhere, back, gone) in months {
+            let mut when: Period = "2026-01".parse().unwrap();
+            for (sales, issued, here, elsewhere, back, gone) in periods {
                 open += issued;
                 let mut take = |part: u8| {
                     let taken = open * i64::from(part) / 250;
@@ -400,8 +400,8 @@ mod tests {
         #[test]
         fn every_entry_balances_and_deferred_income_ends_with_the_points(moves in story()) {
             let mut left = 0;
-            for month in moves.keys() {
-                for entry in entries(&moves, *month).unwrap() {
+            for period in moves.keys() {
+                for entry in entries(&moves, *period).unwrap() {
                     prop_assert_eq!(entry.lines.iter().map(|line| line.1).sum::<i64>(), 0);
                     prop_assert!(entry.lines.iter().all(|line| line.1 != 0));
                     let deferred = |line: &&(Account, i64)| line.0 == Account::DeferredIncome;

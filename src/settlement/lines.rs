@@ -1,4 +1,4 @@
-//! The lines that a month's nets are sums of, pure.
+//! The lines that a period's nets are sums of, pure.
 //!
 //! Whatever moves money is written here twice, once for each side, so that all lines add up to zero
 //! whatever was agreed on. A merchant's net is the sum of its lines, and so is the operator's.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     agreed::Agreed,
-    month::{Adjustment, Basis},
+    calculation::{Adjustment, Basis, Carried},
     netting::Party,
 };
 use crate::{
@@ -41,7 +41,7 @@ pub enum LineKind {
     Fee,
     /// The operator's fee on points that the merchant gave.
     IssueFee,
-    /// The operator's fee for the month.
+    /// The operator's fee for the period.
     FixedFee,
     /// What the operator bears of the cost of the partner's points.
     Contribution,
@@ -51,13 +51,17 @@ pub enum LineKind {
     Pool,
     /// The alliance fund's part of what lapsed.
     Fund,
-    /// What an earlier month left to be put right.
+    /// What an earlier period left to be put right.
     Adjustment,
+    /// What of [`LineKind::Funded`] was paid for in advance.
+    Prepaid,
+    /// What the partner owes, or the party owes the partner, since a default left it unpaid.
+    Carried,
 }
 
 impl LineKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Redeemed,
         Self::GivenBack,
         Self::OwnShop,
@@ -73,6 +77,8 @@ impl LineKind {
         Self::Pool,
         Self::Fund,
         Self::Adjustment,
+        Self::Prepaid,
+        Self::Carried,
     ];
 
     /// As the table and the API write it.
@@ -93,6 +99,8 @@ impl LineKind {
             Self::Pool => "pool",
             Self::Fund => "fund",
             Self::Adjustment => "adjustment",
+            Self::Prepaid => "prepaid",
+            Self::Carried => "carried",
         }
     }
 
@@ -141,9 +149,11 @@ struct Tally<'a> {
     fee_bases: FeeBases,
     /// Points given less taken back by issuer and era, and what they settle at.
     given: BTreeMap<(MerchantId, Option<usize>), Sum>,
+    /// Of those what was paid for in advance.
+    prepaid: BTreeMap<(MerchantId, Option<usize>), Sum>,
 }
 
-/// Every line of a month that says anything, in the order of parties, kinds and partners.
+/// Every line of a period that says anything, in the order of parties, kinds and partners.
 ///
 /// # Errors
 /// [`AmountError::Overflow`] for a sum that the books cannot hold.
@@ -153,6 +163,7 @@ pub(super) fn lines(flows: &[Flow], basis: &Basis<'_>) -> Result<Vec<Line>, Amou
         lines: BTreeMap::new(),
         fee_bases: FeeBases::new(),
         given: BTreeMap::new(),
+        prepaid: prepaid(basis)?,
     };
     for ((kind, by, from, era), sum) in summed(flows)? {
         let flow = Flow {
@@ -176,7 +187,24 @@ pub(super) fn lines(flows: &[Flow], basis: &Basis<'_>) -> Result<Vec<Line>, Amou
         };
         tally.both(*merchant, LineKind::Adjustment, None, owed)?;
     }
+    for claim in basis.claims {
+        tally.carry(claim)?;
+    }
     tally.finish()
+}
+
+/// What was paid for in advance, by issuer and era.
+fn prepaid(basis: &Basis<'_>) -> Result<BTreeMap<(MerchantId, Option<usize>), Sum>, AmountError> {
+    let mut sums: BTreeMap<_, Sum> = BTreeMap::new();
+    for one in basis.prepaid {
+        let era = basis.agreed.era_of(one.merchant, one.since);
+        sums.entry((one.merchant, era)).or_default().add(Sum {
+            points: i128::from(one.points),
+            value: 0,
+            amount: i128::from(one.amount),
+        })?;
+    }
+    Ok(sums)
 }
 
 /// What moved by kind, parties and era: shares are taken of sums, so that it does not matter in how
@@ -308,7 +336,7 @@ impl<'a> Tally<'a> {
     }
 
     /// What was given under the pool is paid for at once; a half of a minor unit for a merchant's
-    /// month goes to the even neighbour.
+    /// period goes to the even neighbour. What came out of blocks has their price, and is paid already.
     fn pool_in(&mut self) -> Result<(), AmountError> {
         for ((merchant, era), sum) in self.given.clone() {
             let terms = self.agreed().earned_in(era);
@@ -316,7 +344,14 @@ impl<'a> Tally<'a> {
             let Some(price) = price.and_then(|terms| terms.issue_price) else {
                 continue;
             };
-            let paid = i128::from(rate(price)?.times_half_even(narrow(sum.points)?)?);
+            let before = self.prepaid.get(&(merchant, era)).copied();
+            let before = before.unwrap_or_default();
+            let later = sum.points.checked_sub(before.points);
+            let later = narrow(later.ok_or(AmountError::Overflow)?)?;
+            let paid = i128::from(rate(price)?.times_half_even(later)?);
+            let paid = paid.checked_add(before.amount);
+            let paid = paid.ok_or(AmountError::Overflow)?;
+            self.both(merchant, LineKind::Prepaid, None, before)?;
             let amounts = [
                 ((Some(merchant), LineKind::Funded, None), negated(paid)?),
                 ((None, LineKind::Pool, None), sum.value),
@@ -332,7 +367,7 @@ impl<'a> Tally<'a> {
         Ok(())
     }
 
-    /// Once a merchant and part, on what it received over the whole month; a half of a minor unit
+    /// Once a merchant and part, on what it received over the whole period; a half of a minor unit
     /// goes to the even neighbour.
     fn fees(&mut self) -> Result<(), AmountError> {
         for ((merchant, issuer, part), base) in std::mem::take(&mut self.fee_bases) {
@@ -376,6 +411,21 @@ impl<'a> Tally<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What one party still owes another since a default.
+    fn carry(&mut self, claim: &Carried) -> Result<(), AmountError> {
+        let owed = Sum {
+            amount: i128::from(claim.amount),
+            ..Sum::default()
+        };
+        let (from, to) = (Some(claim.from), claim.to);
+        self.add((to, LineKind::Carried, from), owed)?;
+        let debt = Sum {
+            amount: negated(owed.amount)?,
+            ..owed
+        };
+        self.add((from, LineKind::Carried, to), debt)
     }
 
     /// A line of a merchant, and the same with the other sign for the operator.

@@ -1,42 +1,51 @@
-//! Settling a month: who pays whom for points that one merchant issued and another took.
+//! Settling a period: who pays whom for points that one merchant issued and another took. A mall's
+//! periods are days, weeks or months of its zone, as its programme says.
 //!
-//! A month's figures are a pure function of the ledger ([`month::calculate`]); they add up to zero
+//! A period's figures are a pure function of the ledger ([`calculation::calculate`]); they add up to zero
 //! over merchants and operator and come down to at most one payment fewer than there are parties
 //! ([`netting::payments`]). Anybody with the right to may look at them at any time ([`preview`]).
 //!
-//! Closing takes two transactions, which a door opens one after the other, or [`close_month`] for
-//! it. [`cut_off`] ends the posting in the month: from its commit on no line can be added, and what
-//! happened in the month and arrives later belongs to the next one. [`seal`] then counts what can no
-//! longer change, proves that it adds up to zero and writes the statements. Each can be done again
-//! without doing anything again, and where the second did not happen, a later close goes on from
+//! Closing takes two transactions, which a door opens one after the other, or [`close_period`] for
+//! it. [`cut_off`] ends the posting in the period: from its commit on no line can be added, and what
+//! happened in the period and arrives later belongs to the next one. [`seal`] then counts what can no
+//! longer change, proves that it adds up to zero and writes the statements; their lines follow
+//! ([`listed`]). Each can be done again without doing anything again, and where the second did not
+//! happen, a later close goes on from
 //! there. What was written is never changed.
 //!
 //! From there a settlement takes one step after the other ([`period::step`]): somebody else issues
 //! it ([`confirming::issue`]), its merchants confirm ([`confirming::confirm`]) or let the time pass
 //! ([`confirming::confirm_due`]), or object to a line ([`disputes`]), whose money the operator then
 //! holds while the rest settles. When every statement is confirmed, what is left comes down to
-//! payments ([`paying`]), which the ledger gets in the same transaction; they are made outside and
-//! recorded here, and with the last of them the settlement is closed. How far one act goes is the
+//! payments ([`paying`]), which the ledger gets in the same transaction; they are made outside, or
+//! through [`stripe`], and recorded here, and with the last of them the settlement is closed. How far one act goes is the
 //! matter of the mall's programme ([`period::Course`]).
 
 #![deny(clippy::arithmetic_side_effects)]
 
 mod agreed;
+pub mod calculation;
 pub mod confirming;
+pub mod covering;
 pub mod disputes;
+pub mod document;
 pub mod due;
+pub mod figures;
 pub mod journal;
+pub mod lights;
 mod lines;
-pub mod month;
+pub mod listed;
 pub mod netting;
 pub mod paying;
 pub mod period;
 pub mod revenue;
 mod sheet;
 mod store;
+pub mod stripe;
 mod terms;
 
 pub use agreed::Agreed;
+pub use document::{Document, Face, PrintError};
 pub use lines::{Line, LineKind};
 pub use paying::{PaymentLine, payments};
 pub use period::{Approval, Course, State, StatementState};
@@ -62,26 +71,26 @@ use crate::{
         ids::{MerchantId, SettlementId, StatementId},
         money::Currency,
         page::{CursorError, MOST, Page, Slice, hex},
-        text::Code,
-        time::{Instant, Month, Zone},
+        text::{Code, Language},
+        time::{Instant, OtherUnit, Period, Zone},
     },
-    ledger::{self, FlowLine},
+    ledger::{self, Flow, FlowLine},
     merchants,
 };
-use month::{Basis, Calculation, Position};
+use calculation::{Basis, Calculation, Position};
 use netting::NettingError;
 use period::{Act, OutOfTurn};
 
-/// A month that was cut off or closed.
+/// A period that was cut off or closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
     /// Its id.
     pub id: SettlementId,
-    /// Which month.
-    pub month: Month,
+    /// Which period.
+    pub period: Period,
     /// How far it is.
     pub state: State,
-    /// Which figures it has; [`month::FORM`] today.
+    /// Which figures it has; [`calculation::FORM`] today.
     pub form: i32,
     /// The operator's fee, as the programme said at the cut-off.
     pub fee_basis_points: i64,
@@ -105,15 +114,15 @@ pub struct Settlement {
     pub closed_at: Option<Instant>,
 }
 
-/// A merchant's part of a closed month.
+/// A merchant's part of a closed period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// Its id.
     pub id: StatementId,
     /// Of which settlement.
     pub settlement: SettlementId,
-    /// Of which month.
-    pub month: Month,
+    /// Of which period.
+    pub period: Period,
     /// Whose.
     pub merchant: MerchantId,
     /// What lists call the merchant.
@@ -126,11 +135,11 @@ pub struct Statement {
     pub confirmed_at: Option<Instant>,
 }
 
-/// What a month comes to so far.
+/// What a period comes to so far.
 #[derive(Debug, Clone)]
 pub struct Preview {
-    /// Which month.
-    pub month: Month,
+    /// Which period.
+    pub period: Period,
     /// How far it is; none while lines are still added.
     pub state: Option<State>,
     /// The fee that it was calculated with.
@@ -144,7 +153,7 @@ pub struct Preview {
 /// What a close came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// The month, as far as it came.
+    /// The period, as far as it came.
     pub settlement: Settlement,
     /// Whether this close wrote its figures; false where they were written already.
     pub fresh: bool,
@@ -156,22 +165,27 @@ pub enum SettlementError {
     /// No such settlement or statement, or none within reach.
     #[error("there is no such settlement")]
     NotFound,
-    /// A month that goes on.
-    #[error("the month {month} is not over before {ends_at}")]
-    MonthNotOver {
-        /// Which month.
-        month: Month,
+    /// A period that is none of this mall's.
+    #[error(transparent)]
+    OtherUnit(#[from] OtherUnit),
+    /// A period that goes on.
+    #[error("the period {period} is not over before {ends_at}")]
+    PeriodNotOver {
+        /// Which period.
+        period: Period,
         /// Its end in the mall's zone.
         ends_at: Instant,
     },
     /// [`seal`] without [`cut_off`] before it: a mistake of ours.
-    #[error("the month {0} is not cut off yet")]
-    NotCutOff(Month),
+    #[error("the period {0} is not cut off yet")]
+    NotCutOff(Period),
     /// Not the next step of this settlement.
     #[error(transparent)]
     OutOfTurn(#[from] OutOfTurn),
     /// Who wrote the figures would put them out as well.
-    #[error("who closed a month does not issue its settlement: this mall asks for a second person")]
+    #[error(
+        "who closed a period does not issue its settlement: this mall asks for a second person"
+    )]
     NeedsSecondPerson,
     /// A statement that is confirmed.
     #[error("the statement is confirmed already")]
@@ -185,6 +199,14 @@ pub enum SettlementError {
     /// Figures that the books cannot hold or that do not add up.
     #[error(transparent)]
     Figures(#[from] NettingError),
+    /// Lines of a large period, which are being written down behind its figures.
+    #[error("{done} of the period's {all} lines are listed so far")]
+    NotListed {
+        /// So many are.
+        done: i64,
+        /// So many there are.
+        all: i64,
+    },
     /// A page that begins after something that is no place in this list.
     #[error(transparent)]
     Cursor(#[from] CursorError),
@@ -193,30 +215,35 @@ pub enum SettlementError {
     Db(#[from] db::Error),
 }
 
-/// What a month would settle to if it were closed now; of a closed one, what it did settle to. Of
+/// What a period would settle to if it were closed now; of a closed one, what it did settle to. Of
 /// one that is confirmed the payments are those that were fixed then: money of disputed lines may
 /// have changed them.
 ///
 /// # Errors
-/// [`SettlementError::NotFound`] for whoever does not reach the whole mall.
+/// [`SettlementError::NotFound`] for whoever does not reach the whole mall,
+/// [`SettlementError::OtherUnit`].
 pub async fn preview(
     tx: &mut ReadTx,
     grant: &Grant<PreviewSettlement>,
-    month: Month,
+    period: Period,
     terms: &Terms,
     zone: Zone,
 ) -> Result<Preview, SettlementError> {
     whole_mall(grant.reach())?;
-    let known = store::of_month(tx, month).await?;
+    let known = of_period(tx, period).await?;
     let fee_basis_points = known
         .as_ref()
         .map_or(terms.fee_basis_points, |known| known.fee_basis_points);
-    let (mut calculation, codes) = figures(tx, month, zone, fee_basis_points).await?;
+    store::take_time(tx).await?;
+    let agreed = agreed(tx, period, zone).await?;
+    let flows = ledger::flows(tx, period, agreed.eras()).await?;
+    let (mut calculation, codes) =
+        calculate(tx, period, fee_basis_points, &agreed, &flows.sums).await?;
     if let Some(known) = known.as_ref().filter(|known| known.confirmed_at.is_some()) {
         calculation.payments = paying::fixed(tx, known.id).await?;
     }
     Ok(Preview {
-        month,
+        period,
         state: known.map(|known| known.state),
         fee_basis_points,
         calculation,
@@ -224,33 +251,33 @@ pub async fn preview(
     })
 }
 
-/// Ends the posting in a month that is over in `zone`: after the commit no line can be added to it.
-/// The fee of that moment is the month's. A month that was cut off already stays as it is.
+/// Ends the posting in a period that is over in `zone`: after the commit no line can be added to it.
+/// The fee of that moment is the period's. A period that was cut off already stays as it is.
 ///
 /// # Errors
-/// [`SettlementError::MonthNotOver`]; [`db::Error::Retry`] where a till under way takes longer than
+/// [`SettlementError::OtherUnit`], [`SettlementError::PeriodNotOver`]; [`db::Error::Retry`] where a till under way takes longer than
 /// the lock timeout.
 pub async fn cut_off(
     tx: &mut Tx,
     grant: &Grant<CloseSettlement>,
-    month: Month,
+    period: Period,
     terms: &Terms,
     zone: Zone,
 ) -> Result<Settlement, SettlementError> {
     whole_mall(grant.reach())?;
-    if let Some(known) = store::of_month(tx, month).await? {
+    if let Some(known) = of_period(tx, period).await? {
         return Ok(known);
     }
-    let (_, ends_at) = month.span(zone);
+    let (_, ends_at) = period.span(zone);
     if tx.now() < ends_at {
-        return Err(SettlementError::MonthNotOver { month, ends_at });
+        return Err(SettlementError::PeriodNotOver { period, ends_at });
     }
-    ledger::cut_off(tx, month).await?;
+    ledger::cut_off(tx, period).await?;
     let new = Settlement {
         id: tx.new_id(),
-        month,
+        period,
         state: period::step(None, Act::CutOff)?,
-        form: month::FORM,
+        form: calculation::FORM,
         fee_basis_points: terms.fee_basis_points,
         cut_off_at: tx.now(),
         proofed_at: None,
@@ -263,27 +290,27 @@ pub async fn cut_off(
         closed_at: None,
     };
     store::insert(tx, &new).await?;
-    let known = store::of_month(tx, month).await?;
-    known.ok_or(SettlementError::NotCutOff(month))
+    let known = store::of_period(tx, period).await?;
+    known.ok_or(SettlementError::NotCutOff(period))
 }
 
-/// Writes the figures of a month that was cut off, and goes on as far as the programme lets one act
-/// go. A month whose figures are written is given back as it is.
+/// Writes the figures of a period that was cut off, and goes on as far as the programme lets one act
+/// go. A period whose figures are written is given back as it is.
 ///
 /// # Errors
 /// [`SettlementError::NotCutOff`], [`SettlementError::Figures`].
 pub async fn seal(
     tx: &mut Tx,
     grant: &Grant<CloseSettlement>,
-    month: Month,
+    period: Period,
     terms: &Terms,
     zone: Zone,
     currency: Currency,
 ) -> Result<Sealed, SettlementError> {
     whole_mall(grant.reach())?;
-    let mut settlement = store::lock(tx, month)
+    let mut settlement = lock(tx, period)
         .await?
-        .ok_or(SettlementError::NotCutOff(month))?;
+        .ok_or(SettlementError::NotCutOff(period))?;
     let Ok(proofed) = period::step(Some(settlement.state), Act::Proof) else {
         return Ok(Sealed {
             settlement,
@@ -291,7 +318,10 @@ pub async fn seal(
         });
     };
     let fee = settlement.fee_basis_points;
-    let (calculation, codes) = figures(tx, month, zone, fee).await?;
+    store::take_time(tx).await?;
+    let agreed = agreed(tx, period, zone).await?;
+    let flows = ledger::flows(tx, period, agreed.eras()).await?;
+    let (calculation, codes) = calculate(tx, period, fee, &agreed, &flows.sums).await?;
     let mut rows = Vec::with_capacity(codes.len());
     for (merchant, position) in &calculation.merchants {
         let code = codes.get(merchant).cloned();
@@ -300,11 +330,11 @@ pub async fn seal(
     }
     store::insert_statements(tx, settlement.id, &rows).await?;
     store::insert_lines(tx, settlement.id, &calculation.lines).await?;
-    ledger::write_lines(tx, month).await?;
+    listed::begin(tx, period, flows.lines).await?;
     settlement.state = proofed;
     settlement.proofed_at = Some(tx.now());
     settlement.actor = tx.actor().to_string();
-    settlement.digest = Some(digest(&calculation.canonical(month, fee)));
+    settlement.digest = Some(digest(&calculation.canonical(period, fee)));
     store::update(tx, &settlement).await?;
     if terms.course.approval == Approval::One {
         confirming::put_out(tx, &mut settlement, terms.course, zone, currency).await?;
@@ -319,24 +349,24 @@ pub async fn seal(
 ///
 /// # Errors
 /// As both.
-pub async fn close_month(
+pub async fn close_period(
     db: &Db,
     grant: &Grant<CloseSettlement>,
-    month: Month,
+    period: Period,
     terms: &Terms,
     zone: Zone,
     currency: Currency,
 ) -> Result<Sealed, SettlementError> {
     let mut tx = db.write(grant).await?;
-    cut_off(&mut tx, grant, month, terms, zone).await?;
+    cut_off(&mut tx, grant, period, terms, zone).await?;
     tx.commit().await?;
     let mut tx = db.write(grant).await?;
-    let sealed = seal(&mut tx, grant, month, terms, zone, currency).await?;
+    let sealed = seal(&mut tx, grant, period, terms, zone, currency).await?;
     tx.commit().await?;
     Ok(sealed)
 }
 
-/// Months that were cut off or closed, the newest first.
+/// Periods that were cut off or closed, the newest first.
 ///
 /// # Errors
 /// [`SettlementError::Cursor`].
@@ -347,12 +377,12 @@ pub async fn list(
 ) -> Result<Page<Settlement>, SettlementError> {
     within(grant.reach())?;
     let before = match &slice.after {
-        Some(key) => key.parse::<Month>().map_err(|_| CursorError)?.first_day(),
+        Some(key) => key.parse::<Period>().map_err(|_| CursorError)?.first_day(),
         None => chrono::NaiveDate::MAX,
     };
     let limit = limit(slice);
     let rows = store::before(tx, before, limit.saturating_add(1)).await?;
-    Ok(Page::from_rows(rows, limit, |row| row.month.to_string()))
+    Ok(Page::from_rows(rows, limit, |row| row.period.to_string()))
 }
 
 /// One of them.
@@ -369,7 +399,7 @@ pub async fn get(
     found.ok_or(SettlementError::NotFound)
 }
 
-/// The statements of a month within reach, in the order in which the merchants joined; a merchant
+/// The statements of a period within reach, in the order in which the merchants joined; a merchant
 /// sees its own once it is issued.
 ///
 /// # Errors
@@ -392,8 +422,8 @@ pub async fn statements(
     Ok(Page::from_rows(rows, limit, |row| row.merchant.to_string()))
 }
 
-/// The statements of a month within reach as one [`csv()`] in the order of the merchants' codes,
-/// and the month: the same bytes that a preview of the whole month gave.
+/// The statements of a period within reach as one [`csv()`] in the order of the merchants' codes,
+/// and the period: the same bytes that a preview of the whole period gave in that language.
 ///
 /// # Errors
 /// [`SettlementError::NotFound`].
@@ -402,9 +432,10 @@ pub async fn sheet(
     grant: &Grant<ReadStatements>,
     id: SettlementId,
     currency: Currency,
-) -> Result<(Month, String), SettlementError> {
+    language: Language,
+) -> Result<(Period, String), SettlementError> {
     let found = store::by_id(tx, id).await?;
-    let month = found.ok_or(SettlementError::NotFound)?.month;
+    let period = found.ok_or(SettlementError::NotFound)?.period;
     let mut slice = Slice {
         limit: MOST,
         after: None,
@@ -420,7 +451,7 @@ pub async fn sheet(
     }
     all.sort_by(|one, other| one.code.cmp(&other.code));
     let rows = all.iter().map(|one| (&one.code, &one.position));
-    Ok((month, csv(month, currency, rows)))
+    Ok((period, csv(language, period, currency, rows)))
 }
 
 /// One statement.
@@ -474,7 +505,7 @@ pub async fn sums(
 /// and goods come from [`crate::reports`], by each line's source.
 ///
 /// # Errors
-/// As [`statement`].
+/// As [`statement`]; [`SettlementError::NotListed`].
 pub async fn lines(
     tx: &mut ReadTx,
     grant: &Grant<ReadStatements>,
@@ -482,32 +513,53 @@ pub async fn lines(
     slice: &Slice,
 ) -> Result<Page<FlowLine>, SettlementError> {
     let found = statement(tx, grant, id).await?;
+    listed::complete(tx, found.period).await?;
     let slice = Slice {
         limit: limit(slice),
         after: slice.after.clone(),
     };
-    Ok(ledger::flow_lines(tx, found.month, found.merchant, &slice).await?)
+    Ok(ledger::flow_lines(tx, found.period, found.merchant, &slice).await?)
 }
 
-/// A month's figures and the codes of its merchants.
-async fn figures(
-    tx: &mut ReadTx,
-    month: Month,
-    zone: Zone,
-    fee_basis_points: i64,
-) -> Result<(Calculation, BTreeMap<MerchantId, Code>), SettlementError> {
-    store::take_time(tx).await?;
-    let (start, end) = month.span(zone);
+/// The settlement of a period of the mall's unit. A date alone does not tell: months begin on Mondays
+/// too.
+async fn of_period(tx: &mut ReadTx, period: Period) -> Result<Option<Settlement>, SettlementError> {
+    let period = period.of_unit(ledger::periods::unit(tx).await?)?;
+    Ok(store::of_period(tx, period).await?)
+}
+
+/// The same, locked until the transaction ends.
+async fn lock(tx: &mut Tx, period: Period) -> Result<Option<Settlement>, SettlementError> {
+    let period = period.of_unit(ledger::periods::unit(tx).await?)?;
+    Ok(store::lock(tx, period).await?)
+}
+
+/// What was agreed on with whom, as of a period.
+async fn agreed(tx: &mut ReadTx, period: Period, zone: Zone) -> Result<Agreed, SettlementError> {
+    let (start, end) = period.span(zone);
     let versions = merchants::agreements::accepted_before(tx, end).await?;
-    let agreed = Agreed::new(versions, start);
-    let flows = ledger::flows(tx, month, agreed.eras()).await?;
-    let adjustments = disputes::adjustments(tx, month).await?;
+    Ok(Agreed::new(versions, start))
+}
+
+/// A period's figures and the codes of its merchants.
+async fn calculate(
+    tx: &mut ReadTx,
+    period: Period,
+    fee_basis_points: i64,
+    agreed: &Agreed,
+    flows: &[Flow],
+) -> Result<(Calculation, BTreeMap<MerchantId, Code>), SettlementError> {
+    let adjustments = disputes::adjustments(tx, period).await?;
+    let prepaid = merchants::credit::advances(tx, period).await?;
+    let claims = covering::carried_into(tx, period).await?;
     let basis = Basis {
         fee_basis_points,
-        agreed: &agreed,
+        agreed,
         adjustments: &adjustments,
+        prepaid: &prepaid,
+        claims: &claims,
     };
-    let calculation = month::calculate(&flows, &basis)?;
+    let calculation = calculation::calculate(flows, &basis)?;
     let ids: Vec<MerchantId> = calculation.merchants.keys().copied().collect();
     let codes: HashMap<MerchantId, Code> = merchants::codes(tx, &ids).await?;
     Ok((calculation, codes.into_iter().collect()))

@@ -30,7 +30,7 @@ pub enum NettingError {
     #[error(transparent)]
     Amount(#[from] AmountError),
     /// Somebody would receive what nobody pays, or the other way round: by so many minor units.
-    #[error("the nets of the month add up to {0} and not to zero")]
+    #[error("the nets of the period add up to {0} and not to zero")]
     Lopsided(i128),
 }
 

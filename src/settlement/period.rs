@@ -1,7 +1,7 @@
 //! The life of a settlement, pure: which act leads from which state to which, and by when.
 //!
 //! There is no way back. What turns out to be wrong after the figures are written is put right in a
-//! later month.
+//! later period.
 //!
 //! Source: settlement.md, section 6.
 
@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::kernel::time::{Instant, Zone, next_day};
 
-/// How far a month is; a month without a settlement is open.
+/// How far a period is; a period without a settlement is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// No line can be added to it; its figures are not written yet.
@@ -56,7 +56,7 @@ impl State {
 /// What is done with a settlement or with a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
-    /// End the posting in the month.
+    /// End the posting in the period.
     CutOff,
     /// Write its figures.
     Proof,
@@ -91,25 +91,25 @@ impl Act {
     ];
 }
 
-/// An act at a moment at which it cannot be done; the message says how far the month is and what
+/// An act at a moment at which it cannot be done; the message says how far the period is and what
 /// comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub struct OutOfTurn {
     /// What was asked for.
     pub act: Act,
-    /// How far the month is; none while it is open.
+    /// How far the period is; none while it is open.
     pub state: Option<State>,
 }
 
 impl fmt::Display for OutOfTurn {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self.state {
-            None => "the month is open: close it once it is over",
+            None => "the period is open: close it once it is over",
             Some(State::CutOff) => {
-                "the month is cut off and its figures are not written yet: close it again"
+                "the period is cut off and its figures are not written yet: close it again"
             }
             Some(State::Proofed) => {
-                "the settlement is proofed: somebody else than who closed the month issues it next"
+                "the settlement is proofed: somebody else than who closed the period issues it next"
             }
             Some(State::Issued) => {
                 "the settlement is issued: its merchants confirm or dispute next, and what they do \
@@ -117,11 +117,11 @@ impl fmt::Display for OutOfTurn {
             }
             Some(State::Confirmed) => {
                 "the settlement is confirmed: its payments are recorded next, and what else is \
-                 wrong is put right in a later month"
+                 wrong is put right in a later period"
             }
             Some(State::Closed) => {
                 "the settlement is closed and never changes: what is wrong is put right in a later \
-                 month"
+                 period"
             }
         })
     }
@@ -163,7 +163,8 @@ pub enum StatementState {
 }
 
 impl StatementState {
-    const ALL: [Self; 4] = [
+    /// All of them.
+    pub const ALL: [Self; 4] = [
         Self::Proofed,
         Self::Issued,
         Self::Confirmed,

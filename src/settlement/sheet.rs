@@ -1,54 +1,46 @@
-//! A month as a sheet: one line a merchant, to be opened in a spreadsheet.
+//! A period as a sheet: one line a merchant, to be opened in a spreadsheet.
 
-use super::month::Position;
-use crate::kernel::{
-    money::{Currency, decimal},
-    text::Code,
-    time::Month,
+use super::{
+    calculation::Position,
+    figures::{Amount, FIGURES},
+};
+use crate::{
+    kernel::{
+        money::{Currency, decimal},
+        text::{Code, Language},
+        time::Period,
+    },
+    texts::text,
 };
 
 /// What makes a spreadsheet take the file for UTF-8.
 pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-const HEAD: &str = "period,currency,merchant,issued,taken_back,redeemed,given_back,expired,\
-    own_points,own_value,pays,receives,funded,fee,breakage,adjusted,net,tax_received,tax_fee";
-
-/// A month as CSV (RFC 4180): points whole, money as decimals of the currency.
+/// A period as CSV (RFC 4180): points whole, money as decimals of the currency. In English the words
+/// of the first line are those that programs read, and stay as they are for ever.
 pub fn csv<'a>(
-    month: Month,
+    language: Language,
+    period: Period,
     currency: Currency,
     rows: impl IntoIterator<Item = (&'a Code, &'a Position)>,
 ) -> String {
-    let mut sheet = format!("{BYTE_ORDER_MARK}{HEAD}\r\n");
-    let places = currency.places();
-    for (code, it) in rows {
-        let points = [
-            it.issued,
-            it.taken_back,
-            it.redeemed,
-            it.given_back,
-            it.expired,
-            it.own_points,
-        ];
-        let money = [
-            it.own_value,
-            it.pays,
-            it.receives,
-            it.funded,
-            it.fee,
-            it.breakage,
-            it.adjusted,
-            it.net,
-            it.tax_received,
-            it.tax_fee,
-        ];
+    let figures = FIGURES.iter().map(|(name, _)| *name);
+    let head: Vec<String> = ["period", "currency", "merchant"]
+        .into_iter()
+        .chain(figures)
+        .map(|name| cell(&text(language, &format!("sheet-{name}"))))
+        .collect();
+    let mut sheet = format!("{BYTE_ORDER_MARK}{}\r\n", head.join(","));
+    for (code, position) in rows {
         let mut cells = vec![
-            month.to_string(),
+            period.to_string(),
             currency.code().to_owned(),
             cell(code.as_str()),
         ];
-        cells.extend(points.iter().map(i64::to_string));
-        cells.extend(money.iter().map(|minor| decimal(*minor, places)));
+        cells.extend(FIGURES.iter().map(|(_, of)| match of(position) {
+            Amount::Points(points) => points.to_string(),
+            Amount::Money(minor) => decimal(minor, currency.places()),
+        }));
         sheet.push_str(&cells.join(","));
         sheet.push_str("\r\n");
     }
@@ -78,6 +70,10 @@ pub fn cell(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// Programs of merchants read it: it never changes.
+    const HEAD: &str = "period,currency,merchant,issued,taken_back,redeemed,given_back,expired,\
+        own_points,own_value,pays,receives,funded,fee,breakage,adjusted,net,tax_received,tax_fee";
+
     #[test]
     fn a_cell_never_begins_a_formula_and_never_ends_early() {
         for text in [
@@ -93,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_month_is_one_line_a_merchant() {
+    fn a_period_is_one_line_a_merchant() {
         let position = Position {
             issued: 600,
             pays: 600,
@@ -102,6 +98,7 @@ mod tests {
         };
         let code = "-tea".parse().unwrap();
         let sheet = csv(
+            Language::En,
             "2017-06".parse().unwrap(),
             Currency::from_code("CNY").unwrap(),
             [(&code, &position)],

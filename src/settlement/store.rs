@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Line, LineKind, Settlement, State, Statement, StatementState, month::Position};
+use super::{Line, LineKind, Settlement, State, Statement, StatementState, calculation::Position};
 use crate::{
     db::{
         error::Error,
@@ -11,7 +11,7 @@ use crate::{
     kernel::{
         ids::{MerchantId, SettlementId, StatementId},
         text::Code,
-        time::{Instant, Month},
+        time::{Instant, Period, Unit},
     },
 };
 
@@ -19,6 +19,7 @@ use crate::{
 struct Row {
     settlement_id: SettlementId,
     month: chrono::NaiveDate,
+    period: Unit,
     state: String,
     form: i32,
     fee_basis_points: i32,
@@ -39,7 +40,7 @@ impl TryFrom<Row> for Settlement {
     fn try_from(row: Row) -> Result<Self, Error> {
         Ok(Self {
             id: row.settlement_id,
-            month: Month::of(row.month),
+            period: Period::containing(row.month, row.period),
             state: State::parse(&row.state).ok_or(Error::Corrupt("settlement state"))?,
             form: row.form,
             fee_basis_points: i64::from(row.fee_basis_points),
@@ -56,66 +57,67 @@ impl TryFrom<Row> for Settlement {
     }
 }
 
-/// Lets the statements of this transaction take as long as a month of millions of lines does, and
-/// keep as much of it in memory as they need.
+/// Lets the statements of this transaction take as long as a period of millions of lines does.
 pub(super) async fn take_time(tx: &mut ReadTx) -> Result<(), Error> {
-    sqlx::raw_sql(
-        "set local statement_timeout = '15min'; set local work_mem = '64MB'; set local jit = off",
-    )
-    .execute(tx.conn())
-    .await?;
+    sqlx::raw_sql("set local statement_timeout = '15min'; set local jit = off")
+        .execute(tx.conn())
+        .await?;
     Ok(())
 }
 
-/// Writes a month down as cut off; one that is there stays as it is.
+/// Writes a period down as cut off; one that is there stays as it is.
 pub(super) async fn insert(tx: &mut Tx, new: &Settlement) -> Result<(), Error> {
     let fee = i32::try_from(new.fee_basis_points).map_err(|_| Error::Corrupt("settlement fee"))?;
     sqlx::query!(
-        "insert into settlement (settlement_id, month, state, form, fee_basis_points, cut_off_at,
-             actor)
-         values ($1, $2, 'cut_off', $3, $4, $5, $6)
+        "insert into settlement (settlement_id, month, period, state, form, fee_basis_points,
+             cut_off_at, actor)
+         values ($1, $2, $7, 'cut_off', $3, $4, $5, $6)
          on conflict (month) do nothing",
         new.id.uuid(),
-        new.month.first_day(),
+        new.period.first_day(),
         new.form,
         fee,
         new.cut_off_at,
         new.actor,
+        new.period.unit().as_str(),
     )
     .execute(tx.conn())
     .await?;
     Ok(())
 }
 
-pub(super) async fn of_month(tx: &mut ReadTx, month: Month) -> Result<Option<Settlement>, Error> {
+pub(super) async fn of_period(
+    tx: &mut ReadTx,
+    period: Period,
+) -> Result<Option<Settlement>, Error> {
     let row = sqlx::query_as!(
         Row,
         r#"
-        select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
-               cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+        select settlement_id as "settlement_id: _", month, period as "period: Unit", state, form,
+               fee_basis_points, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
                confirmed_at, closed_at
         from settlement
         where month = $1"#,
-        month.first_day(),
+        period.first_day(),
     )
     .fetch_optional(tx.conn())
     .await?;
     row.map(Settlement::try_from).transpose()
 }
 
-/// The month's row, locked until the transaction ends.
-pub(super) async fn lock(tx: &mut Tx, month: Month) -> Result<Option<Settlement>, Error> {
+/// The period's row, locked until the transaction ends.
+pub(super) async fn lock(tx: &mut Tx, period: Period) -> Result<Option<Settlement>, Error> {
     let row = sqlx::query_as!(
         Row,
         r#"
-        select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
-               cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+        select settlement_id as "settlement_id: _", month, period as "period: Unit", state, form,
+               fee_basis_points, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
                confirmed_at, closed_at
         from settlement
         where month = $1
         order by settlement_id
         for update"#,
-        month.first_day(),
+        period.first_day(),
     )
     .fetch_optional(tx.conn())
     .await?;
@@ -127,8 +129,8 @@ pub(super) async fn lock_id(tx: &mut Tx, id: SettlementId) -> Result<Option<Sett
     let row = sqlx::query_as!(
         Row,
         r#"
-        select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
-               cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+        select settlement_id as "settlement_id: _", month, period as "period: Unit", state, form,
+               fee_basis_points, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
                confirmed_at, closed_at
         from settlement
         where settlement_id = $1
@@ -142,13 +144,13 @@ pub(super) async fn lock_id(tx: &mut Tx, id: SettlementId) -> Result<Option<Sett
 }
 
 /// The oldest settlement that waits for its merchants and whose time is over at `now`, locked until
-/// the transaction ends. There are as many that wait as months in a few weeks.
+/// the transaction ends. There are as many that wait as periods in a few weeks.
 pub(super) async fn lock_due(tx: &mut Tx, now: Instant) -> Result<Option<Settlement>, Error> {
     let row = sqlx::query_as!(
         Row,
         r#"
-        select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
-               cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+        select settlement_id as "settlement_id: _", month, period as "period: Unit", state, form,
+               fee_basis_points, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
                confirmed_at, closed_at
         from settlement
         where state = 'issued' and confirm_by <= $1
@@ -166,8 +168,8 @@ pub(super) async fn by_id(tx: &mut ReadTx, id: SettlementId) -> Result<Option<Se
     let row = sqlx::query_as!(
         Row,
         r#"
-        select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
-               cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+        select settlement_id as "settlement_id: _", month, period as "period: Unit", state, form,
+               fee_basis_points, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
                confirmed_at, closed_at
         from settlement
         where settlement_id = $1"#,
@@ -178,23 +180,23 @@ pub(super) async fn by_id(tx: &mut ReadTx, id: SettlementId) -> Result<Option<Se
     row.map(Settlement::try_from).transpose()
 }
 
-/// Settlements before a month, the newest first; by `settlement_month_key`.
+/// Settlements whose first day is before one, the newest first; by `settlement_month_key`.
 pub(super) async fn before(
     tx: &mut ReadTx,
-    month: chrono::NaiveDate,
+    first_day: chrono::NaiveDate,
     limit: i64,
 ) -> Result<Vec<Settlement>, Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select settlement_id as "settlement_id: _", month, state, form, fee_basis_points,
-               cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+        select settlement_id as "settlement_id: _", month, period as "period: Unit", state, form,
+               fee_basis_points, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
                confirmed_at, closed_at
         from settlement
         where month < $1
         order by month desc
         limit $2"#,
-        month,
+        first_day,
         limit,
     )
     .fetch_all(tx.conn())
@@ -332,6 +334,7 @@ struct StatementRow {
     statement_id: StatementId,
     settlement_id: SettlementId,
     month: chrono::NaiveDate,
+    period: Unit,
     merchant_id: MerchantId,
     code: String,
     issued: i64,
@@ -362,7 +365,7 @@ impl TryFrom<StatementRow> for Statement {
         Ok(Self {
             id: row.statement_id,
             settlement: row.settlement_id,
-            month: Month::of(row.month),
+            period: Period::containing(row.month, row.period),
             merchant: row.merchant_id,
             code: row
                 .code
@@ -406,7 +409,7 @@ pub(super) async fn statements(
         StatementRow,
         r#"
         select statement_id as "statement_id: _", settlement_id as "settlement_id: _", month,
-               merchant_id as "merchant_id: _", code, issued, taken_back, redeemed, given_back,
+               settlement.period as "period: Unit", merchant_id as "merchant_id: _", code, issued, taken_back, redeemed, given_back,
                expired, own_points, own_value, pays, receives, funded, fee, breakage, adjusted, net,
                tax_basis_points, tax_received, tax_fee, statement.state, statement.confirmed_at
         from statement
@@ -433,7 +436,7 @@ pub(super) async fn statement(
         StatementRow,
         r#"
         select statement_id as "statement_id: _", settlement_id as "settlement_id: _", month,
-               merchant_id as "merchant_id: _", code, issued, taken_back, redeemed, given_back,
+               settlement.period as "period: Unit", merchant_id as "merchant_id: _", code, issued, taken_back, redeemed, given_back,
                expired, own_points, own_value, pays, receives, funded, fee, breakage, adjusted, net,
                tax_basis_points, tax_received, tax_fee, statement.state, statement.confirmed_at
         from statement

@@ -4,22 +4,28 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::period::{Approval, Course};
-use crate::kernel::{
-    money::{Currency, Money, Rate},
-    points::LARGEST,
+use crate::{
+    kernel::{
+        money::{Currency, Money, Rate},
+        points::LARGEST,
+        time::Unit,
+    },
+    merchants::credit::{BadRule, Rules},
 };
 
 /// The most that the operator can keep of what a merchant receives: all of it.
 const WHOLE: i64 = 10_000;
 
 /// Every key that the section may have.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 8] = [
+    "period",
     "model",
     "points",
     "worth",
     "fee_basis_points",
     "approval",
     "confirm_days",
+    "credit",
 ];
 
 /// Who pays when.
@@ -33,6 +39,8 @@ pub enum Model {
 /// At what price, and with what fee, a mall settles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
+    /// How long a period is.
+    pub period: Unit,
     /// Who pays when.
     pub model: Model,
     /// Minor units per point. A lot keeps the rate of the moment at which it was earned.
@@ -41,6 +49,8 @@ pub struct Terms {
     pub fee_basis_points: i64,
     /// How a settlement goes on once its figures are written.
     pub course: Course,
+    /// How merchants are dealt with that pay in advance, too late, or not at all.
+    pub credit: Rules,
 }
 
 /// A key of the section that says something else than it should.
@@ -55,10 +65,20 @@ pub struct TermsError {
     pub expected: &'static str,
 }
 
+impl From<BadRule> for TermsError {
+    fn from(bad: BadRule) -> Self {
+        Self {
+            key: bad.key,
+            found: bad.found,
+            expected: bad.expected,
+        }
+    }
+}
+
 impl Terms {
     /// Reads the section. `model`, `points` and `worth` must be there, `fee_basis_points` is 0
-    /// where it is not, `approval` and `confirm_days` are those of [`Course::default`]; another key is
-    /// refused.
+    /// where it is not, `period` a month, `approval` and `confirm_days` are those of
+    /// [`Course::default`]; another key is refused.
     ///
     /// # Errors
     /// [`TermsError`], for the first key that is wrong.
@@ -79,8 +99,8 @@ impl Terms {
             return Err(TermsError {
                 key: format!("settlement.{key}"),
                 found: value.to_string(),
-                expected: "no key but model, points, worth, fee_basis_points, approval and \
-                           confirm_days",
+                expected: "no key but period, model, points, worth, fee_basis_points, approval, \
+                           confirm_days and credit",
             });
         }
         let model = match section.get("model").and_then(Value::as_str) {
@@ -104,12 +124,23 @@ impl Terms {
             0
         };
         Ok(Self {
+            period: period(section)?,
             model,
             rate,
             fee_basis_points,
             course: course(section)?,
+            credit: Rules::parse(section.get("credit"))?,
         })
     }
+}
+
+/// The unit of the mall's periods: months, where nothing else is said.
+fn period(section: &Map<String, Value>) -> Result<Unit, TermsError> {
+    let Some(unit) = section.get("period") else {
+        return Ok(Unit::default());
+    };
+    let unit = unit.as_str().and_then(|unit| unit.parse().ok());
+    unit.ok_or_else(|| wrong(section, "period", "\"day\", \"week\" or \"month\""))
 }
 
 /// Who issues a settlement, and how long its merchants have to answer.
@@ -185,6 +216,7 @@ mod tests {
         let plain = json!({ "model": "bilateral", "points": 10, "worth": "1" });
         assert_eq!(parse(&plain).unwrap().fee_basis_points, 0);
         assert_eq!(parse(&plain).unwrap().course, Course::default());
+        assert_eq!(parse(&plain).unwrap().period, Unit::Month);
         let quick = json!({
             "model": "bilateral", "points": 10, "worth": "1", "approval": "one", "confirm_days": 0
         });
@@ -230,8 +262,8 @@ mod tests {
             (
                 "fee",
                 json!(1),
-                "settlement.fee is 1, expected no key but model, points, worth, \
-                 fee_basis_points, approval and confirm_days",
+                "settlement.fee is 1, expected no key but period, model, points, worth, \
+                 fee_basis_points, approval, confirm_days and credit",
             ),
             (
                 "approval",
@@ -256,5 +288,22 @@ mod tests {
             Some("settlement.worth is missing")
         );
         assert!(parse(&json!([])).is_err());
+    }
+    #[test]
+    fn a_period_is_a_day_a_week_or_a_month() {
+        let of = |period: Value| {
+            let section = json!({
+                "period": period, "model": "bilateral", "points": 10, "worth": "1"
+            });
+            parse(&section).map(|terms| terms.period)
+        };
+        for unit in Unit::ALL {
+            assert_eq!(of(json!(unit.as_str())), Ok(unit));
+        }
+        for (said, shown) in [(json!("quarter"), "\"quarter\""), (json!(7), "7")] {
+            let expected = "expected \"day\", \"week\" or \"month\"";
+            let message = format!("settlement.period is {shown}, {expected}");
+            assert_eq!(of(said), Err(message));
+        }
     }
 }

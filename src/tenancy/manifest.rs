@@ -17,7 +17,7 @@ use crate::{
     kernel::{
         money::Currency,
         points::{LARGEST, Points},
-        text::{Code, Language, Name, Names, Slug},
+        text::{Code, Email, Language, Name, Names, Slug, StripeAccount},
     },
 };
 
@@ -74,6 +74,10 @@ pub struct MerchantListing {
     pub trade: Name,
     /// What it does in the alliance.
     pub roles: Roles,
+    /// Where its mail goes, and in which language; none: as it is.
+    pub contact: Option<(Email, Language)>,
+    /// To which account at Stripe it is paid; none: as it is.
+    pub stripe_account: Option<StripeAccount>,
     /// Its stores.
     pub stores: Vec<StoreListing>,
 }
@@ -131,9 +135,10 @@ impl Manifest {
         let parsed = source.parse()?;
         let top = Table::top(source, &parsed, &[&HEAD[..], &SECTIONS].concat())?;
         let mut manifest = Self::of_head(&top)?;
+        let language = manifest.language();
         same_as_folder(path, &top)?;
         with_file(&path.join("merchants.toml"), MERCHANTS, |table| {
-            manifest.merchants = merchants(table)?;
+            manifest.merchants = merchants(table, language)?;
             Ok(())
         })?;
         with_file(&path.join("rewards.toml"), GOODS, |table| {
@@ -154,7 +159,7 @@ impl Manifest {
         let top = Table::top(source, &parsed, &keys)?;
         let manifest = Self::of_head(&top)?;
         Ok(Self {
-            merchants: merchants(&top)?,
+            merchants: merchants(&top, manifest.language())?,
             goods: goods(&top)?,
             ..manifest
         })
@@ -180,6 +185,13 @@ impl Manifest {
             goods: Vec::new(),
             places,
         })
+    }
+
+    /// The language that the mall speaks where nobody asks for another.
+    fn language(&self) -> Language {
+        let [first, ..] = Language::ALL;
+        let spoken = self.registration.languages.first();
+        spoken.copied().unwrap_or(first)
     }
 
     /// A room's message about the programme with the place before it, as far as the message tells:
@@ -326,12 +338,21 @@ fn is_host(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label)
 }
 
-fn merchants(top: &Table<'_>) -> Result<Vec<MerchantListing>, ManifestError> {
+fn merchants(top: &Table<'_>, language: Language) -> Result<Vec<MerchantListing>, ManifestError> {
     let mut seen = HashSet::new();
     let mut seen_stores = HashSet::new();
     let mut merchants = Vec::new();
     for node in top.list(MERCHANTS)? {
-        let table = node.table(&["code", "names", "trade", "alliance", "stores"])?;
+        let table = node.table(&[
+            "code",
+            "names",
+            "trade",
+            "alliance",
+            "email",
+            "language",
+            "stripe_account",
+            "stores",
+        ])?;
         let roles = roles(&table.required("alliance", A_ROLE)?)?;
         let trade = "one word for the trade, such as \"tea\"";
         let mut stores = Vec::new();
@@ -344,10 +365,33 @@ fn merchants(top: &Table<'_>) -> Result<Vec<MerchantListing>, ManifestError> {
             names: table.required("names", NAMES)?.names()?,
             trade: table.required("trade", trade)?.parse(trade)?,
             roles,
+            contact: contact(&table, language)?,
+            stripe_account: table
+                .optional("stripe_account")
+                .map(|node| node.parse("a connected account at Stripe, such as \"acct_1OQhVYI8\""))
+                .transpose()?,
             stores,
         });
     }
     Ok(merchants)
+}
+
+/// Where mail goes; its language is the mall's first where none is said.
+fn contact(
+    table: &Table<'_>,
+    otherwise: Language,
+) -> Result<Option<(Email, Language)>, ManifestError> {
+    let tag = r#""zh-CN", "zh-TW" or "en", beside an email"#;
+    let language = table.optional("language");
+    let Some(email) = table.optional("email") else {
+        return match language {
+            Some(node) => Err(node.refuse(tag)),
+            None => Ok(None),
+        };
+    };
+    let email = email.parse("an address of e-mail, such as \"accounts@lantern.example\"")?;
+    let language = language.map_or(Ok(otherwise), |node| node.parse(tag))?;
+    Ok(Some((email, language)))
 }
 
 fn store_of(

@@ -27,7 +27,12 @@ use crate::{
         tenants::{Registration, Status, Tenant},
         tx::{ReadTx, Tx},
     },
-    kernel::{page::hex, text::Slug, time::Instant},
+    kernel::{
+        page::hex,
+        text::Slug,
+        time::{Instant, Unit},
+    },
+    ledger::periods::{self, UnitChangeError},
 };
 
 /// How many malls [`list`] asks for at a time.
@@ -80,6 +85,20 @@ pub enum TenancyError {
         books: &'static str,
         /// Of the manifest.
         wanted: &'static str,
+    },
+    /// The books have been kept by another unit since their first entry or cut-off.
+    #[error(
+        "{} settles by the {books} since its first entry or cut-off; that cannot be changed to the \
+         {wanted} any more: leave settlement.period as it was",
+        .slug.as_str()
+    )]
+    PeriodFixed {
+        /// The mall.
+        slug: Slug,
+        /// Of its books.
+        books: Unit,
+        /// Of the manifest.
+        wanted: Unit,
     },
     /// The host means another mall.
     #[error("the host {host} means the mall {} already", .slug.as_str())]
@@ -244,6 +263,14 @@ pub async fn programme(tx: &mut ReadTx) -> Result<Option<ProgrammeVersion>, db::
     Ok(store::newest(tx).await?.map(|(version, _)| version))
 }
 
+/// By which periods the mall settles.
+///
+/// # Errors
+/// [`db::error::Error::Unavailable`].
+pub async fn period(tx: &mut ReadTx) -> Result<Unit, db::error::Error> {
+    periods::unit(tx).await
+}
+
 /// The versions of the programme, oldest first, the newest thousand of them.
 ///
 /// # Errors
@@ -252,6 +279,28 @@ pub async fn programmes(tx: &mut ReadTx) -> Result<Vec<ProgrammeVersion>, db::er
     let mut versions = store::versions(tx).await?;
     versions.reverse();
     Ok(versions)
+}
+
+/// Lets the mall settle by periods of that unit, from its first entry on; before [`adopt`], in the
+/// same transaction, because both are remembered together.
+///
+/// # Errors
+/// [`TenancyError::PeriodFixed`] where something was posted or cut off by another unit.
+pub async fn settle_by(
+    tx: &mut Tx,
+    _grant: &Grant<ApplyManifest>,
+    slug: &Slug,
+    unit: Unit,
+) -> Result<(), TenancyError> {
+    match periods::settle_by(tx, unit).await {
+        Ok(_) => Ok(()),
+        Err(UnitChangeError::Fixed { books }) => Err(TenancyError::PeriodFixed {
+            slug: slug.clone(),
+            books,
+            wanted: unit,
+        }),
+        Err(UnitChangeError::Db(error)) => Err(error.into()),
+    }
 }
 
 /// Makes `body` the programme: a new version where it says something else than the newest one. The
@@ -291,7 +340,7 @@ pub async fn adopt(
     }
 }
 
-/// The first moment of the year 1, when the books' first open month begins.
+/// The first moment of the year 1, when the books' first open period begins.
 fn beginning() -> Instant {
     Instant::from_timestamp(-62_135_596_800, 0).unwrap_or(Instant::UNIX_EPOCH)
 }

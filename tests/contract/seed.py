@@ -79,6 +79,8 @@ def main():
             made = ask(TILL, "POST", "/v1/redemptions", wanted)
             redemptions.append(made["redemption_id"])
             codes.append(made["code"])
+    contact = {"email": "accounts@lantern.example", "language": "zh-CN"}
+    ask(OWNER, "PUT", f"/v1/merchants/{merchants['tea']}/contact", contact)
     known = [one["period"] for one in listed("/v1/settlements")]
     if "2017-06" not in known:
         ask(OWNER, "POST", "/v1/settlements", {"period": "2017-06"})
@@ -99,6 +101,7 @@ def main():
     write("code", codes)
     write("settlement", settlements)
     write("statement", statements)
+    write("message", [one["message_id"] for one in listed("/v1/messages")])
     write("key", [key])
     with open(os.path.join(FOLDER, "env"), "w", encoding="utf-8") as file:
         file.write(f"export DECOY_KEY={key}\n")

@@ -375,12 +375,15 @@ async fn a_merchants_principal_never_reaches_the_mall() {
         &policy,
         Authenticate CreateKey ReadKeys RevokeKey ManageTenants ApplyManifest ReadProgramme
         CreateMerchant ReadMerchants ActivateMerchant SuspendMerchant ProposeAgreement
-        AcceptAgreement ReadAgreements CreateStore ReadStores
+        AcceptAgreement ReadAgreements RecordCredit ReadCredit SetCreditLimit EvaluateCredit
+        WindDown EndPoints CreateStore ReadStores
         ActivateStore SuspendStore EnrolMember ReadMembers RecordPurchase ReadPurchases
         RefundPurchase SpendPoints PostBatch ExpirePoints CreateGood ReadGoods ReserveGood ReadRedemptions
         ClaimGood CancelRedemption LapseRedemptions PreviewSettlement CloseSettlement
         ReadSettlements ReadStatements IssueSettlement ConfirmSettlement ConfirmStatement
-        RaiseDispute ReadDisputes DecideDispute RecordPayment ReadLiability VerifyBooks RelayJobs
+        RaiseDispute ReadDisputes DecideDispute RecordPayment RaiseDefault DeclareDefault ReadLiability
+        VerifyBooks ReadContact SetContact ReadStripeAccount SetStripeAccount FollowStripe
+        ReadMessages RetryMessage SendMessages RelayJobs
     );
     for role in policy.roles().filter(|role| role.starts_with("merchant.")) {
         for &(object, act) in action::ALL {

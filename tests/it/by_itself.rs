@@ -166,6 +166,9 @@ async fn a_reservation_lapses_after_its_hour_and_points_expire_after_local_midni
         db: dusk.app.db.clone(),
         policy: dusk.app.policy.clone(),
         bell: dusk.app.bell.clone(),
+        mailer: rotunda::gateway::mail::Mailer::Off,
+        stripe: rotunda::gateway::stripe::Stripe::default(),
+        base_url: None,
     };
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async {
@@ -207,6 +210,9 @@ async fn a_worker_without_work_leaves_the_database_alone() {
         db: dusk.app.db.clone(),
         policy: dusk.app.policy.clone(),
         bell: dusk.app.bell.clone(),
+        mailer: rotunda::gateway::mail::Mailer::Off,
+        stripe: rotunda::gateway::stripe::Stripe::default(),
+        base_url: None,
     };
     let before = dusk.database.transactions().await;
     let (stop, stopped) = oneshot::channel::<()>();

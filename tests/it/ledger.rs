@@ -5,6 +5,7 @@ mod grants;
 mod limits;
 mod lots;
 mod model;
+mod replay;
 mod reversals;
 mod sequences;
 mod steps;

@@ -11,16 +11,16 @@ use rotunda::{
     kernel::{
         ids::MerchantId,
         page::{Page, Slice},
-        time::Month,
+        time::{Period, Unit},
     },
     reports::liability::{
-        self, Amount, Due, IssuerMonths, LiabilityError, MonthMoves, RollForward, Split,
+        self, Amount, Due, IssuerPeriods, LiabilityError, PeriodMoves, RollForward, Split,
     },
     settlement::journal::{self, Account, Moves},
 };
 use uuid::Uuid;
 
-use crate::support::settling::{Mall, Shop, month};
+use crate::support::settling::{Mall, Shop, period_of};
 
 /// A column's name and what is in it; what is nothing is left out.
 type Columns = BTreeMap<&'static str, (i64, i64)>;
@@ -49,7 +49,7 @@ macro_rules! all_of {
 async fn rolled(
     mall: &Mall,
     grant: &Grant<ReadLiability>,
-    month: Month,
+    month: Period,
     limit: i64,
 ) -> Result<Vec<RollForward>, LiabilityError> {
     all_of!(mall, grant, limit, |tx, slice| liability::roll_forward(
@@ -60,10 +60,10 @@ async fn rolled(
 async fn moved(
     mall: &Mall,
     grant: &Grant<ReadLiability>,
-    month: Month,
-) -> Result<Vec<IssuerMonths>, LiabilityError> {
+    month: Period,
+) -> Result<Vec<IssuerPeriods>, LiabilityError> {
     let zone = mall.tenant.zone;
-    all_of!(mall, grant, 100, |tx, slice| liability::months(
+    all_of!(mall, grant, 100, |tx, slice| liability::periods(
         &mut tx, grant, month, zone, &slice
     ))
 }
@@ -113,7 +113,7 @@ type Raw = (
 
 /// Every month of every issuer counted anew, transfer by transfer; months without any movement are
 /// left out.
-async fn recounted(mall: &Mall) -> BTreeMap<(MerchantId, Month), Columns> {
+async fn recounted(mall: &Mall) -> BTreeMap<(MerchantId, Period), Columns> {
     let mut admin = mall.admin().await;
     let all: Vec<Raw> = sqlx::query_as(
         "select source.kind, source.owner_id, source.partner_id, target.kind, target.owner_id,
@@ -127,7 +127,7 @@ async fn recounted(mall: &Mall) -> BTreeMap<(MerchantId, Month), Columns> {
     .fetch_all(&mut admin)
     .await
     .unwrap();
-    let mut months: BTreeMap<(MerchantId, Month), Columns> = BTreeMap::new();
+    let mut months: BTreeMap<(MerchantId, Period), Columns> = BTreeMap::new();
     for (from, from_owner, _, to, to_owner, to_partner, issuer, points, worth, posted) in all {
         let place = |taker: Option<Uuid>, here, elsewhere| {
             if taker == Some(issuer) {
@@ -152,7 +152,10 @@ async fn recounted(mall: &Mall) -> BTreeMap<(MerchantId, Month), Columns> {
             ("wallet", "held") | ("held", "wallet") => continue,
             other => panic!("{other:?}"),
         };
-        let key = (MerchantId::from_uuid(issuer), Month::of(posted));
+        let key = (
+            MerchantId::from_uuid(issuer),
+            Period::containing(posted, Unit::Month),
+        );
         let columns = months.entry(key).or_default();
         let column = columns.entry(name).or_default();
         *column = (column.0 + points, column.1 + worth);
@@ -283,7 +286,7 @@ async fn every_month_leads_from_its_opening_to_its_closing_as_told() {
     ];
     let grant = operator(&mall);
     for (period, shop, wanted) in told {
-        let rows = rolled(&mall, &grant, month(period), 2).await.unwrap();
+        let rows = rolled(&mall, &grant, period_of(period), 2).await.unwrap();
         assert_eq!(rows.len(), 3);
         let it = rows.iter().find(|it| it.merchant == shop.merchant).unwrap();
         // 100 points settle at 1.00: a point is a fen.
@@ -297,7 +300,9 @@ async fn every_month_leads_from_its_opening_to_its_closing_as_told() {
             it.code.as_str()
         );
     }
-    let october = rolled(&mall, &grant, month("2026-10"), 100).await.unwrap();
+    let october = rolled(&mall, &grant, period_of("2026-10"), 100)
+        .await
+        .unwrap();
     let october = october.iter().find(|it| it.merchant == a.merchant).unwrap();
     let used = october.used_to_date;
     assert_eq!((used.here.points, used.elsewhere.points), (100, 315));
@@ -356,7 +361,10 @@ async fn outstanding_points_have_an_age_and_a_last_day_and_both_add_up_to_the_cl
         BTreeMap::from([
             ("a", vec![(Due::Never, 30), (Due::Held, 40)]),
             ("b", vec![(Due::Never, 400)]),
-            ("c", vec![(Due::Over, 5), (Due::In(month("2027-03")), 25)]),
+            (
+                "c",
+                vec![(Due::Over, 5), (Due::In("2027-03".parse().unwrap()), 25)]
+            ),
         ])
     );
     let own = mall.grant_of::<ReadLiability>("merchant.finance", Some(shops[1].merchant));
@@ -373,7 +381,7 @@ async fn outstanding_points_have_an_age_and_a_last_day_and_both_add_up_to_the_cl
 async fn books_that_tell_two_stories_are_not_reported() {
     let (mall, _) = told().await;
     let grant = operator(&mall);
-    let asked = || rolled(&mall, &grant, month("2026-06"), 100);
+    let asked = || rolled(&mall, &grant, period_of("2026-06"), 100);
     assert!(asked().await.is_ok());
     for (wrong, right) in [
         (
@@ -413,11 +421,11 @@ async fn what_an_issuer_owes_to_others_is_booked_as_its_statement_says() {
         "2026-06", "2026-07", "2026-08", "2026-09", "2026-10", "2026-11", "2026-12",
     ] {
         let figures = mall.figures(period).await;
-        for issuer in moved(&mall, &grant, month(period)).await.unwrap() {
+        for issuer in moved(&mall, &grant, period_of(period)).await.unwrap() {
             let code = issuer.code.as_str().to_owned();
-            let months = issuer.months.into_iter();
+            let months = issuer.periods.into_iter();
             let months = months.map(|(month, it)| (month, moves(it))).collect();
-            let entries = journal::entries(&months, month(period)).unwrap();
+            let entries = journal::entries(&months, period_of(period)).unwrap();
             let booked = |account: Account| -> i64 {
                 let lines = entries.iter().flat_map(|entry| &entry.lines);
                 lines
@@ -442,7 +450,7 @@ async fn what_an_issuer_owes_to_others_is_booked_as_its_statement_says() {
     );
 }
 
-fn moves(it: MonthMoves) -> Moves {
+fn moves(it: PeriodMoves) -> Moves {
     Moves {
         sales: it.sales,
         issued: it.issued,
@@ -460,7 +468,7 @@ fn moves(it: MonthMoves) -> Moves {
 async fn a_merchant_sees_its_own_liability_and_nobody_elses() {
     let (mall, [_, b, _]) = told().await;
     let own = mall.grant_of::<ReadLiability>("merchant.finance", Some(b.merchant));
-    let period = month("2026-07");
+    let period = period_of("2026-07");
     let seen = rolled(&mall, &own, period, 1).await.unwrap();
     assert_eq!(seen.len(), 1);
     let all = rolled(&mall, &operator(&mall), period, 1).await.unwrap();

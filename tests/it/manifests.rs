@@ -213,7 +213,7 @@ fn a_wrong_list_is_told_where_which_key_what_and_what_instead() {
         ),
         (
             merchant("store = []\n"),
-            "x.toml:13:1: merchants[0].store: found a key that is not known, expected one of code, names, trade, alliance, stores",
+            "x.toml:13:1: merchants[0].store: found a key that is not known, expected one of code, names, trade, alliance, email, language, stripe_account, stores",
         ),
         (
             good("points = \"2000\"\nstock = 1\nkind = \"pickup\"\noffered_by = [\"tea\"]\n"),

@@ -329,6 +329,9 @@ impl House {
             db: app.db.clone(),
             policy: app.policy.clone(),
             bell: app.bell.clone(),
+            mailer: rotunda::gateway::mail::Mailer::Off,
+            stripe: rotunda::gateway::stripe::Stripe::default(),
+            base_url: None,
         };
         let day = json!({ "day": "2026-02-28" });
         let done = jobs::handlers(&tools)

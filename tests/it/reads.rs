@@ -24,10 +24,10 @@ use crate::support::{
 /// Which came with the words that goods are found by, and
 const SEARCHED: &str = include_str!("../../migrations/tenant/0003_reads.sql");
 /// with what lapsed among a closed month's lines.
-const LISTED: &str = include_str!("../../migrations/tenant/0005_agreement.sql");
+pub const LISTED: &str = include_str!("../../migrations/tenant/0005_agreement.sql");
 
 /// The migration's statements that begin so.
-fn backfill(migration: &str, begin: &str) -> String {
+pub fn backfill(migration: &str, begin: &str) -> String {
     let plain: Vec<&str> = migration
         .lines()
         .filter(|line| !line.starts_with("--"))

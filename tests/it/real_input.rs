@@ -1,5 +1,6 @@
 //! A year of real purchases flows through the mall, and each month settles to zero: against an
-//! independent recount that knows nothing of ledgers, lots or slices.
+//! independent recount that knows nothing of ledgers, lots or slices. Then all its months are closed,
+//! one after the other, and what their statements add up to is what the ledger holds of each merchant.
 //!
 //! Where the published year of purchases lies beside the repository, it is the input, and its known
 //! figures must come out; elsewhere the demo mall's purchases are.
@@ -14,19 +15,21 @@ use flate2::read::MultiGzDecoder;
 use rotunda::{
     app::{App, Mall},
     authz::{
-        action::{PreviewSettlement, VerifyBooks},
-        actor::Principal,
+        action::{CloseSettlement, PreviewSettlement, ReadStatements, VerifyBooks},
+        actor::{Actor, Principal, Reach, Role},
     },
     cli::{
         Output, demo,
         import::{Order, Report, import},
         tenant::apply,
     },
+    db::tenants::Schema,
+    kernel::{ids::SettlementId, page::Slice},
     reports::proof::prove,
-    settlement,
+    settlement::{self, State, Statement},
 };
 
-use crate::support::{app, fresh_slug, instant};
+use crate::support::{app, books::owner, fresh_slug, instant};
 
 /// One thing that happened, as the recount sees it: when, redemptions first, who, where, how much.
 type Event = (String, u8, String, String, i64);
@@ -137,6 +140,107 @@ fn recount(purchases: &str, redemptions: &str) -> Count {
     count
 }
 
+/// What the recount says that each merchant of a month gets, or pays.
+fn nets<'a>(count: &Count, month: &str, moved: &'a BTreeSet<String>) -> BTreeMap<&'a str, i64> {
+    let mut nets: BTreeMap<&str, i64> = moved.iter().map(|code| (code.as_str(), 0)).collect();
+    let none = BTreeMap::new();
+    for ((issuer, acceptor), points) in count.crossings.get(month).unwrap_or(&none) {
+        if issuer != acceptor {
+            *nets.get_mut(issuer.as_str()).unwrap() -= points;
+            *nets.get_mut(acceptor.as_str()).unwrap() += points;
+        }
+    }
+    nets
+}
+
+/// Closes every month, the oldest first: each has a statement for every merchant that took part, with
+/// the net of the recount, and over the year they add up to what the transfers say.
+async fn close_all(app: &App, mall: &Mall, count: &Count) {
+    let who = Principal::platform(Some(mall.tenant.id));
+    let grant = app.policy.allow::<CloseSettlement>(&who).unwrap();
+    let (terms, zone, currency) = (&mall.settlement, mall.tenant.zone, mall.tenant.currency);
+    let mut year: BTreeMap<String, [i64; 3]> = BTreeMap::new();
+    for (month, moved) in &count.moved {
+        let period = month.parse().unwrap();
+        let closed = settlement::close_period(&app.db, &grant, period, terms, zone, currency)
+            .await
+            .unwrap();
+        assert!(closed.fresh, "{month}");
+        assert!(matches!(
+            closed.settlement.state,
+            State::Confirmed | State::Closed
+        ));
+        let all = statements(app, mall, closed.settlement.id).await;
+        let found: BTreeMap<&str, i64> = all
+            .iter()
+            .map(|one| (one.code.as_str(), one.position.net))
+            .collect();
+        assert_eq!(found, nets(count, month, moved), "{month}");
+        for one in all {
+            let own = year.entry(one.code.as_str().to_owned()).or_default();
+            let figures = [one.position.issued, one.position.redeemed, one.position.net];
+            for (sum, figure) in own.iter_mut().zip(figures) {
+                *sum += figure;
+            }
+        }
+    }
+    let mut sql = owner(&Schema::of(mall.tenant.id).to_string()).await;
+    let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(
+        "select merchant.code,
+                coalesce(sum(amount) filter (where source.kind = 'issued'), 0)::bigint,
+                coalesce(sum(amount) filter (where target.kind = 'accepted'
+                    and target.owner_id = merchant_id), 0)::bigint,
+                coalesce(sum(case when target.kind <> 'accepted'
+                                      or target.owner_id = target.partner_id then 0
+                                  when target.owner_id = merchant_id then value
+                                  else -value end), 0)::bigint
+         from merchant
+         join account as target
+           on target.kind in ('wallet', 'accepted')
+         join transfer on transfer.to_account = target.account_id
+         join account as source on source.account_id = transfer.from_account
+         where merchant_id in (source.owner_id, target.owner_id, target.partner_id)
+         group by merchant.code",
+    )
+    .fetch_all(&mut sql)
+    .await
+    .unwrap();
+    let ledger: BTreeMap<String, [i64; 3]> = rows
+        .into_iter()
+        .map(|(code, issued, redeemed, net)| (code, [issued, redeemed, net]))
+        .collect();
+    assert_eq!(year, ledger);
+}
+
+/// All statements of a settlement, page by page.
+async fn statements(app: &App, mall: &Mall, id: SettlementId) -> Vec<Statement> {
+    let who = Principal {
+        actor: Actor::System,
+        tenant: Some(mall.tenant.id),
+        role: Role::new("operator.auditor"),
+        scope: Reach::Mall,
+    };
+    let grant = app.policy.allow::<ReadStatements>(&who).unwrap();
+    let mut tx = app.db.read(&grant).await.unwrap();
+    let (mut slice, mut all) = (
+        Slice {
+            limit: 50,
+            after: None,
+        },
+        Vec::new(),
+    );
+    loop {
+        let page = settlement::statements(&mut tx, &grant, id, &slice)
+            .await
+            .unwrap();
+        all.extend(page.items);
+        slice.after = page.next;
+        if slice.after.is_none() {
+            return all;
+        }
+    }
+}
+
 const MANIFEST: &str = include_str!("real.toml");
 
 async fn open() -> (App, Mall) {
@@ -188,14 +292,7 @@ async fn year(purchases: PathBuf, redemptions: PathBuf) -> Count {
             settlement::preview(&mut tx, &grant, period, &mall.settlement, mall.tenant.zone)
                 .await
                 .unwrap();
-        let mut nets: BTreeMap<&str, i64> = moved.iter().map(|code| (code.as_str(), 0)).collect();
-        let none = BTreeMap::new();
-        for ((issuer, acceptor), points) in count.crossings.get(month).unwrap_or(&none) {
-            if issuer != acceptor {
-                *nets.get_mut(issuer.as_str()).unwrap() -= points;
-                *nets.get_mut(acceptor.as_str()).unwrap() += points;
-            }
-        }
+        let nets = nets(&count, month, moved);
         let found: BTreeMap<&str, i64> = preview
             .calculation
             .merchants
@@ -215,6 +312,7 @@ async fn year(purchases: PathBuf, redemptions: PathBuf) -> Count {
         "what was loaded before is not loaded again"
     );
 
+    close_all(&app, &mall, &count).await;
     let grant = app.policy.allow::<VerifyBooks>(&who).unwrap();
     let mut tx = app.db.read(&grant).await.unwrap();
     let broken: Vec<_> = prove(&mut tx, &grant).await.unwrap();

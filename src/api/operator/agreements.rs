@@ -94,7 +94,7 @@ struct FeesBody {
     by_issuer: Vec<FeeRuleBody>,
     /// For points that the merchant gives.
     issue: Option<PriceBody>,
-    /// For each month, in minor units.
+    /// For each of the mall's periods (day, week or month), in minor units.
     fixed: Option<Minor>,
 }
 

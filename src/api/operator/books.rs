@@ -4,7 +4,7 @@ use poem_openapi::{Object, OpenApi};
 use serde_json::Value;
 
 use crate::{
-    api::Group,
+    api::{Group, words::UnitWord},
     authz::action::{ReadProgramme, VerifyBooks},
     http::{
         admit::Caller,
@@ -33,8 +33,10 @@ struct ProgrammeOut {
     valid_from: Moment,
     /// The mall's currency.
     currency: Currency,
-    /// The mall's time zone, by which days and months begin: a name of the IANA database.
+    /// The mall's time zone, by which days, weeks and months begin: a name of the IANA database.
     time_zone: String,
+    /// By which periods merchants settle.
+    period: UnitWord,
     /// What people call the mall.
     names: Names,
     /// The sections earning, expiry, spending, exchange and settlement, as the mall's manifest
@@ -137,6 +139,7 @@ impl Books {
             valid_from: Moment(programme.valid_from),
             currency: mall.tenant.currency,
             time_zone: mall.tenant.zone.to_string(),
+            period: mall.settlement.period.into(),
             names: mall.tenant.names.clone(),
             body: programme.body.clone(),
         }))
@@ -145,7 +148,7 @@ impl Books {
     /// Prove the books
     ///
     /// Computes anew, from what was written down when it happened, everything that must hold:
-    /// balances from movements, statements from a month's lines, and so on. It looks at whole
+    /// balances from movements, statements from a period's lines, and so on. It looks at whole
     /// tables: in a large mall it takes minutes.
     #[oai(path = "/v1/books/proof", method = "get", operation_id = "prove_books")]
     async fn prove_books(

@@ -23,7 +23,7 @@ use crate::{
     kernel::{
         ids::{DisputeId, JournalId, MerchantId, SettlementId, StatementId},
         money::Currency,
-        time::Month,
+        time::Period,
     },
     settlement::disputes::{self, Dispute, Objection},
 };
@@ -65,8 +65,8 @@ struct DisputeOut {
     dispute_id: DisputeId,
     /// Of which settlement the line is.
     settlement_id: SettlementId,
-    /// Of which month.
-    period: Month,
+    /// Of which period.
+    period: Period,
     /// Who objects.
     merchant_id: MerchantId,
     /// The line's event.
@@ -104,7 +104,7 @@ impl DisputeOut {
         Self {
             dispute_id: dispute.id,
             settlement_id: dispute.settlement,
-            period: dispute.month,
+            period: dispute.period,
             merchant_id: dispute.merchant,
             journal_id: dispute.journal,
             line: LineNumber(dispute.line),
@@ -202,7 +202,7 @@ impl Disputes {
     /// Decide a dispute
     ///
     /// Upheld, the money of the line goes back to who would pay it; rejected, to who would receive
-    /// it. Once the settlement is confirmed that becomes part of the first month that is still open.
+    /// it. Once the settlement is confirmed that becomes part of the first period that is still open.
     /// 409 `dispute-already-decided`, `needs-second-person`.
     #[oai(
         path = "/v1/disputes/:dispute_id/decide",

@@ -1,4 +1,4 @@
-//! What merchants owe their members in points: how a month changed it, how old it is, when it lapses,
+//! What merchants owe their members in points: how a period changed it, how old it is, when it lapses,
 //! and what is booked.
 
 use poem_openapi::{Object, OpenApi, param::Query};
@@ -13,9 +13,15 @@ use crate::{
         reply::{Reply, Sheet},
         wire::{Cursor, Limit, Minor, Quantity},
     },
-    kernel::{ids::MerchantId, money::Currency, page::Slice, text::Code, time::Month},
+    kernel::{
+        ids::MerchantId,
+        money::Currency,
+        page::Slice,
+        text::Code,
+        time::{Month, Period},
+    },
     reports::liability::{
-        self, Ages, Amount, Due, Forecast, LiabilityError, MonthMoves, OLDEST, RollForward, Split,
+        self, Ages, Amount, Due, Forecast, LiabilityError, OLDEST, PeriodMoves, RollForward, Split,
         WHOLE,
     },
     settlement::journal::{self, Moves},
@@ -60,20 +66,20 @@ struct BreakageOut {
     over: Quantity,
 }
 
-/// What a month did to one merchant's outstanding points: opening + issued + `given_back` - redeemed -
+/// What a period did to one merchant's outstanding points: opening + issued + `given_back` - redeemed -
 /// repaid - expired - `taken_back` = closing.
 #[derive(Debug, Clone, Object)]
-#[oai(rename = "LiabilityMonth")]
+#[oai(rename = "LiabilityPeriod")]
 struct RollForwardOut {
     /// Whose points.
     merchant_id: MerchantId,
     /// What lists call the merchant.
     code: Code,
-    /// Which month.
-    period: Month,
+    /// Which period.
+    period: Period,
     /// The currency of every amount.
     currency: Currency,
-    /// Outstanding when the month began: with members, lapsed and not booked yet, or promised to
+    /// Outstanding when the period began: with members, lapsed and not booked yet, or promised to
     /// reservations.
     opening: AmountOut,
     /// Given to members.
@@ -88,12 +94,12 @@ struct RollForwardOut {
     expired: AmountOut,
     /// Taken back unused, because a purchase was refunded.
     taken_back: AmountOut,
-    /// Outstanding when the month ended.
+    /// Outstanding when the period ended.
     closing: AmountOut,
     /// Taken back after they had been used, which members owe: this changes nothing outstanding. A
     /// statement counts them as taken back.
     became_owed: AmountOut,
-    /// Redeemed and repaid less given back, from the first day to the month's end: how much of what
+    /// Redeemed and repaid less given back, from the first day to the period's end: how much of what
     /// is used is used at others, for which the merchant is an agent.
     used_to_date: SplitOut,
     /// What was not used, as the grants are now.
@@ -181,7 +187,7 @@ impl From<Split> for SplitOut {
 }
 
 impl RollForwardOut {
-    fn of(it: RollForward, period: Month, currency: Currency) -> Self {
+    fn of(it: RollForward, period: Period, currency: Currency) -> Self {
         Self {
             merchant_id: it.merchant,
             code: it.code,
@@ -254,8 +260,8 @@ impl ForecastOut {
     }
 }
 
-/// A report's months as a settlement's accounts take them.
-fn moves(it: MonthMoves) -> Moves {
+/// A report's periods as a settlement's accounts take them.
+fn moves(it: PeriodMoves) -> Moves {
     Moves {
         sales: it.sales,
         issued: it.issued,
@@ -269,20 +275,20 @@ fn moves(it: MonthMoves) -> Moves {
     }
 }
 
-/// The month's entries of every merchant within reach, as a sheet.
-async fn sheet(caller: &Caller<ReadLiability>, period: Month) -> Result<String, LiabilityError> {
+/// The period's entries of every merchant within reach, as a sheet.
+async fn sheet(caller: &Caller<ReadLiability>, period: Period) -> Result<String, LiabilityError> {
     let (zone, currency) = (caller.tenant.zone, caller.tenant.currency);
     let whole = Slice {
         limit: WHOLE,
         after: None,
     };
     let mut tx = caller.db().read(&caller.grant).await?;
-    let page = liability::months(&mut tx, &caller.grant, period, zone, &whole).await?;
+    let page = liability::periods(&mut tx, &caller.grant, period, zone, &whole).await?;
     let mut books = Vec::with_capacity(page.items.len());
     for issuer in page.items {
-        let months = issuer.months.into_iter();
-        let months = months.map(|(month, it)| (month, moves(it))).collect();
-        books.push((issuer.code, journal::entries(&months, period)?));
+        let periods = issuer.periods.into_iter();
+        let periods = periods.map(|(period, it)| (period, moves(it))).collect();
+        books.push((issuer.code, journal::entries(&periods, period)?));
     }
     books.sort_by(|one, other| one.0.cmp(&other.0));
     let books = books
@@ -293,9 +299,9 @@ async fn sheet(caller: &Caller<ReadLiability>, period: Month) -> Result<String, 
 
 #[OpenApi(tag = "Group::Operator")]
 impl Liability {
-    /// List a month's liability
+    /// List a period's liability
     ///
-    /// What the month did to each merchant's outstanding points and their worth, in the order in which
+    /// What the period did to each merchant's outstanding points and their worth, in the order in which
     /// the merchants joined. Counted twice, by all transfers and by all grants: where they differ, 500
     /// `books-broken` and no figures. A merchant's key sees its own only.
     #[oai(
@@ -306,8 +312,8 @@ impl Liability {
     async fn list_liability(
         &self,
         caller: Caller<ReadLiability>,
-        /// Which month, such as 2017-06.
-        period: Query<Month>,
+        /// Which period of the mall, such as 2017-06.
+        period: Query<Period>,
         #[oai(default)] limit: Query<Limit>,
         cursor: Query<Option<Cursor>>,
     ) -> Result<Reply<200, List<RollForwardOut>>, Problem> {
@@ -370,9 +376,9 @@ impl Liability {
         Ok(Reply::new(&list))
     }
 
-    /// Download a month's entries
+    /// Download a period's entries
     ///
-    /// What each merchant within reach books for its points in that month, as CAS 14 and IFRS 15 have
+    /// What each merchant within reach books for its points in that period, as CAS 14 and IFRS 15 have
     /// it: comma-separated values in UTF-8, one line an account, amounts as decimals; the debits of an
     /// entry are its credits. Deferred income and breakage are estimates from what was used so far.
     #[oai(
@@ -383,8 +389,8 @@ impl Liability {
     async fn download_liability_journal(
         &self,
         caller: Caller<ReadLiability>,
-        /// Which month, such as 2017-06.
-        period: Query<Month>,
+        /// Which period of the mall, such as 2017-06.
+        period: Query<Period>,
     ) -> Result<Sheet, Problem> {
         let text = sheet(&caller, period.0).await?;
         let name = format!("{}-{}-points.csv", caller.tenant.slug.as_str(), period.0);

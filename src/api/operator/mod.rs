@@ -3,12 +3,17 @@
 
 pub mod agreements;
 pub mod books;
+pub mod contacts;
+pub mod credit;
 pub mod disputes;
+pub mod documents;
 pub mod goods;
 pub mod keys;
 pub mod liability;
 pub mod merchants;
+pub mod messages;
 pub mod payments;
 pub mod settlements;
 pub mod statements;
 pub mod stores;
+pub mod stripe;

@@ -1,4 +1,4 @@
-//! Payments: what is due after a month, and how it was paid.
+//! Payments: what is due after a period, and how it was paid.
 
 use poem_openapi::{
     Object, OpenApi,
@@ -19,20 +19,20 @@ use crate::{
         paging::{self, List},
         problem::Problem,
         reply::{Reply, Sheet},
-        wire::{Cursor, Day, FileText, Limit, LineNumber, Moment, Positive, Quantity, Text},
+        wire::{Cursor, Day, FileText, Limit, LineNumber, Minor, Moment, Positive, Quantity, Text},
     },
     kernel::{
         ids::{MerchantId, SettlementId},
         text::Code,
     },
-    settlement::{PaymentLine, paying},
+    settlement::{PaymentLine, covering::Cover, paying},
 };
 
 /// Operations on payments.
 #[derive(Debug)]
 pub struct Payments;
 
-/// A payment between two parties after a month.
+/// A payment between two parties after a period.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Payment", skip_serializing_if_is_none)]
 pub(super) struct PaymentLineOut {
@@ -62,6 +62,30 @@ pub(super) struct PaymentLineOut {
     recorded_at: Option<Moment>,
     /// By which key.
     recorded_by: Option<String>,
+    /// How it was met, where who had to pay was found in default.
+    cover: Option<CoverOut>,
+}
+
+/// How a payment was met whose payer was found in default, in minor units that add up to it.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "PaymentCover")]
+pub(super) struct CoverOut {
+    /// From the payer's deposit.
+    deposit: Minor,
+    /// By the operator in the payer's place.
+    guarantee: Minor,
+    /// Not at all: the receiver has a claim in a later period.
+    carried: Minor,
+}
+
+impl From<Cover> for CoverOut {
+    fn from(cover: Cover) -> Self {
+        Self {
+            deposit: Minor(cover.deposit),
+            guarantee: Minor(cover.guarantee),
+            carried: Minor(cover.carried),
+        }
+    }
 }
 
 impl From<PaymentLine> for PaymentLineOut {
@@ -90,6 +114,7 @@ impl From<PaymentLine> for PaymentLineOut {
             executed_on,
             recorded_at,
             recorded_by,
+            cover: line.cover.map(CoverOut::from),
         }
     }
 }
@@ -153,7 +178,8 @@ impl Payments {
     /// Record a payment
     ///
     /// Says how it was made. Said again in the same words it changes nothing. With the last payment
-    /// the settlement is closed. 409 `payment-already-recorded`, `out-of-turn`.
+    /// the settlement is closed. By `deposit` the operator pays from what it keeps of who pays. 409
+    /// `payment-already-recorded`, `out-of-turn`, `deposit-too-small`.
     #[oai(
         path = "/v1/settlements/:settlement_id/payments/:line/record",
         method = "post",
@@ -173,7 +199,9 @@ impl Payments {
         };
         let (id, line, how) = (settlement_id.0, line.0.0, body.value);
         let (method, reference) = (how.method.into(), how.reference.as_str());
-        let recorded = paying::record(once.tx(), &caller.grant, id, line, method, reference).await;
+        let (grant, currency) = (&caller.grant, caller.tenant.currency);
+        let recorded =
+            paying::record(once.tx(), grant, id, line, method, reference, currency).await;
         once.finish(recorded.map(PaymentLineOut::from)).await
     }
 
@@ -196,7 +224,11 @@ impl Payments {
         let mut tx = caller.db().read(&caller.grant).await?;
         let (settlement, text) =
             paying::bank_file(&mut tx, &caller.grant, id, tenant.currency).await?;
-        let name = format!("{}-{}-payments.csv", tenant.slug.as_str(), settlement.month);
+        let name = format!(
+            "{}-{}-payments.csv",
+            tenant.slug.as_str(),
+            settlement.period
+        );
         Ok(Sheet { name, text })
     }
 

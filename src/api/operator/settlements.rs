@@ -1,4 +1,4 @@
-//! Settlements: who pays whom for a month.
+//! Settlements: who pays whom for a period.
 
 use poem_openapi::{
     Object, OpenApi,
@@ -26,7 +26,7 @@ use crate::{
         money::Currency,
         page::{MOST, Slice},
         text::Code,
-        time::Month,
+        time::Period,
     },
     settlement::{self, Preview, Settlement, SettlementError, State, confirming, netting::Payment},
 };
@@ -34,19 +34,19 @@ use crate::{
 /// The address of the list of settlements.
 const SETTLEMENTS: &str = "/v1/settlements";
 
-/// How often a month's posting is tried to be ended while tills are at work.
+/// How often a period's posting is tried to be ended while tills are at work.
 const TRIES: u32 = 3;
 
 /// Operations on settlements.
 #[derive(Debug)]
 pub struct Settlements;
 
-/// A month that is to be closed.
+/// A period that is to be closed.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
 struct CloseSettlementIn {
-    /// Which month, such as 2017-06; it must be over in the mall's time zone.
-    period: Month,
+    /// Which period of the mall, such as 2017-06; it must be over in the mall's time zone.
+    period: Period,
 }
 
 /// A payment between two parties that would be made.
@@ -61,14 +61,14 @@ struct PaymentOut {
     amount: Positive,
 }
 
-/// A month that was cut off or closed.
+/// A period that was cut off or closed.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Settlement", skip_serializing_if_is_none)]
 pub(super) struct SettlementOut {
     /// The settlement's id.
     settlement_id: SettlementId,
-    /// Which month.
-    period: Month,
+    /// Which period.
+    period: Period,
     /// How far it is.
     state: SettlementState,
     /// The currency of every amount.
@@ -94,7 +94,7 @@ pub(super) struct SettlementOut {
     payments: Option<Vec<PaymentLineOut>>,
 }
 
-/// A merchant's part of a month that may still change.
+/// A merchant's part of a period that may still change.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "PreviewedMerchant", skip_serializing_if_is_none)]
 struct PreviewedMerchantOut {
@@ -106,12 +106,12 @@ struct PreviewedMerchantOut {
     figures: FiguresOut,
 }
 
-/// What a month comes to so far.
+/// What a period comes to so far.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "SettlementPreview", skip_serializing_if_is_none)]
 struct PreviewOut {
-    /// Which month.
-    period: Month,
+    /// Which period.
+    period: Period,
     /// How far it is; without it, lines are still added.
     state: Option<SettlementState>,
     /// The currency of every amount.
@@ -140,7 +140,7 @@ impl SettlementOut {
     pub(super) fn of(settlement: Settlement, currency: Currency) -> Self {
         Self {
             settlement_id: settlement.id,
-            period: settlement.month,
+            period: settlement.period,
             state: settlement.state.into(),
             currency,
             fee_basis_points: Quantity(settlement.fee_basis_points),
@@ -166,7 +166,7 @@ impl PreviewOut {
             figures: position.into(),
         });
         Self {
-            period: preview.month,
+            period: preview.period,
             state: preview.state.map(Into::into),
             currency,
             fee_basis_points: Quantity(preview.fee_basis_points),
@@ -181,17 +181,17 @@ impl PreviewOut {
     }
 }
 
-/// Ends the posting in a month, in a transaction of its own. Done again it changes nothing.
+/// Ends the posting in a period, in a transaction of its own. Done again it changes nothing.
 async fn cut_off(
     caller: &Caller<CloseSettlement>,
     mall: &Mall,
-    month: Month,
+    period: Period,
 ) -> Result<Settlement, SettlementError> {
     let (terms, zone) = (&mall.settlement, mall.tenant.zone);
     let mut tried = 1;
     loop {
         let mut tx = caller.db().write(&caller.grant).await?;
-        match settlement::cut_off(&mut tx, &caller.grant, month, terms, zone).await {
+        match settlement::cut_off(&mut tx, &caller.grant, period, terms, zone).await {
             Ok(settlement) => {
                 tx.commit().await?;
                 return Ok(settlement);
@@ -204,10 +204,10 @@ async fn cut_off(
     }
 }
 
-/// A month whose figures were written before this request, or by another in the same moment.
+/// A period whose figures were written before this request, or by another in the same moment.
 fn already_closed(settlement: &Settlement) -> Problem {
-    let (month, state) = (settlement.month, settlement.state.as_str());
-    let detail = format!("The month {month} is closed already and never changes: it is {state}.");
+    let (period, state) = (settlement.period, settlement.state.as_str());
+    let detail = format!("The period {period} is closed already and never changes: it is {state}.");
     Problem::new(&codes::PERIOD_ALREADY_CLOSED, detail)
 }
 
@@ -234,9 +234,9 @@ async fn payments(
 
 #[OpenApi(tag = "Group::Operator")]
 impl Settlements {
-    /// Preview a month
+    /// Preview a period
     ///
-    /// What it would settle to if it were closed now; of a closed month, what it did settle to.
+    /// What it would settle to if it were closed now; of a closed period, what it did settle to.
     #[oai(
         path = "/v1/settlements/preview",
         method = "get",
@@ -245,8 +245,8 @@ impl Settlements {
     async fn preview_settlement(
         &self,
         caller: Caller<PreviewSettlement>,
-        /// Which month, such as 2017-06.
-        period: Query<Month>,
+        /// Which period of the mall, such as 2017-06.
+        period: Query<Period>,
     ) -> Result<Reply<200, PreviewOut>, Problem> {
         let mall = caller.mall().await?;
         let mut tx = caller.db().read(&caller.grant).await?;
@@ -256,10 +256,10 @@ impl Settlements {
         Ok(Reply::new(&PreviewOut::of(preview, mall.tenant.currency)))
     }
 
-    /// Close a month
+    /// Close a period
     ///
     /// Ends the posting in it, writes the statements, and never changes them again. What happened in
-    /// the month and arrives later belongs to the next one. It goes as far as the mall's programme
+    /// the period and arrives later belongs to the next one. It goes as far as the mall's programme
     /// lets one act go: `state` says how far. 409 `period-not-over`, `period-already-closed`.
     #[oai(
         path = "/v1/settlements",
@@ -272,14 +272,14 @@ impl Settlements {
         #[oai(name = "Idempotency-Key")] key: IdempotencyKey,
         body: Body<CloseSettlementIn>,
     ) -> Result<Reply<201, SettlementOut>, Problem> {
-        let (month, digest) = (body.value.period, body.digest);
+        let (period, digest) = (body.value.period, body.digest);
         let mall = caller.mall().await?;
-        // Asked before anything is done: a key that was used for another month cuts off none. What
+        // Asked before anything is done: a key that was used for another period cuts off none. What
         // is begun here is given up, because the cut-off must be durable before the figures.
         if let Err(before) = Once::begin(&caller, &key, &digest).await?.fresh() {
             return Ok(before);
         }
-        let cut = cut_off(&caller, &mall, month).await;
+        let cut = cut_off(&caller, &mall, period).await;
         let mut once = match Once::begin(&caller, &key, &digest).await?.fresh() {
             Ok(once) => once,
             Err(before) => return Ok(before),
@@ -291,20 +291,23 @@ impl Settlements {
             Ok(_) => {
                 let (terms, zone) = (&mall.settlement, mall.tenant.zone);
                 let (tx, grant) = (once.tx(), &caller.grant);
-                match settlement::seal(tx, grant, month, terms, zone, currency).await {
+                match settlement::seal(tx, grant, period, terms, zone, currency).await {
                     Ok(it) if it.fresh => Ok(SettlementOut::of(it.settlement, currency)),
                     Ok(it) => Err(already_closed(&it.settlement)),
                     Err(refusal) => Err(refusal.into()),
                 }
             }
         };
-        once.finish(sealed).await
+        let reply = once.finish(sealed).await;
+        // There may be lines to list, and where one person is enough, mail to send.
+        caller.app().bell.ring(mall.tenant.id);
+        reply
     }
 
     /// Issue a settlement
     ///
     /// Lets its merchants see their statements; from then on they have as many days to confirm or
-    /// dispute as the mall's programme says. 409 `needs-second-person` for whoever closed the month,
+    /// dispute as the mall's programme says. 409 `needs-second-person` for whoever closed the period,
     /// where the programme asks for two; `out-of-turn`.
     #[oai(
         path = "/v1/settlements/:settlement_id/issue",
@@ -325,13 +328,17 @@ impl Settlements {
         let (course, zone) = (mall.settlement.course, mall.tenant.zone);
         let (id, currency) = (settlement_id.0, mall.tenant.currency);
         let issued = confirming::issue(once.tx(), &caller.grant, id, course, zone, currency).await;
-        once.finish(issued.map(|settlement| SettlementOut::of(settlement, currency)))
-            .await
+        let reply = once
+            .finish(issued.map(|settlement| SettlementOut::of(settlement, currency)))
+            .await;
+        // There may be mail to send.
+        caller.app().bell.ring(mall.tenant.id);
+        reply
     }
 
     /// List the settlements
     ///
-    /// Months that were cut off or closed, the newest first.
+    /// Periods that were cut off or closed, the newest first.
     #[oai(
         path = "/v1/settlements",
         method = "get",

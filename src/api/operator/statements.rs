@@ -1,4 +1,4 @@
-//! Statements: each merchant's part of a closed month, and what it is made of.
+//! Statements: each merchant's part of a closed period, and what it is made of.
 
 use poem_openapi::{
     Object, OpenApi,
@@ -24,19 +24,19 @@ use crate::{
     kernel::{
         ids::{JournalId, LotId, MerchantId, SettlementId, StatementId, StoreId},
         money::Currency,
-        text::Code,
-        time::Month,
+        text::{Code, Language},
+        time::Period,
     },
     ledger::FlowLine,
     reports::sources::{Source, sources},
-    settlement::{self, Line, Statement, confirming, month::Position},
+    settlement::{self, Line, Statement, calculation::Position, confirming},
 };
 
 /// Operations on statements.
 #[derive(Debug)]
 pub struct Statements;
 
-/// What a month was for one merchant. Points are whole, money is in minor units.
+/// What a period was for one merchant. Points are whole, money is in minor units.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Figures")]
 pub(super) struct FiguresOut {
@@ -65,7 +65,7 @@ pub(super) struct FiguresOut {
     fee: Signed,
     /// Its part of what lapsed in the pool, in minor units.
     breakage: Signed,
-    /// What earlier months left to be put right, in minor units: above zero is owed to it.
+    /// What earlier periods left to be put right, in minor units: above zero is owed to it.
     adjusted: Signed,
     /// `receives - pays - funded - fee + breakage + adjusted`, in minor units: above zero is owed to
     /// it.
@@ -78,7 +78,7 @@ pub(super) struct FiguresOut {
     tax_fee: Signed,
 }
 
-/// A merchant's part of a closed month.
+/// A merchant's part of a closed period.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Statement", skip_serializing_if_is_none)]
 struct StatementOut {
@@ -86,8 +86,8 @@ struct StatementOut {
     statement_id: StatementId,
     /// Of which settlement.
     settlement_id: SettlementId,
-    /// Of which month.
-    period: Month,
+    /// Of which period.
+    period: Period,
     /// Whose.
     merchant_id: MerchantId,
     /// What lists call the merchant.
@@ -152,7 +152,7 @@ struct StatementLineOut {
     store_id: Option<StoreId>,
     /// When it happened.
     occurred_at: Moment,
-    /// Whether it happened in an earlier month, closed before this was recorded.
+    /// Whether it happened in an earlier period, closed before this was recorded.
     late: bool,
 }
 
@@ -185,7 +185,7 @@ impl StatementOut {
         Self {
             statement_id: statement.id,
             settlement_id: statement.settlement,
-            period: statement.month,
+            period: statement.period,
             merchant_id: statement.merchant,
             code: statement.code,
             currency,
@@ -268,7 +268,8 @@ impl Statements {
     /// Download a settlement's statements
     ///
     /// All of them within reach as one sheet of comma-separated values in UTF-8, one line a
-    /// merchant, amounts of money as decimals.
+    /// merchant, amounts of money as decimals. The first line is in English, for programs, unless
+    /// `language` asks for another.
     #[oai(
         path = "/v1/settlements/:settlement_id/statements.csv",
         method = "get",
@@ -278,11 +279,14 @@ impl Statements {
         &self,
         caller: Caller<ReadStatements>,
         settlement_id: Path<SettlementId>,
+        language: Query<Option<Language>>,
     ) -> Result<Sheet, Problem> {
         let (id, tenant) = (settlement_id.0, &caller.tenant);
+        let language = language.0.unwrap_or(Language::En);
         let mut tx = caller.db().read(&caller.grant).await?;
-        let (month, text) = settlement::sheet(&mut tx, &caller.grant, id, tenant.currency).await?;
-        let name = format!("{}-{month}.csv", tenant.slug.as_str());
+        let (period, text) =
+            settlement::sheet(&mut tx, &caller.grant, id, tenant.currency, language).await?;
+        let name = format!("{}-{period}.csv", tenant.slug.as_str());
         Ok(Sheet { name, text })
     }
 
@@ -304,7 +308,7 @@ impl Statements {
 
     /// List what a statement's net is the sum of
     ///
-    /// A line for each kind of figure and each partner; their amounts add up to the net. Months that
+    /// A line for each kind of figure and each partner; their amounts add up to the net. Periods that
     /// were closed before statements had them have none.
     #[oai(
         path = "/v1/statements/:statement_id/sums",
@@ -354,7 +358,8 @@ impl Statements {
 
     /// List a statement's lines
     ///
-    /// Every movement that its figures are made of, in the order in which they were recorded.
+    /// Every movement that its figures are made of, in the order in which they were recorded. Those of
+    /// a month of millions follow its figures by seconds: 503 `lines-being-listed` until then.
     #[oai(
         path = "/v1/statements/:statement_id/lines",
         method = "get",

@@ -6,7 +6,7 @@ use poem_openapi::{Object, OpenApi, param::Path};
 
 use super::{joined, parted, quotes};
 use crate::{
-    api::Group,
+    api::{Group, words::WithheldWord},
     app::Mall,
     authz::{
         action::{ReadPurchases, RecordPurchase},
@@ -109,6 +109,8 @@ pub(super) struct PurchaseOut {
     points: Quantity,
     /// By which rules.
     rules: Vec<EarnedOut>,
+    /// Why it earns nothing, where its merchant gives no points for now.
+    withheld: Option<WithheldWord>,
     /// The version of the programme that held.
     programme: i64,
     /// Who earned them.
@@ -133,6 +135,8 @@ struct PreviewOut {
     points: Quantity,
     /// By which rules.
     rules: Vec<EarnedOut>,
+    /// Why it earns nothing, where its merchant gives no points for now.
+    withheld: Option<WithheldWord>,
     /// The version of the programme that would hold.
     programme: i64,
     /// Who would earn them.
@@ -199,6 +203,8 @@ struct FoundOut {
     points: Quantity,
     /// By which rules.
     rules: Vec<EarnedOut>,
+    /// Why it earns nothing, where its merchant gives no points for now.
+    withheld: Option<WithheldWord>,
     /// The version of the programme that held.
     programme: i64,
     /// Who earned them.
@@ -229,6 +235,7 @@ impl PurchaseOut {
             currency,
             points: Quantity(receipt.points),
             rules: receipt.rules.into_iter().map(EarnedOut::from).collect(),
+            withheld: receipt.withheld.map(WithheldWord::from),
             programme: receipt.programme,
             member_id: receipt.member,
             balance: receipt.balance.map(Signed),
@@ -246,6 +253,7 @@ impl PreviewOut {
             currency,
             points: Quantity(receipt.points),
             rules: receipt.rules.into_iter().map(EarnedOut::from).collect(),
+            withheld: receipt.withheld.map(WithheldWord::from),
             programme: receipt.programme,
             member_id: receipt.member,
         }
@@ -286,6 +294,7 @@ impl FoundOut {
             currency,
             points: Quantity(receipt.points),
             rules: receipt.rules.into_iter().map(EarnedOut::from).collect(),
+            withheld: receipt.withheld.map(WithheldWord::from),
             programme: receipt.programme,
             member_id: receipt.member,
             refunds: found.refunds.into_iter().map(RefundOut::from).collect(),

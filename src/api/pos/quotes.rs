@@ -3,6 +3,7 @@
 use crate::{
     earning::{Receipt, rules::Earned},
     kernel::money::{Currency, decimal},
+    merchants::credit::Withheld,
 };
 
 /// A sentence for what is left out, one for each rule, and one where nothing is earned.
@@ -18,10 +19,22 @@ pub(super) fn explain(receipt: &Receipt, currency: Currency) -> Vec<String> {
     lines.extend(receipt.rules.iter().map(|earned| rule(earned, currency)));
     if receipt.member.is_none() {
         lines.push("No member is named, so nothing is earned.".to_owned());
+    } else if let Some(why) = receipt.withheld {
+        lines.push(withheld(why).to_owned());
     } else if receipt.rules.is_empty() {
         lines.push("No rule gives points for this purchase at this store.".to_owned());
     }
     lines
+}
+
+fn withheld(why: Withheld) -> &'static str {
+    match why {
+        Withheld::Prepaid => "The merchant has used up the points that it paid for in advance.",
+        Withheld::Limit => "The merchant gives no points until it is covered again.",
+        Withheld::WindingDown => "The merchant is leaving the alliance and gives no points.",
+        Withheld::Exited => "The merchant has left the alliance.",
+        Withheld::Defaulted => "The merchant did not pay what it owed and gives no points.",
+    }
 }
 
 fn rule(earned: &Earned, currency: Currency) -> String {
@@ -58,6 +71,7 @@ mod tests {
             paid_by_points: 20_00,
             points: 0,
             rules,
+            withheld: None,
             programme: 1,
             member: None,
             balance: None,

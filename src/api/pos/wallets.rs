@@ -98,7 +98,7 @@ struct HistoryLineOut {
     occurred_at: Moment,
     /// When it was written into the books.
     posted_at: Moment,
-    /// Whether it is settled in a later month than it happened in, because that month was closed.
+    /// Whether it is settled in a later period than it happened in, because that one was closed.
     late: bool,
 }
 

@@ -13,7 +13,7 @@ use anyhow::Context;
 use super::{
     calendar::Window,
     keys::Rights,
-    months,
+    periods,
     plan::{End, Order, Plan, Return, Sale},
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     kernel::{
         ids::{Entropy, GoodId, MemberId, PurchaseId, RedemptionId, StoreId},
         text::Code,
-        time::{Clock, Month},
+        time::{Clock, Period},
     },
     members::{self, Enrolment, MemberError},
     merchants,
@@ -45,7 +45,7 @@ pub(super) struct Filled {
     pub(super) claimed: u64,
     pub(super) cancelled: u64,
     pub(super) lapsed: u64,
-    pub(super) months: u64,
+    pub(super) periods: u64,
     /// Planned and refused, such as a good for which the points did not reach after all.
     pub(super) refused: u64,
 }
@@ -99,7 +99,7 @@ impl<'a> Filling<'a> {
         })
     }
 
-    /// Lives what was not lived yet, and closes the months that are over on the way.
+    /// Lives what was not lived yet, and closes the periods that are over on the way.
     ///
     /// # Errors
     /// The database's errors: the next start goes on.
@@ -107,12 +107,13 @@ impl<'a> Filling<'a> {
         let windows = &self.plan.calendar.windows;
         let start = self.first_open().await?;
         let zone = self.plan.calendar.zone;
-        let mut month = Month::of(self.plan.calendar.first);
+        let unit = self.mall.settlement.period;
+        let mut period = Period::containing(self.plan.calendar.first, unit);
         let mut told = Stopwatch::now();
         for (place, window) in windows.iter().enumerate().skip(start) {
-            while month < Month::at(window.from, zone) {
-                self.close(month).await?;
-                month = month.next();
+            while period < Period::at(window.from, zone, unit) {
+                self.close(period).await?;
+                period = period.next();
             }
             self.live(place, window).await?;
             if told.elapsed() >= Duration::from_secs(1) {
@@ -187,17 +188,17 @@ impl<'a> Filling<'a> {
         Ok(known)
     }
 
-    /// Closes a month three hours after its end and issues it; what merchants have not answered by
+    /// Closes a period three hours after its end and issues it; what merchants have not answered by
     /// the end of the history, the house confirms.
-    async fn close(&mut self, month: Month) -> anyhow::Result<()> {
-        let (_, end) = month.span(self.plan.calendar.zone);
+    async fn close(&mut self, period: Period) -> anyhow::Result<()> {
+        let (_, end) = period.span(self.plan.calendar.zone);
         let at = |then| self.db.at(Clock::fixed(then), Entropy::System);
         let db = at(end + chrono::TimeDelta::hours(3));
-        let confirm_by = months::close_and_issue(&db, self.mall, self.rights, month).await?;
+        let confirm_by = periods::close_and_issue(&db, self.mall, self.rights, period).await?;
         if confirm_by <= self.plan.calendar.until {
-            months::confirm_due(&at(confirm_by), self.mall, self.rights).await?;
+            periods::confirm_due(&at(confirm_by), self.mall, self.rights).await?;
         }
-        self.filled.months = self.filled.months.saturating_add(1);
+        self.filled.periods = self.filled.periods.saturating_add(1);
         Ok(())
     }
 

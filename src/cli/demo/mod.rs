@@ -2,7 +2,7 @@
 //!
 //! The mall is `tenants/demo`, which is part of this program. Its history is made from a fixed seed
 //! and the date of the first start: the same people buy the same things. What happens goes through
-//! the use cases that tills and apps call, each transaction dated when it happened, and months are
+//! the use cases that tills and apps call, each transaction dated when it happened, and periods are
 //! closed as they end: by the house, and issued by the mall's finance.
 
 mod calendar;
@@ -10,8 +10,8 @@ mod dice;
 mod export;
 mod fill;
 mod keys;
-mod months;
 mod people;
+mod periods;
 mod plan;
 mod shops;
 mod trades;
@@ -34,7 +34,7 @@ use super::{Exit, Failure, Output, Stop, serve, tenant};
 use crate::{
     app::{App, Mall},
     authz::{action::VerifyBooks, actor::Principal},
-    kernel::time::{Clock, Instant, Month, Zone},
+    kernel::time::{Clock, Instant, Period, Zone},
     members,
     tenancy::Manifest,
 };
@@ -156,7 +156,7 @@ async fn prepare(app: &App, args: &DemoArgs, output: Output) -> Result<(Mall, Ke
         output.say(&words(&filled, begun.elapsed().as_secs_f64()));
     }
     if args.date.is_none() {
-        close_months(app, &mall, &keys, &path).await?;
+        close_periods(app, &mall, &keys, &path).await?;
     }
     Ok((mall, keys))
 }
@@ -224,18 +224,19 @@ async fn fill(
     filling.run(&|line| output.say(line)).await
 }
 
-/// Closes the months that ended since the history did, the oldest first.
-async fn close_months(app: &App, mall: &Mall, keys: &Keys, path: &Path) -> anyhow::Result<()> {
+/// Closes the periods that ended since the history did, the oldest first.
+async fn close_periods(app: &App, mall: &Mall, keys: &Keys, path: &Path) -> anyhow::Result<()> {
     let tenant = &mall.tenant;
     let Some(note) = Note::read(path)? else {
         return Ok(());
     };
     let rights = Rights::of(app, tenant, keys).await?;
-    let this = Month::at(app.clock.now(), tenant.zone);
-    let mut month = Month::at(note.until, tenant.zone);
-    while month < this {
-        months::close_and_issue(&app.db, mall, &rights, month).await?;
-        month = month.next();
+    let unit = mall.settlement.period;
+    let this = Period::at(app.clock.now(), tenant.zone, unit);
+    let mut period = Period::at(note.until, tenant.zone, unit);
+    while period < this {
+        periods::close_and_issue(&app.db, mall, &rights, period).await?;
+        period = period.next();
     }
     Ok(())
 }
@@ -250,13 +251,13 @@ fn words(filled: &Filled, seconds: f64) -> String {
         claimed,
         cancelled,
         lapsed,
-        months,
+        periods,
         refused,
     } = filled;
     format!(
         "Filled in {seconds:.1} s: {members} members, {purchases} purchases, {spends} of them paid \
          in part with points, {refunds} refunds; {reserved} goods reserved, {claimed} fetched, \
-         {cancelled} given up, {lapsed} lapsed; {months} months closed; {refused} refused by the rules"
+         {cancelled} given up, {lapsed} lapsed; {periods} periods closed; {refused} refused by the rules"
     )
 }
 

@@ -12,7 +12,7 @@ use crate::{
     cli::{Failure, Output},
     kernel::{
         text::{CardNumber, Code, Language},
-        time::Month,
+        time::Period,
     },
     members, merchants,
 };
@@ -85,7 +85,7 @@ async fn calls(
         .await?
         .into_values()
         .next();
-    let month = Month::at(app.clock.now(), mall.tenant.zone);
+    let period = Period::at(app.clock.now(), mall.tenant.zone, mall.settlement.period);
     // The address is a host of the mall's where it is this machine's own.
     let base = match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() || v4.ip().is_loopback() => {
@@ -113,9 +113,9 @@ async fn calls(
             command: call("machine.app", &path),
         });
     }
-    let path = format!("/v1/settlements/preview?period={month}");
+    let path = format!("/v1/settlements/preview?period={period}");
     calls.push(Call {
-        what: "What each merchant of the alliance would pay or receive for this month",
+        what: "What each merchant of the alliance would pay or receive for this period",
         command: call("operator.finance", &path),
     });
     Ok(calls)

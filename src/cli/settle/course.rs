@@ -1,4 +1,4 @@
-//! A month that is closed, one step further.
+//! A period that is closed, one step further.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -13,24 +13,24 @@ use crate::{
     cli::{Failure, Output},
     kernel::{
         text::Slug,
-        time::{Instant, Month},
+        time::{Instant, Period},
     },
     settlement::{Settlement, SettlementError, confirming},
 };
 
-/// Which month of which mall.
+/// Which period of which mall.
 #[derive(Debug, Args)]
-pub struct MonthArgs {
+pub struct PeriodArgs {
     /// The mall's short name.
     #[arg(long)]
     pub tenant: Slug,
-    /// The month, such as 2017-06.
+    /// The period, as the mall settles: such as 2017-06, 2017-W24 or 2017-06-14.
     #[arg(long)]
-    pub period: Month,
+    pub period: Period,
 }
 
-/// Issues a month as the vendor, who must not be who closed it where the mall asks for two.
-pub(super) async fn issue(app: &App, args: &MonthArgs, output: Output) -> Result<(), Failure> {
+/// Issues a period as the vendor, who must not be who closed it where the mall asks for two.
+pub(super) async fn issue(app: &App, args: &PeriodArgs, output: Output) -> Result<(), Failure> {
     app.db.prepare().await?;
     let mall = app.mall_of(args.tenant.as_str()).await?;
     let act = async {
@@ -38,25 +38,25 @@ pub(super) async fn issue(app: &App, args: &MonthArgs, output: Output) -> Result
         let grant = app.policy.allow::<IssueSettlement>(&who)?;
         let mut tx = app.db.write(&grant).await.map_err(SettlementError::Db)?;
         let (course, zone) = (mall.settlement.course, mall.tenant.zone);
-        let (month, currency) = (args.period, mall.tenant.currency);
+        let (period, currency) = (args.period, mall.tenant.currency);
         let issued =
-            confirming::issue_month(&mut tx, &grant, month, course, zone, currency).await?;
+            confirming::issue_period(&mut tx, &grant, period, course, zone, currency).await?;
         tx.commit().await.map_err(SettlementError::Db)?;
         Ok::<_, CommandError>(issued)
     };
     tell(&act.await?, output)
 }
 
-/// Confirms a month whose merchants have had their time.
-pub(super) async fn confirm(app: &App, args: &MonthArgs, output: Output) -> Result<(), Failure> {
+/// Confirms a period whose merchants have had their time.
+pub(super) async fn confirm(app: &App, args: &PeriodArgs, output: Output) -> Result<(), Failure> {
     app.db.prepare().await?;
     let mall = app.mall_of(args.tenant.as_str()).await?;
     let act = async {
         let who = Principal::platform(Some(mall.tenant.id));
         let grant = app.policy.allow::<ConfirmSettlement>(&who)?;
         let mut tx = app.db.write(&grant).await.map_err(SettlementError::Db)?;
-        let (month, currency) = (args.period, mall.tenant.currency);
-        let confirmed = confirming::confirm_month(&mut tx, &grant, month, currency).await?;
+        let (period, currency) = (args.period, mall.tenant.currency);
+        let confirmed = confirming::confirm_period(&mut tx, &grant, period, currency).await?;
         tx.commit().await.map_err(SettlementError::Db)?;
         Ok::<_, CommandError>(confirmed)
     };
@@ -65,15 +65,15 @@ pub(super) async fn confirm(app: &App, args: &MonthArgs, output: Output) -> Resu
 
 fn tell(settlement: &Settlement, output: Output) -> Result<(), Failure> {
     output.data(&document(settlement), || {
-        let (month, state) = (settlement.month, settlement.state.as_str());
+        let (period, state) = (settlement.period, settlement.state.as_str());
         match settlement.confirm_by {
             Some(by) if settlement.confirmed_at.is_none() => {
                 format!(
-                    "{month} is {state}; what is not answered is confirmed at {}",
+                    "{period} is {state}; what is not answered is confirmed at {}",
                     at(by)
                 )
             }
-            _ => format!("{month} is {state}"),
+            _ => format!("{period} is {state}"),
         }
     })
 }
@@ -83,7 +83,7 @@ fn document(settlement: &Settlement) -> Value {
     json!({
         "object": "settlement",
         "id": settlement.id.to_string(),
-        "period": settlement.month.to_string(),
+        "period": settlement.period.to_string(),
         "state": settlement.state.as_str(),
         "cut_off_at": at(settlement.cut_off_at),
         "proofed_at": settlement.proofed_at.map(at),

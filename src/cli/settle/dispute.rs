@@ -154,12 +154,12 @@ async fn list(
 fn tell(dispute: &Dispute, currency: Currency, output: Output) -> Result<(), Failure> {
     output.data(&document(dispute, currency), || {
         let Dispute {
-            id, month, reason, ..
+            id, period, reason, ..
         } = dispute;
         let amount = decimal(dispute.amount, currency.places());
         let (state, by) = (dispute.state.as_str(), at(dispute.decide_by));
         format!(
-            "{id}  {month}  {amount:>12} {}  {state:8}  by {by}  {reason}",
+            "{id}  {period}  {amount:>12} {}  {state:8}  by {by}  {reason}",
             currency.code()
         )
     })
@@ -171,7 +171,7 @@ fn document(dispute: &Dispute, currency: Currency) -> Value {
         "object": "dispute",
         "id": dispute.id.to_string(),
         "settlement_id": dispute.settlement.to_string(),
-        "period": dispute.month.to_string(),
+        "period": dispute.period.to_string(),
         "merchant_id": dispute.merchant.to_string(),
         "journal_id": dispute.journal.to_string(),
         "line": dispute.line,

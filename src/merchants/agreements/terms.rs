@@ -97,7 +97,7 @@ pub struct Fees {
     /// For points that this merchant gives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issue: Option<Price>,
-    /// For each month, in minor units.
+    /// For each of the mall's periods (day, week or month), in minor units.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed: Option<i64>,
 }

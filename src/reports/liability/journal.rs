@@ -1,11 +1,11 @@
-//! What moved in each month since the first day, for the entries that an issuer books.
+//! What moved in each period since the first day, for the entries that an issuer books.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use uuid::Uuid;
 
-use super::{LiabilityError, issuers, rows::by_merchant, take_time};
+use super::{LiabilityError, issuers, own, rows::by_merchant, take_time};
 use crate::{
     authz::{action::ReadLiability, grant::Grant},
     db::{self, tx::ReadTx},
@@ -14,13 +14,13 @@ use crate::{
         ids::MerchantId,
         page::{Page, Slice},
         text::Code,
-        time::{Month, Zone},
+        time::{Period, Zone},
     },
 };
 
-/// What happened to one issuer's points in a month. Points are whole, money is in minor units.
+/// What happened to one issuer's points in a period. Points are whole, money is in minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MonthMoves {
+pub struct PeriodMoves {
     /// What the sales that earned them came to, less what points paid of it.
     pub sales: i64,
     /// Points given to members.
@@ -37,22 +37,22 @@ pub struct MonthMoves {
     pub payable: i64,
     /// Points that lapsed.
     pub expired: i64,
-    /// Points of grants whose last day was in this month and that have none left, without those that
+    /// Points of grants whose last day was in this period and that have none left, without those that
     /// were taken back unused.
     pub over: i64,
     /// What of those lapsed.
     pub over_expired: i64,
 }
 
-/// One issuer's months with any movement.
+/// One issuer's periods with any movement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IssuerMonths {
+pub struct IssuerPeriods {
     /// Whose points.
     pub merchant: MerchantId,
     /// What lists call the merchant.
     pub code: Code,
     /// What happened when.
-    pub months: BTreeMap<Month, MonthMoves>,
+    pub periods: BTreeMap<Period, PeriodMoves>,
 }
 
 struct Row {
@@ -64,36 +64,37 @@ struct Row {
     worth: i64,
 }
 
-/// What moved up to the end of `month`, a row for each merchant within reach; at most
+/// What moved up to the end of `period`, a row for each merchant within reach; at most
 /// [`super::WHOLE`] on a page. A merchant's right covers its own. What was used of a grant is looked at
-/// as it is now, by the mall's own months.
+/// as it is now, by the mall's own periods.
 ///
 /// # Errors
 /// [`LiabilityError`], [`LiabilityError::Broken`] not among them.
-pub async fn months(
+pub async fn periods(
     tx: &mut ReadTx,
     grant: &Grant<ReadLiability>,
-    month: Month,
+    period: Period,
     zone: Zone,
     slice: &Slice,
-) -> Result<Page<IssuerMonths>, LiabilityError> {
+) -> Result<Page<IssuerPeriods>, LiabilityError> {
+    let period = own(tx, period).await?;
     let issuers = issuers(tx, grant, slice).await?;
     take_time(tx).await?;
-    let rows = sums(tx, month, zone, &issuers.ids).await?;
+    let rows = sums(tx, period, zone, &issuers.ids).await?;
     let mut sums = by_merchant(rows, |row| row.merchant);
     let mut all = Vec::with_capacity(issuers.ids.len());
     for (merchant, code) in issuers.page.items {
-        let mut months: BTreeMap<Month, MonthMoves> = BTreeMap::new();
+        let mut periods: BTreeMap<Period, PeriodMoves> = BTreeMap::new();
         for row in sums.remove(&merchant).unwrap_or_default() {
-            months
-                .entry(Month::of(row.month))
+            periods
+                .entry(Period::containing(row.month, period.unit()))
                 .or_default()
                 .count(&row)?;
         }
-        all.push(IssuerMonths {
+        all.push(IssuerPeriods {
             merchant,
             code,
-            months,
+            periods,
         });
     }
     Ok(Page {
@@ -109,13 +110,13 @@ pub async fn months(
 )]
 async fn sums(
     tx: &mut ReadTx,
-    month: Month,
+    period: Period,
     zone: Zone,
     ids: &[Uuid],
 ) -> Result<Vec<Row>, db::Error> {
-    let (_, end) = month.span(zone);
-    // As for the roll-forward, by month, and with each sale that earned points by purchase_pkey or
-    // from end to end: once a month, for an export, from the first day on. A purchase's lot has its id.
+    let (_, end) = period.span(zone);
+    // As for the roll-forward, by period, and with each sale that earned points by purchase_pkey or
+    // from end to end: once a period, for an export, from the first day on. A purchase's lot has its id.
     let rows = sqlx::query_as!(
         Row,
         r#"
@@ -173,7 +174,7 @@ async fn sums(
             select grants.merchant_id, grants.month, true, part.kind, part.points, 0
             from (
                 select merchant_id,
-                       date_trunc('month', expires_at at time zone $4)::date as month,
+                       date_trunc($5, expires_at at time zone $4)::date as month,
                        sum(expired) as expired, sum(points - clawed) as ended
                 from lot
                 where remaining = 0 and expires_at < $3 and merchant_id = any ($2)
@@ -185,17 +186,18 @@ async fn sums(
         select merchant_id as "merchant!: MerchantId", month as "month!", here as "here!",
                kind as "kind!", points::bigint as "points!", worth::bigint as "worth!"
         from moved"#,
-        month.first_day(),
+        period.first_day(),
         ids,
         end,
         zone.to_string(),
+        period.unit().as_str(),
     )
     .fetch_all(tx.conn())
     .await?;
     Ok(rows)
 }
 
-impl MonthMoves {
+impl PeriodMoves {
     fn count(&mut self, row: &Row) -> Result<(), AmountError> {
         let (points, worth) = (row.points, row.worth);
         let back = |amount: i64| amount.checked_neg().ok_or(AmountError::Overflow);

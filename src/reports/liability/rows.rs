@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Amount, Breakage, LiabilityError, RollForward, Split};
 use crate::kernel::{AmountError, ids::MerchantId, text::Code};
 
-/// Sums of one kind, before the month, in it, and after it.
+/// Sums of one kind, before the period, in it, and after it.
 pub(super) struct Sum {
     pub(super) merchant: MerchantId,
     pub(super) kind: String,
@@ -41,7 +41,7 @@ fn direction(kind: &str) -> i64 {
     }
 }
 
-/// A merchant's month from its sums, checked against what the lots say.
+/// A merchant's period from its sums, checked against what the lots say.
 pub(super) fn roll_forward(
     merchant: MerchantId,
     code: Code,
@@ -101,7 +101,7 @@ pub(super) fn roll_forward(
 }
 
 impl RollForward {
-    /// Counts a sum of the month itself.
+    /// Counts a sum of the period itself.
     fn count(&mut self, kind: &str, here: bool, amount: Amount) -> Result<(), AmountError> {
         match kind {
             "issued" => self.issued.add(amount),
@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    fn month() -> Vec<Sum> {
+    fn period() -> Vec<Sum> {
         vec![
             sum("issued", false, [100, 50, 0]),
             sum("redeemed", true, [10, 0, 0]),
@@ -190,8 +190,8 @@ mod tests {
     }
 
     #[test]
-    fn a_months_columns_lead_from_its_opening_to_its_closing() {
-        let it = rolled(&month()).unwrap();
+    fn a_periods_columns_lead_from_its_opening_to_its_closing() {
+        let it = rolled(&period()).unwrap();
         let points = |amount: Amount| {
             assert_eq!(amount.worth, amount.points * 2);
             amount.points
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn lots_that_tell_another_story_are_refused_by_name() {
         for (place, points) in [(10, 79), (11, 1), (7, 9), (3, 6)] {
-            let mut sums = month();
+            let mut sums = period();
             sums[place].points = points;
             let refused = rolled(&sums);
             assert!(

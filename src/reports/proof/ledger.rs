@@ -1,34 +1,11 @@
 //! What must hold of transfers, wallets, histories and lots.
 
-use super::{Question, question};
-
-/// What the accounts of a kind hold, by owner.
-macro_rules! held_by_owner {
-    ($kind:literal) => {
-        concat!(
-            "(select owner_id, sum(amount) as points from (
-                select account.owner_id, transfer.amount
-                from transfer
-                join account on account.account_id = transfer.to_account
-                where account.kind = '",
-            $kind,
-            "'
-                union all
-                select account.owner_id, -transfer.amount
-                from transfer
-                join account on account.account_id = transfer.from_account
-                where account.kind = '",
-            $kind,
-            "') as side
-            group by owner_id)"
-        )
-    };
-}
+use super::{Question, held_by_owner, question};
 
 pub(super) const QUESTIONS: &[Question] = &[
     question!(
         "transfers-complete",
-        "every transfer goes from one known account to another, in the month of its entry",
+        "every transfer goes from one known account to another, in the period of its entry",
         "select case
             when journal.journal_id is null then
                 format('jrn:%s line %s has no entry', transfer.journal_id, transfer.line)
@@ -87,7 +64,8 @@ pub(super) const QUESTIONS: &[Question] = &[
         "select case
             when kind in ('wallet', 'held', 'deficit') and member.member_id is null then
                 format('acc:%s belongs to mem:%s who is no member', account_id, owner_id)
-            when kind in ('issued', 'accepted', 'expired') and owner.merchant_id is null then
+            when kind in ('issued', 'accepted', 'expired', 'outside', 'deposit', 'prepaid', 'guarantee')
+                and owner.merchant_id is null then
                 format('acc:%s belongs to mer:%s which is no merchant', account_id, owner_id)
             when kind in ('payable', 'receivable') and owner_id is not null
                 and owner.merchant_id is null then
@@ -361,6 +339,9 @@ pub(super) const LOT_QUESTIONS: &[Question] = &[
             when transfer.lot_id is not null and lot.lot_id is null then
                 format('jrn:%s line %s is of lot:%s which does not exist', transfer.journal_id,
                     transfer.line, transfer.lot_id)
+            when transfer.earned_at is distinct from lot.earned_at then
+                format('jrn:%s line %s is of lot:%s which was earned at another moment',
+                    transfer.journal_id, transfer.line, transfer.lot_id)
             when journal.member_id is distinct from lot.member_id
                 or (source.kind in ('wallet', 'held', 'deficit')
                     and source.owner_id <> lot.member_id)

@@ -2,15 +2,17 @@
 //!
 //! Each check is one statement over whole tables, so it sees one moment of a mall at work, and it
 //! computes its side of the comparison anew from what was written down when it happened: balances
-//! from transfers, statements from the month's lines, accounts' ids from what they are. A check is
+//! from transfers, statements from the period's lines, accounts' ids from what they are. A check is
 //! a text and not a compiled query, because all of them are run in the same two ways; the tests run
 //! every one of them on sound books and on books broken on purpose.
 //!
 //! Source: domain.md, "What must hold, always".
 
+mod credit;
 mod ledger;
 mod periods;
 mod settlements;
+mod stripe;
 mod trades;
 mod walls;
 
@@ -66,6 +68,30 @@ macro_rules! question {
 }
 use question;
 
+/// What the accounts of a kind hold, by owner.
+macro_rules! held_by_owner {
+    ($kind:literal) => {
+        concat!(
+            "(select owner_id, sum(amount) as points from (
+                select account.owner_id, transfer.amount
+                from transfer
+                join account on account.account_id = transfer.to_account
+                where account.kind = '",
+            $kind,
+            "'
+                union all
+                select account.owner_id, -transfer.amount
+                from transfer
+                join account on account.account_id = transfer.from_account
+                where account.kind = '",
+            $kind,
+            "') as side
+            group by owner_id)"
+        )
+    };
+}
+use held_by_owner;
+
 /// Asks every question of the mall, in the order of domain.md.
 ///
 /// # Errors
@@ -81,6 +107,8 @@ pub async fn prove(tx: &mut ReadTx, _grant: &Grant<VerifyBooks>) -> Result<Vec<C
         trades::QUESTIONS,
         settlements::QUESTIONS,
         periods::QUESTIONS,
+        credit::QUESTIONS,
+        stripe::QUESTIONS,
         walls::QUESTIONS,
     ];
     let mut checks = Vec::new();

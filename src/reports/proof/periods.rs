@@ -1,11 +1,11 @@
-//! What must hold of the way from a closed month to its last payment.
+//! What must hold of the way from a closed period to its last payment.
 
 use super::{Question, question};
 
 pub(super) const QUESTIONS: &[Question] = &[
     question!(
         "settlement-paid",
-        "the payments of a confirmed month give and take from each party exactly its net less what is held, and others have none",
+        "the payments of a confirmed period give and take from each party exactly its net less what is held, and others have none",
         "select case
             when bool_or(fixed) and sum(net) <> sum(paid) then
                 format('stl:%s leaves %s of mer:%s unpaid', settlement_id, sum(net) - sum(paid),
@@ -32,7 +32,7 @@ pub(super) const QUESTIONS: &[Question] = &[
          ) as side
          join (
             select settlement_id, state in ('confirmed', 'closed') as fixed from settlement
-         ) as month using (settlement_id)
+         ) as course using (settlement_id)
          group by settlement_id, party"
     ),
     question!(
@@ -75,18 +75,18 @@ pub(super) const QUESTIONS: &[Question] = &[
     ),
     question!(
         "dispute-line",
-        "every dispute is about a line of its month, with that line's parties and value",
+        "every dispute is about a line of its period, with that line's parties and value",
         "select case
             when crossing.journal_id is null then
-                format('dsp:%s is about no line of its month', dispute.dispute_id)
+                format('dsp:%s is about no line of its period', dispute.dispute_id)
             when dispute.amount <> crossing.value or dispute.payer_id <> crossing.payer
                 or dispute.receiver_id <> crossing.receiver then
                 format('dsp:%s says otherwise of its line than the ledger', dispute.dispute_id)
             when dispute.held and settlement.confirmed_at is null then
-                format('dsp:%s is held and its month is not confirmed', dispute.dispute_id)
+                format('dsp:%s is held and its period is not confirmed', dispute.dispute_id)
             when not dispute.held and dispute.state = 'open'
                 and settlement.confirmed_at is not null then
-                format('dsp:%s is open, its month is confirmed, and nothing is held',
+                format('dsp:%s is open, its period is confirmed, and nothing is held',
                     dispute.dispute_id)
          end
          from dispute
@@ -108,7 +108,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     ),
     question!(
         "dispute-adjusted",
-        "what was held and decided is given to the party it belongs to, once, in a later month",
+        "what was held and decided is given to the party it belongs to, once, in a later period",
         "select case
             when adjustment.dispute_id is null then
                 format('dsp:%s was held and decided, and nobody gets what was held', decided.dispute_id)

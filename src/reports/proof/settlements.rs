@@ -1,4 +1,4 @@
-//! What must hold of closed months.
+//! What must hold of closed periods.
 
 use super::{Question, question};
 
@@ -26,7 +26,52 @@ macro_rules! crossings {
     };
 }
 
+/// A period's first day as the period is written, by the unit that stands in a column.
+macro_rules! written {
+    ($first_day:literal, $unit:literal) => {
+        concat!(
+            "to_char(",
+            $first_day,
+            ", case ",
+            $unit,
+            " when 'day' then 'YYYY-MM-DD' when 'week' then 'IYYY-\"W\"IW' else 'YYYY-MM' end)"
+        )
+    };
+}
+
 pub(super) const QUESTIONS: &[Question] = &[
+    question!(
+        "period-unit",
+        "every period in the books is one of the mall's unit and said by its first day",
+        "select case
+            when unit is distinct from book.period then
+                format('%s is settled by the %s and the books are kept by the %s',
+                    first_day, unit, book.period)
+            when date_trunc(book.period, first_day::timestamp)::date <> first_day then
+                format('%s is the first day of no %s', first_day, book.period)
+         end
+         from (
+            select month as first_day, period as unit from settlement
+            union all
+            select open_from, period from book
+            union all
+            select first_day, (select period from book)
+            from (
+                select distinct posted_in as first_day from journal
+                union
+                select distinct month from month_line
+                union
+                select month from month_listing
+                union
+                select month from adjustment
+                union
+                select carried_to from payment_cover
+                union
+                select distinct posted_in from prepaid_use
+            ) as dated
+         ) as found
+         cross join book"
+    ),
     question!(
         "agreement-kept",
         "every agreement says what its digest was taken of",
@@ -39,17 +84,20 @@ pub(super) const QUESTIONS: &[Question] = &[
     ),
     question!(
         "settlement-shut",
-        "no month that was cut off takes postings",
+        "no period that was cut off takes postings",
         "select case when settlement.month >= book.open_from then
             format('stl:%s of %s was cut off and the books are open from %s',
-                settlement.settlement_id, to_char(settlement.month, 'YYYY-MM'),
-                to_char(book.open_from, 'YYYY-MM')) end
+                settlement.settlement_id, ",
+        written!("settlement.month", "settlement.period"),
+        ", ",
+        written!("book.open_from", "book.period"),
+        ") end
          from settlement
          cross join book"
     ),
     question!(
         "settlement-zero",
-        "every closed month adds up to zero over merchants and operator",
+        "every closed period adds up to zero over merchants and operator",
         "select case
             when form = 1 and (sum(pays) <> sum(receives) or sum(net) + sum(fee) <> 0)
                 or form > 1 and sum(net) + coalesce(min(operator_net), 0) <> 0 then
@@ -71,7 +119,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     ),
     question!(
         "settlement-sums",
-        "every net of a closed month is the sum of its lines",
+        "every net of a closed period is the sum of its lines",
         "select case when sum(net) <> sum(amount) then
             format('stl:%s gives mer:%s another net than its lines', settlement_id, merchant_id) end
          from (
@@ -88,7 +136,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     ),
     question!(
         "settlement-recount",
-        "every statement of a closed month is what the ledger's lines of that month come to",
+        "every statement of a closed period is what the ledger's lines of that period come to",
         "select case when statement.merchant_id is null
             or fresh.merchant_id is null and statement.issued + statement.taken_back
                 + statement.redeemed + statement.given_back + statement.expired <> 0
@@ -155,11 +203,14 @@ pub(super) const QUESTIONS: &[Question] = &[
     ),
     question!(
         "settlement-lines",
-        "what is listed of a closed month by merchant is every line that concerns the merchant, once",
+        "what is listed of a closed period by merchant is every line that concerns the merchant, once; a \
+         period whose lines are being listed is not asked yet",
         "select case
             when count(*) filter (where held) <> 1 or count(*) filter (where not held) <> 1 then
                 format('mer:%s is shown line %s of %s in %s not as often as it concerns it',
-                    merchant_id, line, journal_id, to_char(month, 'YYYY-MM'))
+                    merchant_id, line, journal_id, ",
+        written!("month", "(select period from book)"),
+        ")
          end
          from (
             select settlement.month, party.merchant_id, crossing.journal_id, crossing.line,
@@ -170,10 +221,14 @@ pub(super) const QUESTIONS: &[Question] = &[
         " as crossing on crossing.posted_in = settlement.month
             cross join lateral unnest(case when taker = issuer then array[taker]
                 else array[taker, issuer] end) as party (merchant_id)
+            left join month_listing on month_listing.month = settlement.month
             where settlement.state <> 'cut_off'
+              and (month_listing.month is null or month_listing.listed_at is not null)
             union all
             select month_line.month, month_line.merchant_id, entry.journal_id, entry.line, false
             from month_line
+            join month_listing on month_listing.month = month_line.month
+                and month_listing.listed_at is not null
             cross join lateral unnest(month_line.journals, month_line.lines)
                 as entry (journal_id, line)
          ) as side
@@ -181,7 +236,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     ),
     question!(
         "settlement-booked",
-        "the ledger holds the payments of a closed month, once",
+        "the ledger holds the payments of a closed period, once",
         "select case
             when payment.settlement_id is null then
                 format('stl:%s has a line %s in the ledger that is no payment',
@@ -211,10 +266,12 @@ pub(super) const QUESTIONS: &[Question] = &[
     ),
     question!(
         "settlement-digest",
-        "every closed month's figures have the digest that was written when it was closed",
+        "every closed period's figures have the digest that was written when it was closed",
         "select case
             when state <> 'cut_off' and digest is distinct from encode(sha256(convert_to(
-                to_char(month, 'YYYY-MM') || ',' || fee_basis_points || chr(10)
+                ",
+        written!("month", "period"),
+        " || ',' || fee_basis_points || chr(10)
                 || case when form = 1 then coalesce(first_form, '')
                     else coalesce(body, '') || coalesce(sums, '') end, 'UTF8')), 'hex') then
                 format('stl:%s was changed after it was closed', settlement.settlement_id)

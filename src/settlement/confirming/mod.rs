@@ -6,6 +6,10 @@
 
 pub(super) mod store;
 
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
 use super::{
     Settlement, SettlementError, Statement, paying,
     period::{self, Act, Approval, Course, StatementState},
@@ -18,10 +22,11 @@ use crate::{
     },
     db::tx::Tx,
     kernel::{
-        ids::{SettlementId, StatementId},
+        ids::{MerchantId, SettlementId, StatementId},
         money::Currency,
-        time::{Month, Zone},
+        time::{Period, Zone},
     },
+    merchants, notify,
 };
 
 /// Lets the merchants of a settlement see their statements. From now on they have
@@ -45,20 +50,20 @@ pub async fn issue(
     issue_it(tx, settlement, course, zone, currency).await
 }
 
-/// The same for whoever knows the month.
+/// The same for whoever knows the period.
 ///
 /// # Errors
-/// As [`issue`], but for `NotFound`: a month without a settlement is open.
-pub async fn issue_month(
+/// As [`issue`], but for `NotFound`: a period without a settlement is open.
+pub async fn issue_period(
     tx: &mut Tx,
     grant: &Grant<IssueSettlement>,
-    month: Month,
+    period: Period,
     course: Course,
     zone: Zone,
     currency: Currency,
 ) -> Result<Settlement, SettlementError> {
     whole_mall(grant.reach())?;
-    let found = settlements::lock(tx, month).await?;
+    let found = super::lock(tx, period).await?;
     period::step(found.as_ref().map(|found| found.state), Act::Issue)?;
     let settlement = found.ok_or(SettlementError::NotFound)?;
     issue_it(tx, settlement, course, zone, currency).await
@@ -93,12 +98,26 @@ pub(super) async fn put_out(
     settlement.issued_by = Some(tx.actor().to_string());
     settlement.confirm_by = Some(course.confirm_by(now, zone));
     settlements::update(tx, settlement).await?;
-    store::issue_statements(tx, settlement.id).await?;
+    let issued = store::issue_statements(tx, settlement.id).await?;
+    tell(tx, &issued).await?;
     if course.confirm_days == 0 {
         confirm_rest(tx, settlement, currency).await
     } else {
         confirm_if_last(tx, settlement, currency).await
     }
+}
+
+/// Queues a message to each merchant that gets mail, in the same transaction.
+async fn tell(tx: &mut Tx, issued: &[(MerchantId, Uuid)]) -> Result<(), SettlementError> {
+    let ids: Vec<MerchantId> = issued.iter().map(|(merchant, _)| *merchant).collect();
+    let known = merchants::contacts::with_contact(tx, &ids).await?;
+    let known: HashSet<MerchantId> = known.into_iter().collect();
+    let about: Vec<(MerchantId, Uuid)> = issued
+        .iter()
+        .filter(|(merchant, _)| known.contains(merchant))
+        .copied()
+        .collect();
+    Ok(notify::queue(tx, notify::Kind::StatementIssued, &about).await?)
 }
 
 /// A merchant agrees to its statement. With the last one of a settlement the payments are fixed.
@@ -149,18 +168,18 @@ pub async fn confirm_due(
     Ok(Some(settlement))
 }
 
-/// Confirms a month whose merchants have had their time, without waiting for the house to do it.
+/// Confirms a period whose merchants have had their time, without waiting for the house to do it.
 ///
 /// # Errors
 /// [`SettlementError::OutOfTurn`]; [`SettlementError::NotDue`] while they have some left.
-pub async fn confirm_month(
+pub async fn confirm_period(
     tx: &mut Tx,
     grant: &Grant<ConfirmSettlement>,
-    month: Month,
+    period: Period,
     currency: Currency,
 ) -> Result<Settlement, SettlementError> {
     whole_mall(grant.reach())?;
-    let found = settlements::lock(tx, month).await?;
+    let found = super::lock(tx, period).await?;
     period::step(found.as_ref().map(|found| found.state), Act::Confirm)?;
     let mut settlement = found.ok_or(SettlementError::NotFound)?;
     match settlement.confirm_by {

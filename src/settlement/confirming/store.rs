@@ -1,22 +1,34 @@
 //! What merchants said to their statements: the columns of `statement` that change.
 
+use uuid::Uuid;
+
 use crate::{
     db::{
         error::Error,
         tx::{ReadTx, Tx},
     },
-    kernel::ids::{SettlementId, StatementId},
+    kernel::ids::{MerchantId, SettlementId, StatementId},
 };
 
-/// Lets merchants see their statements.
-pub(super) async fn issue_statements(tx: &mut Tx, settlement: SettlementId) -> Result<(), Error> {
-    sqlx::query!(
-        "update statement set state = 'issued' where settlement_id = $1 and state = 'proofed'",
+/// Lets merchants see their statements; whose those are.
+pub(super) async fn issue_statements(
+    tx: &mut Tx,
+    settlement: SettlementId,
+) -> Result<Vec<(MerchantId, Uuid)>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        update statement
+        set state = 'issued'
+        where settlement_id = $1 and state = 'proofed'
+        returning merchant_id as "merchant: MerchantId", statement_id"#,
         settlement.uuid(),
     )
-    .execute(tx.conn())
+    .fetch_all(tx.conn())
     .await?;
-    Ok(())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.merchant, row.statement_id))
+        .collect())
 }
 
 /// A merchant agreed.

@@ -6,7 +6,7 @@
 //! whoever would receive it; upheld, it goes back to the payer, rejected, to the receiver.
 //!
 //! What is decided before the settlement is confirmed only changes what its payments are. What is
-//! decided later becomes part of the first month that is still open ([`adjustments`]), because
+//! decided later becomes part of the first period that is still open ([`adjustments`]), because
 //! nothing that was confirmed is changed.
 //!
 //! Source: settlement.md, example L.
@@ -16,7 +16,7 @@ mod store;
 use thiserror::Error;
 
 use super::{
-    month::Adjustment,
+    calculation::Adjustment,
     paying::Claim,
     period::{self, Act, OutOfTurn, end_of_day},
     statement_within, store as settlements,
@@ -34,7 +34,7 @@ use crate::{
     kernel::{
         ids::{DisputeId, JournalId, MerchantId, SettlementId, StatementId},
         page::{CursorError, MOST, Page, Slice},
-        time::{Instant, Month, Zone},
+        time::{Instant, Period, Zone},
     },
     ledger::{self, FlowKind, FlowLine},
     merchants::agreements::{self, Model},
@@ -116,8 +116,8 @@ pub struct Dispute {
     pub id: DisputeId,
     /// Of which settlement the line is.
     pub settlement: SettlementId,
-    /// Of which month.
-    pub month: Month,
+    /// Of which period.
+    pub period: Period,
     /// Who objects.
     pub merchant: MerchantId,
     /// The line's event, and
@@ -134,7 +134,7 @@ pub struct Dispute {
     pub reason: String,
     /// How far it is.
     pub state: DisputeState,
-    /// Whether the operator has or had the money, because the month was confirmed before anybody
+    /// Whether the operator has or had the money, because the period was confirmed before anybody
     /// decided.
     pub held: bool,
     /// When it was raised.
@@ -252,7 +252,7 @@ pub async fn raise(
     }
     period::step(Some(settlement.state), Act::RaiseDispute)?;
     let (journal, line) = (objection.journal, objection.line);
-    let found = ledger::flow_line(tx, settlement.month, journal, line).await?;
+    let found = ledger::flow_line(tx, settlement.period, journal, line).await?;
     let concerns = |line: &FlowLine| [line.by, line.from].contains(&statement.merchant);
     let flow = found.filter(concerns).ok_or(DisputeError::UnknownLine)?;
     let (payer, receiver, amount) = claim(&flow).ok_or(DisputeError::MovesNothing)?;
@@ -262,7 +262,7 @@ pub async fn raise(
     let dispute = Dispute {
         id: tx.new_id(),
         settlement: settlement.id,
-        month: settlement.month,
+        period: settlement.period,
         merchant: statement.merchant,
         journal,
         line,
@@ -285,7 +285,7 @@ pub async fn raise(
 }
 
 /// Says who gets the money of a disputed line. Where the operator holds it, that becomes part of the
-/// first month that is still open.
+/// first period that is still open.
 ///
 /// # Errors
 /// [`DisputeError::UnknownDispute`], [`DisputeError::AlreadyDecided`],
@@ -328,9 +328,9 @@ pub async fn decide(
             Outcome::Rejected => dispute.receiver,
         };
         let amount = dispute.amount;
-        // Until the commit nobody cuts that month off.
-        let month = ledger::open_month(tx).await?;
-        store::adjust(tx, id, month, Adjustment { merchant, amount }).await?;
+        // Until the commit nobody cuts that period off.
+        let period = ledger::open_period(tx).await?;
+        store::adjust(tx, id, period, Adjustment { merchant, amount }).await?;
     }
     Ok(dispute)
 }
@@ -345,13 +345,13 @@ pub(super) async fn hold(tx: &mut Tx, settlement: SettlementId) -> Result<Vec<Cl
     Ok(claims)
 }
 
-/// What was decided after its own month was confirmed and is part of this one: of each the operator
-/// has the opposite. A month that was cut off cannot gain any.
+/// What was decided after its own period was confirmed and is part of this one: of each the operator
+/// has the opposite. A period that was cut off cannot gain any.
 ///
 /// # Errors
 /// [`db::Error::Unavailable`].
-pub async fn adjustments(tx: &mut ReadTx, month: Month) -> Result<Vec<Adjustment>, db::Error> {
-    store::adjustments(tx, month).await
+pub async fn adjustments(tx: &mut ReadTx, period: Period) -> Result<Vec<Adjustment>, db::Error> {
+    store::adjustments(tx, period).await
 }
 
 /// The newest disputes first, those of one state where one is named; a merchant sees those about

@@ -8,7 +8,7 @@ use crate::{
     },
     kernel::{
         ids::{DisputeId, JournalId, MerchantId, SettlementId},
-        time::{Instant, Month},
+        time::{Instant, Period, Unit},
     },
 };
 
@@ -17,6 +17,7 @@ struct Row {
     dispute_id: DisputeId,
     settlement_id: SettlementId,
     month: chrono::NaiveDate,
+    period: Unit,
     merchant_id: MerchantId,
     journal_id: JournalId,
     line: i32,
@@ -49,7 +50,7 @@ impl TryFrom<Row> for Dispute {
         Ok(Self {
             id: row.dispute_id,
             settlement: row.settlement_id,
-            month: Month::of(row.month),
+            period: Period::containing(row.month, row.period),
             merchant: row.merchant_id,
             journal: row.journal_id,
             line: row.line,
@@ -101,7 +102,7 @@ pub(super) async fn by_id(tx: &mut ReadTx, id: DisputeId) -> Result<Option<Dispu
         Row,
         r#"
         select dispute_id as "dispute_id: _", settlement_id as "settlement_id: _", month,
-               merchant_id as "merchant_id: _", journal_id as "journal_id: _", line,
+               settlement.period as "period: Unit", merchant_id as "merchant_id: _", journal_id as "journal_id: _", line,
                payer_id as "payer_id: _", receiver_id as "receiver_id: _", amount, reason,
                dispute.state, held, raised_at, raised_by, decide_by, decided_at, decided_by, note
         from dispute
@@ -114,7 +115,7 @@ pub(super) async fn by_id(tx: &mut ReadTx, id: DisputeId) -> Result<Option<Dispu
     row.map(Dispute::try_from).transpose()
 }
 
-/// Disputes before one, the newest first; by `dispute_pkey`, as there are few in a month.
+/// Disputes before one, the newest first; by `dispute_pkey`, as there are few in a period.
 pub(super) async fn before(
     tx: &mut ReadTx,
     only: Option<MerchantId>,
@@ -126,7 +127,7 @@ pub(super) async fn before(
         Row,
         r#"
         select dispute_id as "dispute_id: _", settlement_id as "settlement_id: _", month,
-               merchant_id as "merchant_id: _", journal_id as "journal_id: _", line,
+               settlement.period as "period: Unit", merchant_id as "merchant_id: _", journal_id as "journal_id: _", line,
                payer_id as "payer_id: _", receiver_id as "receiver_id: _", amount, reason,
                dispute.state, held, raised_at, raised_by, decide_by, decided_at, decided_by, note
         from dispute
@@ -204,7 +205,7 @@ pub(super) async fn hold(tx: &mut Tx, settlement: SettlementId) -> Result<(), Er
 pub(super) async fn adjust(
     tx: &mut Tx,
     id: DisputeId,
-    month: Month,
+    period: Period,
     adjustment: Adjustment,
 ) -> Result<(), Error> {
     let (now, actor) = (tx.now(), tx.actor().to_string());
@@ -212,7 +213,7 @@ pub(super) async fn adjust(
         "insert into adjustment (dispute_id, month, merchant_id, amount, created_at, actor)
          values ($1, $2, $3, $4, $5, $6)",
         id.uuid(),
-        month.first_day(),
+        period.first_day(),
         adjustment.merchant.uuid(),
         adjustment.amount,
         now,
@@ -223,15 +224,15 @@ pub(super) async fn adjust(
     Ok(())
 }
 
-/// What is part of a month beside its flows; by `adjustment_month_idx`.
-pub(super) async fn adjustments(tx: &mut ReadTx, month: Month) -> Result<Vec<Adjustment>, Error> {
+/// What is part of a period beside its flows; by `adjustment_month_idx`.
+pub(super) async fn adjustments(tx: &mut ReadTx, period: Period) -> Result<Vec<Adjustment>, Error> {
     let rows = sqlx::query!(
         r#"
         select merchant_id as "merchant: MerchantId", amount
         from adjustment
         where month = $1
         order by dispute_id"#,
-        month.first_day(),
+        period.first_day(),
     )
     .fetch_all(tx.conn())
     .await?;

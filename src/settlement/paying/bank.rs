@@ -13,7 +13,7 @@ use super::{super::sheet::cell, Method, PaymentLine, PaymentState};
 use crate::kernel::{
     money::{Currency, decimal, parse_decimal},
     text::Code,
-    time::Month,
+    time::Period,
 };
 
 /// The columns of what goes out.
@@ -39,8 +39,8 @@ pub struct Order {
 }
 
 impl Order {
-    /// A payment of that month.
-    pub(super) fn of(line: &PaymentLine, month: Month, currency: Currency) -> Self {
+    /// A payment of that period.
+    pub(super) fn of(line: &PaymentLine, period: Period, currency: Currency) -> Self {
         let name = |code: &Option<Code>| {
             let code = code.as_ref();
             code.map_or(OPERATOR, Code::as_str).to_owned()
@@ -50,7 +50,7 @@ impl Order {
             from: name(&line.from_code),
             to: name(&line.to_code),
             amount: decimal(line.payment.amount, currency.places()),
-            purpose: format!("points {month}"),
+            purpose: format!("points {period}"),
         }
     }
 }
@@ -218,6 +218,7 @@ mod tests {
             to_code: None,
             state: PaymentState::Due,
             record: None,
+            cover: None,
         }
     }
 

@@ -14,10 +14,12 @@ use chrono::NaiveDate;
 use thiserror::Error;
 
 use super::{
-    Settlement, SettlementError, disputes,
+    Settlement, SettlementError,
+    covering::Cover,
+    disputes,
     netting::{self, NettingError, Party, Payment},
     period::{self, Act, OutOfTurn, State},
-    store as settlements, whole_mall, within,
+    store as settlements, stripe, whole_mall, within,
 };
 use crate::{
     authz::{
@@ -34,9 +36,10 @@ use crate::{
         money::Currency,
         page::{CursorError, MOST, Page, Slice},
         text::Code,
-        time::Instant,
+        time::{Instant, Period},
     },
-    ledger,
+    ledger::{self, account::Account, transfer::Kind},
+    merchants::credit::{self, CreditError},
 };
 use bank::{BadLine, Order};
 
@@ -49,10 +52,20 @@ pub enum Method {
     Rent,
     /// In some other way, which the reference names.
     Other,
+    /// By the operator, from what it keeps of who pays.
+    Deposit,
+    /// Through Stripe; the reference is its last invoice or transfer there.
+    Stripe,
 }
 
 impl Method {
-    const ALL: [Self; 3] = [Self::BankTransfer, Self::Rent, Self::Other];
+    const ALL: [Self; 5] = [
+        Self::BankTransfer,
+        Self::Rent,
+        Self::Other,
+        Self::Deposit,
+        Self::Stripe,
+    ];
 
     /// As the table and the API write it.
     pub const fn as_str(self) -> &'static str {
@@ -60,6 +73,8 @@ impl Method {
             Self::BankTransfer => "bank_transfer",
             Self::Rent => "rent",
             Self::Other => "other",
+            Self::Deposit => "deposit",
+            Self::Stripe => "stripe",
         }
     }
 
@@ -71,7 +86,7 @@ impl Method {
     fn leads_to(self) -> PaymentState {
         match self {
             Self::Rent => PaymentState::Offset,
-            Self::BankTransfer | Self::Other => PaymentState::Paid,
+            Self::BankTransfer | Self::Other | Self::Deposit | Self::Stripe => PaymentState::Paid,
         }
     }
 }
@@ -85,10 +100,13 @@ pub enum PaymentState {
     Paid,
     /// It was set off against something else.
     Offset,
+    /// Who had to pay was found in default; how the payment was met [`Cover`] says.
+    Covered,
 }
 
 impl PaymentState {
-    const ALL: [Self; 3] = [Self::Due, Self::Paid, Self::Offset];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Due, Self::Paid, Self::Offset, Self::Covered];
 
     /// As the table and the API write it.
     pub const fn as_str(self) -> &'static str {
@@ -96,6 +114,7 @@ impl PaymentState {
             Self::Due => "due",
             Self::Paid => "paid",
             Self::Offset => "offset",
+            Self::Covered => "covered",
         }
     }
 
@@ -119,7 +138,7 @@ pub struct Record {
     pub recorded_by: String,
 }
 
-/// A payment of a confirmed month.
+/// A payment of a confirmed period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentLine {
     /// Of which settlement.
@@ -136,13 +155,20 @@ pub struct PaymentLine {
     pub state: PaymentState,
     /// How; none while it is due.
     pub record: Option<Record>,
+    /// How it was met, where who had to pay was found in default.
+    pub cover: Option<Cover>,
 }
 
 impl PaymentLine {
     /// By which everybody outside knows it: `stl_01h2xcejqtf2nbrexx3vqjhp41-0`.
     pub fn reference(&self) -> String {
-        format!("{}-{}", self.settlement, self.line)
+        reference(self.settlement, self.line)
     }
+}
+
+/// By which everybody outside knows a payment.
+pub(super) fn reference(settlement: SettlementId, line: i32) -> String {
+    format!("{settlement}-{line}")
 }
 
 /// What reading a bank's file came to.
@@ -171,9 +197,15 @@ pub enum PaymentError {
     /// A payment of which something else was recorded.
     #[error("the payment was recorded already, in another way")]
     AlreadyRecorded,
+    /// What goes through Stripe is recorded when Stripe says so, and in no other way.
+    #[error("the payment goes through Stripe: it is recorded when Stripe says that it was made")]
+    AtStripe,
     /// Lines of a bank's file that are none of these payments; nothing of it was recorded.
     #[error("{} of the file are not payments of this settlement that are due", lines(.0))]
     BankFile(Vec<BadLine>),
+    /// A deposit that does not cover the payment.
+    #[error(transparent)]
+    Credit(#[from] CreditError),
     /// A page that begins after something that is no place in this list.
     #[error(transparent)]
     Cursor(#[from] CursorError),
@@ -253,13 +285,38 @@ pub(super) async fn fix(
         .iter()
         .map(|payment| (payment.from, payment.to, payment.amount))
         .collect();
-    let (id, month) = (settlement.id, settlement.month);
-    ledger::settle_money(tx, id, month, currency.code(), &moves).await?;
+    let (id, period) = (settlement.id, settlement.period);
+    ledger::settle_money(tx, id, period, currency.code(), &moves).await?;
+    use_prepaid(tx, id, period, currency).await?;
     if payments.is_empty() {
         close(tx, settlement)?;
     }
     settlements::update(tx, settlement).await?;
     Ok(())
+}
+
+/// Gives the operator what the period used of what merchants had paid in advance; where more came
+/// back than was used, the other way.
+async fn use_prepaid(
+    tx: &mut Tx,
+    id: SettlementId,
+    period: Period,
+    currency: Currency,
+) -> Result<(), db::Error> {
+    let used = store::prepaid(tx, id).await?;
+    let operator = Account::Receivable(None);
+    let moves: Vec<_> = used
+        .into_iter()
+        .filter_map(|(merchant, amount)| {
+            let (prepaid, size) = (Account::Prepaid(merchant), amount.checked_abs()?);
+            match amount {
+                ..0 => Some((operator, prepaid, size)),
+                0 => None,
+                1.. => Some((prepaid, operator, size)),
+            }
+        })
+        .collect();
+    ledger::move_money(tx, Kind::Prepay, id.uuid(), period, currency.code(), &moves).await
 }
 
 /// Ends a settlement of which nothing is due any more.
@@ -269,13 +326,18 @@ fn close(tx: &Tx, settlement: &mut Settlement) -> Result<(), OutOfTurn> {
     Ok(())
 }
 
+/// Every payment of a settlement, as it stands.
+pub(super) async fn all(tx: &mut ReadTx, id: SettlementId) -> Result<Vec<PaymentLine>, db::Error> {
+    store::payments(tx, id, None, -1, i64::MAX).await
+}
+
 /// Every payment that was fixed for a settlement.
 pub(super) async fn fixed(tx: &mut ReadTx, id: SettlementId) -> Result<Vec<Payment>, db::Error> {
     let all = store::payments(tx, id, None, -1, i64::MAX).await?;
     Ok(all.into_iter().map(|line| line.payment).collect())
 }
 
-/// What parties pay each other after a month; a merchant sees what it pays and receives itself.
+/// What parties pay each other after a period; a merchant sees what it pays and receives itself.
 /// None before the settlement is confirmed.
 ///
 /// # Errors
@@ -298,8 +360,17 @@ pub async fn payments(
     Ok(Page::from_rows(rows, limit, |row| row.line.to_string()))
 }
 
-/// The payments within reach that are due, as a file for a bank ([`bank::write`]), and the
-/// settlement.
+/// The payments of one merchant: at most one more than there are parties.
+pub(super) async fn of_merchant(
+    tx: &mut ReadTx,
+    id: SettlementId,
+    merchant: MerchantId,
+) -> Result<Vec<PaymentLine>, db::Error> {
+    store::payments(tx, id, Some(merchant), -1, i64::MAX).await
+}
+
+/// The payments within reach that are due and do not go through Stripe, as a file for a bank
+/// ([`bank::write`]), and the settlement.
 ///
 /// # Errors
 /// [`SettlementError::NotFound`]; [`SettlementError::OutOfTurn`] before they are fixed.
@@ -316,16 +387,19 @@ pub async fn bank_file(
         period::step(Some(settlement.state), Act::RecordPayment)?;
     }
     let all = store::payments(tx, id, only, -1, i64::MAX).await?;
+    // What goes through Stripe would be paid twice.
+    let held = stripe::held(tx, id).await?;
     let due = all
         .iter()
-        .filter(|line| line.state == PaymentState::Due)
-        .map(|line| Order::of(line, settlement.month, currency));
+        .filter(|line| line.state == PaymentState::Due && !held.contains(&line.line))
+        .map(|line| Order::of(line, settlement.period, currency));
     let file = bank::write(due, currency);
     Ok((settlement, file))
 }
 
 /// Writes down how a payment was made. Said again in the same words it changes nothing; with the
-/// last payment the settlement is closed.
+/// last payment the settlement is closed. By [`Method::Deposit`] it takes the payment out of what the
+/// operator keeps of who pays.
 ///
 /// # Errors
 /// [`PaymentError`], but for `BankFile`.
@@ -336,6 +410,7 @@ pub async fn record(
     line: i32,
     method: Method,
     reference: &str,
+    currency: Currency,
 ) -> Result<PaymentLine, PaymentError> {
     whole_mall(grant.reach()).map_err(|_| PaymentError::UnknownSettlement)?;
     let found = settlements::lock_id(tx, id).await?;
@@ -345,7 +420,7 @@ pub async fn record(
     }
     let found = store::payments(tx, id, None, line.saturating_sub(1), 1).await?;
     let found = found.into_iter().find(|payment| payment.line == line);
-    let mut payment = found.ok_or(PaymentError::UnknownPayment)?;
+    let payment = found.ok_or(PaymentError::UnknownPayment)?;
     if let Some(known) = &payment.record {
         return if known.method == method && known.reference == reference {
             Ok(payment)
@@ -353,6 +428,26 @@ pub async fn record(
             Err(PaymentError::AlreadyRecorded)
         };
     }
+    if method == Method::Stripe || stripe::held(tx, id).await?.contains(&line) {
+        return Err(PaymentError::AtStripe);
+    }
+    if method == Method::Deposit {
+        let (from, wanted) = (payment.payment.from, payment.payment.amount);
+        let nobodys = CreditError::TooMuch { deposit: 0, wanted };
+        let payer = from.ok_or(nobodys)?;
+        credit::draw(tx, payer, wanted, (id, line), currency).await?;
+    }
+    Ok(write_down(tx, &mut settlement, payment, method, reference).await?)
+}
+
+/// Writes down how a payment was made that is due; with the last one the settlement is closed.
+pub(super) async fn write_down(
+    tx: &mut Tx,
+    settlement: &mut Settlement,
+    mut payment: PaymentLine,
+    method: Method,
+    reference: &str,
+) -> Result<PaymentLine, db::Error> {
     let record = Record {
         method,
         reference: reference.to_owned(),
@@ -361,9 +456,9 @@ pub async fn record(
         recorded_by: tx.actor().to_string(),
     };
     payment.state = method.leads_to();
-    store::record(tx, id, &[(line, payment.state, &record)]).await?;
+    store::record(tx, settlement.id, &[(payment.line, payment.state, &record)]).await?;
     payment.record = Some(record);
-    close_if_paid(tx, &mut settlement).await?;
+    close_if_paid(tx, settlement).await?;
     Ok(payment)
 }
 
@@ -373,7 +468,7 @@ pub async fn record(
 ///
 /// # Errors
 /// [`PaymentError::BankFile`] with every line that is wrong; [`PaymentError::UnknownSettlement`],
-/// [`PaymentError::OutOfTurn`].
+/// [`PaymentError::OutOfTurn`], [`PaymentError::AtStripe`].
 pub async fn import(
     tx: &mut Tx,
     grant: &Grant<RecordPayment>,
@@ -392,6 +487,10 @@ pub async fn import(
     let due = matched
         .iter()
         .filter(|(payment, _)| payment.state == PaymentState::Due);
+    let held = stripe::held(tx, id).await?;
+    if due.clone().any(|(payment, _)| held.contains(&payment.line)) {
+        return Err(PaymentError::AtStripe);
+    }
     let records: Vec<(i32, Record)> = due
         .map(|(payment, executed_on)| {
             let record = Record {
@@ -419,9 +518,14 @@ pub async fn import(
     })
 }
 
-async fn close_if_paid(tx: &mut Tx, settlement: &mut Settlement) -> Result<(), PaymentError> {
-    if !store::is_any_due(tx, settlement.id).await? {
-        close(tx, settlement)?;
+/// Ends a confirmed settlement, if nothing of it is due any more.
+pub(super) async fn close_if_paid(
+    tx: &mut Tx,
+    settlement: &mut Settlement,
+) -> Result<(), db::Error> {
+    if settlement.state == State::Confirmed && !store::is_any_due(tx, settlement.id).await? {
+        settlement.state = State::Closed;
+        settlement.closed_at = Some(tx.now());
         settlements::update(tx, settlement).await?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use uuid::Uuid;
 
-use super::{Method, Payment, PaymentLine, PaymentState, Record};
+use super::{Cover, Method, Payment, PaymentLine, PaymentState, Record};
 use crate::{
     db::{
         error::Error,
@@ -34,6 +34,27 @@ pub(super) async fn nets(
     Ok(rows
         .into_iter()
         .map(|row| (row.merchant, row.net))
+        .collect())
+}
+
+/// What of a period's points merchants had paid for in advance; by `statement_line_pkey`.
+pub(super) async fn prepaid(
+    tx: &mut ReadTx,
+    settlement: SettlementId,
+) -> Result<Vec<(MerchantId, i64)>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select merchant_id as "merchant!: MerchantId", amount
+        from statement_line
+        where settlement_id = $1 and kind = 'prepaid' and merchant_id is not null
+        order by line"#,
+        settlement.uuid(),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.merchant, row.amount))
         .collect())
 }
 
@@ -84,6 +105,9 @@ struct Row {
     executed_on: Option<NaiveDate>,
     recorded_at: Option<Instant>,
     recorded_by: Option<String>,
+    deposit: Option<i64>,
+    guarantee: Option<i64>,
+    carried: Option<i64>,
 }
 
 impl TryFrom<Row> for PaymentLine {
@@ -104,7 +128,16 @@ impl TryFrom<Row> for PaymentLine {
             }),
             _ => None,
         };
+        let cover = match (row.deposit, row.guarantee, row.carried) {
+            (Some(deposit), Some(guarantee), Some(carried)) => Some(Cover {
+                deposit,
+                guarantee,
+                carried,
+            }),
+            _ => None,
+        };
         Ok(Self {
+            cover,
             settlement: row.settlement,
             line: row.line,
             payment: Payment {
@@ -136,8 +169,11 @@ pub(super) async fn payments(
                payment.from_merchant as "from: _", payment.to_merchant as "to: _", payment.amount,
                payer.code as "from_code?", receiver.code as "to_code?", payment.state,
                payment.method, payment.reference, payment.executed_on, payment.recorded_at,
-               payment.recorded_by
+               payment.recorded_by, payment_cover.deposit as "deposit?",
+               payment_cover.guarantee as "guarantee?", payment_cover.carried as "carried?"
         from payment
+        left join payment_cover on payment_cover.settlement_id = payment.settlement_id
+            and payment_cover.line = payment.line
         left join statement as payer on payer.settlement_id = payment.settlement_id
             and payer.merchant_id = payment.from_merchant
         left join statement as receiver on receiver.settlement_id = payment.settlement_id

@@ -7,7 +7,7 @@ use rotunda::{
     kernel::{
         ids::{Entropy, JournalId, LotId, MemberId, MerchantId, StoreId},
         money::Rate,
-        time::{Instant, Month, Zone},
+        time::{Instant, Period, Zone},
     },
     ledger::{
         Drawn,
@@ -38,7 +38,7 @@ impl Story {
     /// Books of Shanghai whose months before `open_from` are closed.
     fn begin(now: &str, open_from: &str) -> Self {
         let zone: Zone = "Asia/Shanghai".parse().unwrap();
-        let open_from: Month = open_from.parse().unwrap();
+        let open_from: Period = open_from.parse().unwrap();
         let now = instant(now);
         let mut books = Books::new(zone, open_from, now, Entropy::seeded(7));
         let ada = MemberId::from_uuid(Uuid::from_u128(1));
@@ -89,6 +89,7 @@ impl Story {
         let draws = moved.map(|moved| Draw {
             lot: moved.lot,
             issuer: self.books.lot(moved.lot).unwrap().merchant,
+            earned_at: moved.earned_at,
             points: moved.points,
             value: moved.value,
         });
@@ -117,7 +118,7 @@ impl Story {
 
     /// What a shop has to get from the others (+) or to pay (−) for a month, in fen.
     fn positions(&self, month: &str) -> BTreeMap<char, i64> {
-        let month: Month = month.parse().unwrap();
+        let month: Period = month.parse().unwrap();
         let mut sums = BTreeMap::from([('a', 0), ('b', 0), ('c', 0)]);
         for moved in self
             .books

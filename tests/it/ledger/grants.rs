@@ -11,7 +11,28 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("agreement", &["accepted_at", "accepted_by"]),
     ("api_key", &["revoked_at"]),
     // The cut-off locks this table exclusively, for which PostgreSQL asks for all of UPDATE.
-    ("book", &["book_id", "open_from"]),
+    ("book", &["book_id", "open_from", "period"]),
+    (
+        "credit",
+        &[
+            "credit_limit",
+            "declared_at",
+            "declared_by",
+            "deposit",
+            "evaluated_at",
+            "exit_at",
+            "light",
+            "light_since",
+            "light_why",
+            "open_worth",
+            "owed",
+            "raised_at",
+            "raised_by",
+            "standing",
+            "withheld",
+            "withheld_since",
+        ],
+    ),
     ("deficit", &["remaining"]),
     (
         "dispute",
@@ -47,6 +68,35 @@ const CHANGES: &[(&str, &[&str])] = &[
         "merchant",
         &["changed_at", "earns", "names", "spends", "status", "trade"],
     ),
+    (
+        "merchant_contact",
+        &["changed_at", "changed_by", "email", "language"],
+    ),
+    (
+        "merchant_stripe",
+        &["account_id", "changed_at", "changed_by", "customer_id"],
+    ),
+    (
+        "message",
+        &[
+            "attempts",
+            "changed_at",
+            "problem",
+            "round",
+            "sent_at",
+            "state",
+        ],
+    ),
+    (
+        "month_listing",
+        &[
+            "after_journal",
+            "after_line",
+            "done",
+            "last_journal",
+            "listed_at",
+        ],
+    ),
     ("outbox", &["relayed_at"]),
     (
         "payment",
@@ -59,6 +109,7 @@ const CHANGES: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
+    ("prepaid", &["used"]),
     ("purchase", &["clawed", "refunded"]),
     ("redemption", &["ended_at", "state", "store_id"]),
     ("setting", &["revision"]),
@@ -82,24 +133,42 @@ const CHANGES: &[(&str, &[&str])] = &[
         "store",
         &["changed_at", "earns", "names", "spends", "status"],
     ),
+    (
+        "stripe_leg",
+        &[
+            "account_id",
+            "attempts",
+            "begun_at",
+            "changed_at",
+            "keys",
+            "problem",
+            "round",
+            "state",
+            "stripe_id",
+        ],
+    ),
     ("wallet", &["available", "debt", "held", "seq"]),
 ];
 
 /// What is only ever appended to.
-const APPEND_ONLY: [&str; 9] = [
+const APPEND_ONLY: [&str; 13] = [
     "account",
     "adjustment",
+    "credit_entry",
     "journal",
     "member",
     "month_line",
+    "payment_cover",
+    "prepaid_use",
     "programme",
     "refund",
     "statement_line",
+    "stripe_event",
     "transfer",
 ];
 
 /// The tables whose rows may go.
-const DELETES: [&str; 2] = ["good_offer", "outbox"];
+const DELETES: [&str; 3] = ["good_offer", "merchant_contact", "outbox"];
 
 /// Every table of the mall with its columns.
 async fn tables(sql: &mut PgConnection, schema: &str) -> BTreeMap<String, Vec<String>> {

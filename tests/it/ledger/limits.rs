@@ -7,7 +7,7 @@ use rotunda::{
         ids::{Entropy, JournalId, LotId, MemberId, MerchantId, StoreId},
         money::{Money, Rate, ratio_floor, split},
         points::{LARGEST, Points},
-        time::{Month, Zone},
+        time::{Period, Zone},
     },
     ledger::{
         Drawn, LedgerError,
@@ -150,6 +150,7 @@ fn led_6_a_lot_gives_no_more_than_it_has() {
             let draw = Draw {
                 lot: lot(1, 1).id,
                 issuer: lot(1, 1).merchant,
+                earned_at: lot(1, 1).earned_at,
                 points,
                 value: worth,
             };
@@ -214,6 +215,7 @@ fn led_6_nothing_and_less_than_nothing_is_neither_taken_nor_given_back() {
         let drawn = Draw {
             lot: id,
             issuer: lot(1, 1).merchant,
+            earned_at: lot(1, 1).earned_at,
             points: 10,
             value: 10,
         };
@@ -274,7 +276,7 @@ fn lot(points: i64, worth: i64) -> Lot {
 
 /// Books of one member with one lot of that many points.
 fn books(points: i64) -> Books {
-    let open_from: Month = "0001-01".parse().unwrap();
+    let open_from: Period = "0001-01".parse().unwrap();
     let mut books = Books::new(Zone::UTC, open_from, instant(NOON), Entropy::seeded(1));
     books.add_wallet(
         member(),

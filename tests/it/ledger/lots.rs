@@ -13,7 +13,7 @@ use rotunda::{
         ids::{Entropy, JournalId, LotId, MemberId, MerchantId, StoreId},
         money::split,
         points::LARGEST,
-        time::{Month, Zone},
+        time::{Period, Zone},
     },
     ledger::{
         Drawn,
@@ -78,7 +78,7 @@ fn two_orders() -> impl Strategy<Value = (Vec<Lot>, Vec<Lot>)> {
 
 fn books(lots: &[Lot]) -> Books {
     let zone: Zone = "Asia/Shanghai".parse().unwrap();
-    let open_from: Month = "0001-01".parse().unwrap();
+    let open_from: Period = "0001-01".parse().unwrap();
     let mut books = Books::new(zone, open_from, instant(NOON), Entropy::seeded(1));
     let available = lots.iter().map(|lot| lot.remaining).sum();
     books.add_wallet(
@@ -119,6 +119,7 @@ fn spend(books: &mut Books, points: i64) -> Vec<Drawn> {
     let draw = |lot: LotId, points, value| Draw {
         lot,
         issuer: books.lot(lot).unwrap().merchant,
+        earned_at: books.lot(lot).unwrap().earned_at,
         points,
         value,
     };
@@ -208,7 +209,9 @@ proptest! {
     ) {
         let points = points.max(1);
         let mut lot = lot(1, points, worth, 0, None);
-        let draw = Draw { lot: lot.id, issuer: lot.merchant, points, value: worth };
+        let draw = Draw {
+            lot: lot.id, issuer: lot.merchant, earned_at: lot.earned_at, points, value: worth,
+        };
         let (mut returned, mut value_returned) = (0, 0);
         for cut in cuts.iter().copied().chain([LARGEST]) {
             let part = cut.min(lot.remaining);

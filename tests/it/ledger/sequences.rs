@@ -11,7 +11,7 @@ use rotunda::{
     authz::action::RecordPurchase,
     kernel::{
         ids::{AccountId, Entropy, Id, LotId, MemberId},
-        time::{Instant, Month, Zone},
+        time::{Instant, Period, Zone},
     },
     ledger::{
         self,
@@ -58,7 +58,7 @@ proptest! {
     ) {
         let mut world = World::new(1);
         let zone: Zone = "Asia/Shanghai".parse().unwrap();
-        let open_from: Month = "0001-01".parse().unwrap();
+        let open_from: Period = "0001-01".parse().unwrap();
         let mut books = Books::new(zone, open_from, instant(NOON), Entropy::seeded(1));
         world.empty_wallets(&mut books);
         for step in &steps {

@@ -1,7 +1,9 @@
 //! Two malls that have the same of everything, and everybody who may knock.
 //! What is used up by asking for it is made anew.
 
+mod debts;
 mod months;
+mod wires;
 
 use std::{
     collections::BTreeMap,
@@ -16,16 +18,15 @@ use rotunda::{
     authz::{actor::Role, policy::Policy},
     db::tenants::Tenant,
     identity::NewKey,
-    kernel::{
-        ids::{Entropy, MerchantId},
-        time::Clock,
-    },
+    kernel::{ids::MerchantId, time::Clock},
 };
 use serde_json::{Value, json};
 
 use super::operations::Operation;
 use crate::support::{
-    NOON, instant,
+    NOON, fresh_slug,
+    front::open_mall_called,
+    instant,
     outside::{Answer, Caller, Server},
 };
 
@@ -125,13 +126,15 @@ pub struct Plaza {
     things: Things,
     lines: Mutex<Vec<String>>,
     executed: String,
+    /// A merchant that pays for points in advance.
+    prepaying: String,
     fresh: AtomicU32,
     months: AtomicU32,
 }
 
 impl House {
-    async fn open(server: &Server) -> Self {
-        let tenant = server.mall(MANIFEST).await;
+    async fn open(server: &Server, slug: &str) -> Self {
+        let tenant = open_mall_called(&server.app, slug, MANIFEST, None).await;
         let owner = server.key(&tenant, "operator.owner", None).await;
         let till = server.key(&tenant, "machine.erp", None).await;
         let finance = server.key(&tenant, "operator.finance", None).await;
@@ -194,10 +197,26 @@ impl House {
             things.insert(("store_id", whose), store);
             things.insert(("good_id", whose), good);
             things.insert(("purchase_id", whose), now);
+            let path = format!(
+                "/v1/merchants/{}/credit/deposits",
+                things[&("merchant_id", whose)]
+            );
+            let deposit = json!({"amount": 1000, "means": "other", "reference": "first"});
+            server.post(self.owner(), &path, &deposit).await;
         }
         things.insert(("member_id", Whose::Own), member);
         things.insert(("card_number", Whose::Own), card.to_owned());
+        for whose in [Whose::Own, Whose::Other] {
+            self.writes_to(server, &things[&("merchant_id", whose)])
+                .await;
+        }
         let (lines, executed) = self.settle(server, &mut things).await;
+        self.wire(server, &mut things).await;
+        let told = server.get(self.owner(), "/v1/messages").await;
+        things.insert(
+            ("message_id", Whose::Own),
+            text(&told["data"][0], "message_id"),
+        );
         for whose in [Whose::Own, Whose::Other] {
             for slot in ["redemption_id", "code", "key_id"] {
                 let made = self.make(server, &things, slot, whose).await;
@@ -209,6 +228,16 @@ impl House {
             lines,
             executed,
         }
+    }
+
+    /// A merchant gets mail.
+    async fn writes_to(&self, server: &Server, merchant: &str) {
+        let path = format!("/v1/merchants/{merchant}/contact");
+        let contact = json!({"email": "a@b.example", "language": "en"}).to_string();
+        let answer = server
+            .ask(self.owner(), &Method::PUT, &path, Some(&contact))
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
     }
 
     /// A purchase of 100,000.00 that earned 100,000 points.
@@ -239,8 +268,11 @@ impl House {
 impl Plaza {
     pub async fn open() -> Self {
         let clock = Clock::fixed(instant(NOON));
-        let server = Server::open(8, clock, Entropy::System).await;
-        let (house, far) = (House::open(&server).await, House::open(&server).await);
+        let (here, there) = (fresh_slug(), fresh_slug());
+        let server = wires::server(&clock, [&here, &there]).await;
+        let house = House::open(&server, &here).await;
+        let far = House::open(&server, &there).await;
+        let prepaying = house.prepaying(&server, &clock).await;
         let furniture = house.furnish(&server, "card-here").await;
         let mut things = furniture.things;
         for ((slot, whose), id) in far.furnish(&server, "card-there").await.things {
@@ -270,6 +302,7 @@ impl Plaza {
             things,
             lines: Mutex::new(furniture.lines),
             executed: furniture.executed,
+            prepaying,
             fresh,
             months,
         }
@@ -364,6 +397,11 @@ impl Plaza {
                 .ask(self.owner(), &Method::POST, &path, None)
                 .await;
         }
+        if operation.recipe.name == "remove_contact" && answer.status == 200 {
+            let path = address.strip_prefix("/v1/merchants/").unwrap();
+            let merchant = path.strip_suffix("/contact").unwrap();
+            self.house.writes_to(&self.server, merchant).await;
+        }
         answer
     }
 
@@ -401,6 +439,12 @@ impl Plaza {
                 ("confirm_statement", _) => return self.issued().await,
                 ("decide_dispute", _) => return self.disputed().await,
                 ("raise_dispute", "journal_id") => return self.line(),
+                ("buy_block", _) => return self.prepaying.clone(),
+                ("wind_down_merchant", _) => return self.newcomer().await.0,
+                ("pay_by_stripe", _) => return self.nothing_due().await,
+                ("cancel_stripe_leg", _) => return self.leg().await,
+                ("raise_default", _) => return self.debtor(false).await,
+                ("withdraw_default" | "declare_default", _) => return self.debtor(true).await,
                 _ => {}
             }
         }

@@ -22,7 +22,7 @@ pub struct Recipe {
 }
 
 /// Names in addresses and bodies that stand for something of a mall, or of one merchant in it.
-pub const SLOTS: [&str; 14] = [
+pub const SLOTS: [&str; 16] = [
     "agreement_id",
     "card_number",
     "code",
@@ -30,8 +30,10 @@ pub const SLOTS: [&str; 14] = [
     "good_id",
     "journal_id",
     "key_id",
+    "leg_id",
     "member_id",
     "merchant_id",
+    "message_id",
     "purchase_id",
     "redemption_id",
     "settlement_id",
@@ -69,7 +71,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 65] = [
+pub const RECIPES: [Recipe; 90] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -131,6 +133,42 @@ pub const RECIPES: [Recipe; 65] = [
     read("get_merchant", ("merchant", "read")),
     read("activate_merchant", ("merchant", "activate")),
     read("suspend_merchant", ("merchant", "suspend")),
+    read("get_credit", ("credit", "read")),
+    read("list_credit_entries", ("credit", "read")),
+    done(
+        "record_deposit",
+        ("credit", "record"),
+        r#"{"amount": 100, "means": "bank_transfer", "reference": "<new>"}"#,
+    ),
+    done(
+        "return_deposit",
+        ("credit", "record"),
+        r#"{"amount": 1, "means": "bank_transfer", "reference": "<new>"}"#,
+    ),
+    done(
+        "buy_block",
+        ("credit", "record"),
+        r#"{"points": 1000, "means": "rent", "reference": "<new>"}"#,
+    ),
+    done("set_credit_limit", ("credit", "limit"), r#"{"limit": 100}"#),
+    done(
+        "wind_down_merchant",
+        ("merchant", "wind-down"),
+        r#"{"last_day": "2099-12-31"}"#,
+    ),
+    read("raise_default", ("default", "raise")),
+    read("withdraw_default", ("default", "raise")),
+    read("declare_default", ("default", "declare")),
+    read("get_contact", ("contact", "read")),
+    done(
+        "set_contact",
+        ("contact", "set"),
+        r#"{"email": "accounts@lantern.example", "language": "en"}"#,
+    ),
+    read("remove_contact", ("contact", "set")),
+    with("list_messages", ("message", "read"), "", ""),
+    with("list_messages", ("message", "read"), "?state=failed", ""),
+    read("retry_message", ("message", "retry")),
     read("get_programme", ("tenant", "read")),
     done("record_purchase", ("purchase", "record"), PURCHASE),
     done("preview_purchase", ("purchase", "record"), PURCHASE),
@@ -178,6 +216,16 @@ pub const RECIPES: [Recipe; 65] = [
         ("payment", "record"),
         r#"{"method": "rent", "reference": "R-1"}"#,
     ),
+    read("pay_by_stripe", ("payment", "record")),
+    read("list_stripe_legs", ("settlement", "read")),
+    read("retry_stripe_leg", ("payment", "record")),
+    read("cancel_stripe_leg", ("payment", "record")),
+    read("get_stripe_account", ("stripe-account", "read")),
+    done(
+        "set_stripe_account",
+        ("stripe-account", "set"),
+        r#"{"account": "acct_1"}"#,
+    ),
     with("list_disputes", ("dispute", "read"), "", ""),
     with("list_disputes", ("dispute", "read"), "?state=open", ""),
     read("get_dispute", ("dispute", "read")),
@@ -206,6 +254,9 @@ pub const RECIPES: [Recipe; 65] = [
         r#"{"store_id": "<store_id>", "member_id": "<member_id>", "total": 100000}"#,
     ),
     read("get_statement", ("statement", "read")),
+    read("download_statement_pdf", ("statement", "read")),
+    read("download_statement_xlsx", ("statement", "read")),
+    read("download_statement_csv", ("statement", "read")),
     read("list_statement_sums", ("statement", "read")),
     read("list_statement_lines", ("statement", "read")),
     done(

@@ -13,7 +13,7 @@ use rotunda::{
     settlement::LineKind,
 };
 
-use crate::support::settling::{Mall, Shop, at, month};
+use crate::support::settling::{Mall, Shop, at};
 
 fn nets<const N: usize>(nets: [(&str, i64); N]) -> BTreeMap<String, i64> {
     nets.map(|(code, net)| (code.to_owned(), net)).into()
@@ -30,7 +30,7 @@ impl Mall {
         let mut tx = self.db.write(&grant).await.unwrap();
         let new = Proposal {
             merchant: shop.merchant,
-            from: month(from),
+            from: from.parse().unwrap(),
             terms,
             document_digest: None,
         };
@@ -415,4 +415,51 @@ async fn a_version_holds_only_if_its_own_merchant_accepted_exactly_it_in_time() 
     mall.earns(ada, a, 1000, "2026-06-01T04:00:00Z").await;
     assert_eq!(mall.figures("2026-06").await["a"].funded, 1200);
     assert_eq!(mall.broken().await, [""; 0]);
+}
+
+/// Months that were closed before agreements were known have no lines, and a seal without them.
+#[tokio::test]
+async fn a_month_of_the_first_form_keeps_its_seal_and_is_told_what_lapsed() {
+    let mall = Mall::open("2026-07-02T00:00:00Z").await;
+    let [a, b, c] = mall.shops(["a", "b", "c"]).await;
+    let ada = mall.member("1").await;
+    let end = Some("2026-06-20T00:00:00Z");
+    // Of b nothing but what lapsed is in June: it had no statement then.
+    mall.earns_until(ada, b, 50, "2026-05-01T04:00:00Z", end)
+        .await;
+    mall.earns_until(
+        ada,
+        a,
+        30,
+        "2026-06-01T04:00:00Z",
+        Some("2026-06-19T00:00:00Z"),
+    )
+    .await;
+    mall.spends(ada, c, 10, "2026-06-02T04:00:00Z").await;
+    mall.lapses(ada, "2026-06-21T00:00:00Z").await;
+    mall.closes("2026-06").await;
+    let backfill = crate::reads::backfill(crate::reads::LISTED, "update statement");
+    mall.as_admin(&format!(
+        "delete from statement_line;
+         delete from statement where (issued, redeemed, pays, receives) = (0, 0, 0, 0);
+         update statement set expired = 0;
+         update settlement set form = 1, state = 'closed', digest = encode(sha256(convert_to(
+             '2026-06,0' || chr(10) || (select string_agg(concat_ws(',', merchant_id, issued,
+                 taken_back, redeemed, given_back, own_points, own_value, pays, receives, fee, net)
+                 || chr(10), '' order by merchant_id) from statement), 'UTF8')), 'hex');
+         {backfill};
+         update settlement set state = 'confirmed'"
+    ))
+    .await;
+    assert_eq!(mall.broken().await, [""; 0]);
+    let mut admin = mall.admin().await;
+    let expired: Vec<(String, i64)> =
+        sqlx::query_as("select code, expired from statement order by code")
+            .fetch_all(&mut admin)
+            .await
+            .unwrap();
+    assert_eq!(expired, [("a".to_owned(), 20), ("c".to_owned(), 0)]);
+    mall.as_admin("update statement set pays = pays + 1, net = net - 1 where code = 'a'")
+        .await;
+    assert!(mall.broken().await.contains(&"settlement-digest"));
 }

@@ -10,7 +10,7 @@ use rotunda::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::settling::{Mall, at, month};
+use crate::support::settling::{Mall, at, period_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn set_3_of_32_who_close_at_once_one_closes_and_a_close_that_died_is_finished() {
@@ -31,19 +31,19 @@ async fn set_3_of_32_who_close_at_once_one_closes_and_a_close_that_died_is_finis
 
         // One dies before the cut-off is durable, one after it, one with everything written.
         let mut tx = mall.db.write(&grant).await.unwrap();
-        settlement::cut_off(&mut tx, &grant, month(&period), &terms, zone)
+        settlement::cut_off(&mut tx, &grant, period_of(&period), &terms, zone)
             .await
             .unwrap();
         drop(tx);
         assert_eq!(mall.preview(&period).await.state, None);
         let mut tx = mall.db.write(&grant).await.unwrap();
-        settlement::cut_off(&mut tx, &grant, month(&period), &terms, zone)
+        settlement::cut_off(&mut tx, &grant, period_of(&period), &terms, zone)
             .await
             .unwrap();
         tx.commit().await.unwrap();
         assert_eq!(mall.preview(&period).await.state, Some(State::CutOff));
         let mut tx = mall.db.write(&grant).await.unwrap();
-        settlement::seal(&mut tx, &grant, month(&period), &terms, zone, currency)
+        settlement::seal(&mut tx, &grant, period_of(&period), &terms, zone, currency)
             .await
             .unwrap();
         drop(tx);
@@ -77,7 +77,7 @@ async fn written(mall: &Mall, period: &str) -> (i64, i64, i64) {
                  where month = $1),
                 (select count(*) from transfer where lot_id is null and posted_in = $1)",
     )
-    .bind(month(period).first_day())
+    .bind(period_of(period).first_day())
     .fetch_one(&mut admin)
     .await
     .unwrap()
@@ -129,7 +129,7 @@ async fn bytes(mall: &Mall, period: &str) -> (String, Vec<String>) {
     let preview = mall.preview(period).await;
     let fresh = preview
         .calculation
-        .canonical(month(period), preview.fee_basis_points);
+        .canonical(period_of(period), preview.fee_basis_points);
     let mut admin = mall.admin().await;
     let written = sqlx::query_scalar(
         "select concat_ws(',', settlement, statement)
@@ -137,7 +137,7 @@ async fn bytes(mall: &Mall, period: &str) -> (String, Vec<String>) {
          where month = $1
          order by merchant_id",
     )
-    .bind(month(period).first_day())
+    .bind(period_of(period).first_day())
     .fetch_all(&mut admin)
     .await
     .unwrap();
@@ -167,8 +167,8 @@ async fn set_6_a_month_begins_and_ends_with_the_malls_own_midnight() {
     let grant = mall.grant::<CloseSettlement>();
     let mut tx = mall.db.write(&grant).await.unwrap();
     let (terms, zone) = (mall.terms, mall.tenant.zone);
-    let refused = settlement::cut_off(&mut tx, &grant, month("2026-06"), &terms, zone).await;
-    let Err(SettlementError::MonthNotOver { ends_at, .. }) = refused else {
+    let refused = settlement::cut_off(&mut tx, &grant, period_of("2026-06"), &terms, zone).await;
+    let Err(SettlementError::PeriodNotOver { ends_at, .. }) = refused else {
         panic!("{refused:?}");
     };
     assert_eq!(ends_at, at("2026-06-30T16:00:00Z"));
@@ -206,9 +206,9 @@ async fn a_month_without_movement_closes_empty_and_the_fee_of_the_cut_off_stays(
         };
         let second = settlement::list(&mut tx, &grant, &slice).await.unwrap();
         assert_eq!(second.next, None);
-        [first.items[0].month, second.items[0].month]
+        [first.items[0].period, second.items[0].period]
     };
-    assert_eq!(listed, [month("2026-06"), month("2026-05")]);
+    assert_eq!(listed, [period_of("2026-06"), period_of("2026-05")]);
     assert_eq!(mall.broken().await, [""; 0]);
 }
 

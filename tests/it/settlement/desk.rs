@@ -74,7 +74,7 @@ async fn a_month_goes_from_closed_to_paid_over_http() {
     assert_eq!((early.status, early.code().as_str()), (409, "out-of-turn"));
     assert_eq!(
         early.json()["detail"],
-        "The settlement is proofed: somebody else than who closed the month issues it next."
+        "The settlement is proofed: somebody else than who closed the period issues it next."
     );
     let issued = server.post(mall.with(&finance), &issue, &Value::Null).await;
     assert_eq!(

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use rotunda::{
     authz::action::{CloseSettlement, DecideDispute, ReadDisputes},
     kernel::ids::{DisputeId, SettlementId},
+    merchants::agreements::{AgreementTerms, Cost},
     settlement::{
         self, Course, State,
+        calculation::Adjustment,
         disputes::{self, Dispute, DisputeError, DisputeState, Outcome},
-        month::Adjustment,
         netting::Party,
     },
 };
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 use crate::support::{
     periods::ALL,
-    settling::{Mall, Shop, Spent, at, month},
+    settling::{Mall, Shop, Spent, at, period_of},
 };
 
 /// Example L: A owes C 120.00 for June, 7.00 of them for one line.
@@ -73,7 +74,9 @@ impl June {
 
     async fn adjustments(&self, period: &str) -> Vec<Adjustment> {
         let mut tx = self.mall.reading().await;
-        disputes::adjustments(&mut tx, month(period)).await.unwrap()
+        disputes::adjustments(&mut tx, period_of(period))
+            .await
+            .unwrap()
     }
 }
 
@@ -269,11 +272,38 @@ async fn a_month_is_not_cut_off_while_somebody_decides_what_becomes_part_of_it()
     let close = mall.key::<CloseSettlement>("operator.finance", None, 1);
     let mut closing = mall.db.write(&close).await.unwrap();
     let (terms, zone) = (&mall.terms, mall.tenant.zone);
-    let cut = settlement::cut_off(&mut closing, &close, month("2026-07"), terms, zone);
+    let cut = settlement::cut_off(&mut closing, &close, period_of("2026-07"), terms, zone);
     let waits = tokio::time::timeout(std::time::Duration::from_millis(300), cut);
     assert!(waits.await.is_err(), "it waits for the decision");
     drop(closing);
     deciding.commit().await.unwrap();
     mall.closes_as(1, "2026-07").await;
     assert_eq!(june.adjustments("2026-07").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_line_that_several_pay_for_cannot_be_disputed() {
+    let mut mall = Mall::open("2026-05-20T00:00:00Z").await;
+    mall.terms.course = Course::default();
+    let [a, c] = mall.shops(["a", "c"]).await;
+    let shared = AgreementTerms {
+        cost: Some(Cost {
+            issuer: 5000,
+            operator: 5000,
+            redeemer: 0,
+        }),
+        ..AgreementTerms::default()
+    };
+    mall.agrees(a, "2026-06", shared).await;
+    mall.clock.set(at("2026-07-02T00:00:00Z"));
+    let ada = mall.member("1").await;
+    mall.earns(ada, a, 100, "2026-06-01T04:00:00Z").await;
+    let line = mall.spends(ada, c, 100, "2026-06-02T04:00:00Z").await;
+    let id = mall.closed_and_issued("2026-06").await.id;
+    for shop in [a, c] {
+        let own = mall.statement_of(id, shop).await;
+        let refused = mall.objects(shop, own, line.journal, 0).await;
+        assert!(matches!(refused, Err(DisputeError::Shared)));
+    }
+    assert_eq!(mall.broken().await, [""; 0]);
 }

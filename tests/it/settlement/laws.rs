@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::TimeDelta;
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use rotunda::{
@@ -10,7 +11,7 @@ use rotunda::{
     kernel::{
         ids::{AgreementId, Entropy, JournalId, LotId, MemberId, MerchantId, StoreId},
         money::Rate,
-        time::{Instant, Month, Zone},
+        time::{Instant, Period, Unit, Zone},
     },
     ledger::{
         Drawn, Flow, FlowKind,
@@ -24,13 +25,13 @@ use rotunda::{
     },
     settlement::{
         Agreed, LineKind,
-        month::{Basis, calculate},
+        calculation::{Basis, calculate},
         netting::{self, NettingError, Party},
     },
 };
 use uuid::Uuid;
 
-use crate::support::settling::{at, month};
+use crate::support::settling::{at, period_of};
 
 /// What somebody does: which act, who, where, how many, of what before.
 type Act = (u8, u8, u8, i64, usize);
@@ -51,12 +52,24 @@ struct Alliance {
     spends: Vec<(JournalId, u8, u8)>,
     returned: HashMap<(JournalId, LotId), (i64, i64)>,
     now: Instant,
+    /// How long after one act the next one comes.
+    step: TimeDelta,
 }
 
 impl Alliance {
     fn of(merchants: u8, acts: &[Act]) -> Self {
         let now = at("2026-06-01T04:00:00Z");
-        let open: Month = month("2026-06");
+        Self::since(
+            merchants,
+            acts,
+            period_of("2026-06"),
+            now,
+            TimeDelta::minutes(1),
+        )
+    }
+
+    /// From `now` on, an act each `step`, posted by periods of the unit of `open`.
+    fn since(merchants: u8, acts: &[Act], open: Period, now: Instant, step: TimeDelta) -> Self {
         let mut books = Books::new(Zone::UTC, open, now, Entropy::seeded(1));
         for number in 0..4 {
             books.add_wallet(member(number), Wallet::default());
@@ -68,9 +81,10 @@ impl Alliance {
             spends: Vec::new(),
             returned: HashMap::new(),
             now,
+            step,
         };
         for act in acts {
-            alliance.now += chrono::TimeDelta::minutes(1);
+            alliance.now += step;
             alliance.act(*act);
         }
         alliance
@@ -104,8 +118,8 @@ impl Alliance {
         let new = NewLot {
             points,
             rate,
-            // Every third lapses ten minutes later, unless it is used.
-            expires_at: (points % 3 == 0).then(|| self.now + chrono::TimeDelta::minutes(10)),
+            // Every third lapses ten acts later, unless it is used.
+            expires_at: (points % 3 == 0).then(|| self.now + self.step * 10),
         };
         let (lot, _) = self.books.issue(&event, new).unwrap();
         self.lots.push((lot, who, place));
@@ -134,6 +148,7 @@ impl Alliance {
                 let draw = Draw {
                     lot: transfer.lot,
                     issuer: self.books.lot(transfer.lot).unwrap().merchant,
+                    earned_at: transfer.earned_at,
                     points: transfer.points,
                     value: transfer.value,
                 };
@@ -167,6 +182,11 @@ impl Alliance {
 
     /// The transfers as a settlement sees them, one flow each.
     fn flows(&self) -> Vec<Flow> {
+        self.flows_of(|_| true)
+    }
+
+    /// The same of some periods.
+    fn flows_of(&self, which: impl Fn(Period) -> bool) -> Vec<Flow> {
         let flow = |transfer: &Transfer| {
             let (kind, by) = match (transfer.from, transfer.to) {
                 (Account::Issued(by), _) => (FlowKind::Issued, by),
@@ -190,7 +210,9 @@ impl Alliance {
                 value,
             })
         };
-        self.books.transfers().iter().filter_map(flow).collect()
+        let all = self.books.transfers().iter();
+        let own = all.filter(|transfer| which(transfer.posted_in));
+        own.filter_map(flow).collect()
     }
 
     /// What each merchant is owed before fees, from the transfers alone: who takes a point is owed
@@ -276,6 +298,8 @@ fn plain(fee_basis_points: i64, agreed: &Agreed) -> Basis<'_> {
         fee_basis_points,
         agreed,
         adjustments: &[],
+        prepaid: &[],
+        claims: &[],
     }
 }
 
@@ -379,6 +403,46 @@ proptest! {
     }
 
     #[test]
+    fn by_day_by_week_and_by_month_everybody_gets_the_same_but_for_what_fees_are_rounded_by(
+        merchants in 2..=20_u8,
+        acts in acts(60),
+        fee in 0..=10_000_i64,
+    ) {
+        // February 2027 is four weeks from Monday to Sunday; sixty acts eleven hours apart.
+        let (day, now) = ("2027-02-01".parse().unwrap(), at("2027-02-01T00:00:00Z"));
+        let settled = |unit: Unit, fee: i64| {
+            let open = Period::containing(day, unit);
+            let alliance = Alliance::since(merchants, &acts, open, now, TimeDelta::hours(11));
+            let mut periods: Vec<Period> =
+                alliance.books.transfers().iter().map(|moved| moved.posted_in).collect();
+            periods.sort_unstable();
+            periods.dedup();
+            let mut sums: BTreeMap<Party, i64> = BTreeMap::new();
+            for period in &periods {
+                let flows = alliance.flows_of(|one| one == *period);
+                let it = calculate(&flows, &plain(fee, &Agreed::default())).unwrap();
+                for (party, net) in it.nets() {
+                    *sums.entry(party).or_default() += net;
+                }
+            }
+            (sums, i64::try_from(periods.len()).unwrap())
+        };
+        let (by_month, one) = settled(Unit::Month, 0);
+        prop_assert!(one <= 1);
+        let (with_fees, _) = settled(Unit::Month, fee);
+        for unit in [Unit::Day, Unit::Week] {
+            prop_assert_eq!(&settled(unit, 0).0, &by_month);
+            let (sums, periods) = settled(unit, fee);
+            for (party, net) in sums {
+                let parts = if party.is_none() { i64::from(merchants) } else { 1 };
+                let off = (net - with_fees[&party]).abs();
+                // Half a minor unit a period, and another half for the month.
+                prop_assert!(2 * off <= parts * (periods + 1), "{party:?} {off} {periods}");
+            }
+        }
+    }
+
+    #[test]
     fn set_5_netting_gives_each_party_its_net_in_fewer_payments_than_parties(
         mut nets in prop::collection::vec(-1_000_000..1_000_000_i64, 1..50),
     ) {
@@ -417,7 +481,7 @@ fn set_2_the_order_of_events_changes_no_byte_of_a_month() {
         let mut flows = alliance.flows();
         let figures = |flows: &[Flow]| {
             let month_figures = calculate(flows, &plain(213, &Agreed::default())).unwrap();
-            let text = month_figures.canonical(month("2026-06"), 213);
+            let text = month_figures.canonical(period_of("2026-06"), 213);
             (text, month_figures.payments)
         };
         let first = figures(&flows);

@@ -3,10 +3,17 @@
 
 mod agreements;
 mod closing;
+mod credit;
 mod desk;
 mod disputes;
+mod documents;
 mod examples;
+mod files;
 mod laws;
+mod listing;
+mod mail;
 mod paying;
 mod period;
 mod reach;
+mod stripe;
+mod units;

@@ -17,7 +17,7 @@ use serde_json::json;
 use sqlx::AssertSqlSafe;
 use tokio::task::JoinSet;
 
-use crate::support::settling::{Mall, Shop, at, month};
+use crate::support::settling::{Mall, Shop, at, period_of};
 
 /// A mall in which A has issued 700 points that C took in June; closing asks for two persons, and
 /// merchants have five days.
@@ -159,7 +159,7 @@ async fn forced(mall: &Mall, period: &str) -> Result<Settlement, SettlementError
     let grant = mall.grant::<ConfirmSettlement>();
     let mut tx = mall.db.write(&grant).await.unwrap();
     let currency = mall.tenant.currency;
-    let done = confirming::confirm_month(&mut tx, &grant, month(period), currency).await?;
+    let done = confirming::confirm_period(&mut tx, &grant, period_of(period), currency).await?;
     tx.commit().await.unwrap();
     Ok(done)
 }
@@ -178,7 +178,7 @@ async fn the_operator_may_confirm_what_is_due_and_open_months_say_what_comes_fir
     assert_eq!(refused, expected);
     assert_eq!(
         refused.to_string(),
-        "the month is open: close it once it is over"
+        "the period is open: close it once it is over"
     );
     mall.closed_and_issued("2026-06").await;
     mall.clock.set(at("2026-07-07T16:00:00Z"));
@@ -205,6 +205,9 @@ async fn the_houses_job_confirms_what_is_due_however_often_it_runs() {
         db: mall.db.clone(),
         policy: Arc::new(rotunda::authz::policy::Policy::embedded().await.unwrap()),
         bell: Bell::default(),
+        mailer: rotunda::gateway::mail::Mailer::Off,
+        stripe: rotunda::gateway::stripe::Stripe::default(),
+        base_url: None,
     };
     for _ in 0..2 {
         let day = json!({"day": "2026-07-10"});

@@ -22,7 +22,7 @@ use rotunda::{
         time::{Clock, Instant, Zone},
     },
     members::{self, Enrolment},
-    merchants::{self, Alliance, NewMerchant, NewStore},
+    merchants::{self, Alliance, NewMerchant, NewStore, credit::WhenEmpty},
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -263,6 +263,7 @@ pub fn setting(mall: &Mall, policy: &str, months: Option<u32>) -> Setting {
         number: 1,
         valid_from: instant("2000-01-01T00:00:00Z"),
         programme,
+        when_empty: WhenEmpty::default(),
     };
     Setting::new(mall.tenant.zone, vec![version]).unwrap()
 }

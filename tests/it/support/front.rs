@@ -101,9 +101,18 @@ impl fmt::Display for Sheet {
 
 /// A new mall by that manifest, in which `SLUG` stands for its short name; on that database target.
 pub async fn open_mall(app: &App, manifest: &str, target: Option<&str>) -> Tenant {
-    let slug = fresh_slug();
+    open_mall_called(app, &fresh_slug(), manifest, target).await
+}
+
+/// As [`open_mall`], with that short name.
+pub async fn open_mall_called(
+    app: &App,
+    slug: &str,
+    manifest: &str,
+    target: Option<&str>,
+) -> Tenant {
     let path = std::env::temp_dir().join(format!("{slug}.toml"));
-    std::fs::write(&path, manifest.replace("SLUG", &slug)).unwrap();
+    std::fs::write(&path, manifest.replace("SLUG", slug)).unwrap();
     if target.is_some() {
         let vendor = app.policy.allow(&Principal::platform(None)).unwrap();
         let wanted = Manifest::read(&path).unwrap().registration;
@@ -127,6 +136,11 @@ impl Front {
     /// A new mall that is open.
     pub async fn open(server: &Server, sheet: &Sheet, target: Option<&str>) -> Self {
         let tenant = open_mall(&server.app, &sheet.to_string(), target).await;
+        Self::of(server, tenant).await
+    }
+
+    /// A mall that is there.
+    pub async fn of(server: &Server, tenant: Tenant) -> Self {
         Self {
             owner: server.key(&tenant, "operator.owner", None).await,
             till: server.key(&tenant, "machine.erp", None).await,

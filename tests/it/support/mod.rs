@@ -1,11 +1,14 @@
 //! A fresh mall for each test, and the people who act in it.
 
 pub mod books;
+pub mod crediting;
 pub mod day;
 pub mod front;
 pub mod outside;
 pub mod periods;
 pub mod settling;
+pub mod smtp;
+pub mod stripe;
 pub mod till;
 
 use std::str::FromStr;

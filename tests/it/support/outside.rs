@@ -73,16 +73,29 @@ impl Server {
         clock: Clock,
         entropy: Entropy,
     ) -> Self {
-        let config = Config {
+        let config = Self::config(url, targets, connections);
+        Self::open_with(config, clock, entropy).await
+    }
+
+    /// What the settings of such a server are.
+    pub fn config(url: &str, targets: Targets, connections: u32) -> Config {
+        Config {
             data_dir: std::env::temp_dir(),
             database_url: Some(SecretString::from(url)),
             targets,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             base_url: None,
+            mail: None,
+            stripe: BTreeMap::new(),
+            stripe_url: None,
             log: LogFormat::Text,
             connections,
             drain_seconds: 0,
-        };
+        }
+    }
+
+    /// A server of those settings.
+    pub async fn open_with(config: Config, clock: Clock, entropy: Entropy) -> Self {
         let app = App::open_with(config, clock, entropy).await.unwrap();
         app.db.prepare().await.unwrap();
         let door = api::endpoint(&app).boxed();
@@ -149,8 +162,6 @@ impl Server {
         path: &str,
         body: Option<&str>,
     ) -> Answer {
-        // Made as the server's sockets make it, so that the address as it was asked for is known
-        // behind the door.
         let mut head = http::Request::builder()
             .method(method)
             .uri(path)
@@ -164,6 +175,23 @@ impl Server {
                 .header("content-type", "application/json")
                 .header("content-length", body.len());
         }
+        self.knock(head, body).await
+    }
+
+    /// A message of Stripe's.
+    pub async fn hears(&self, host: &str, signature: &str, body: &str) -> Answer {
+        let head = http::Request::builder()
+            .method(Method::POST)
+            .uri("/webhooks/stripe")
+            .header("host", host)
+            .header("content-length", body.len())
+            .header("stripe-signature", signature);
+        self.knock(head, Some(body)).await
+    }
+
+    /// One request, made as the server's sockets make it, so that the address as it was asked for is
+    /// known behind the door.
+    async fn knock(&self, head: http::request::Builder, body: Option<&str>) -> Answer {
         let (head, ()) = head.body(()).unwrap().into_parts();
         let (local, remote) = (LocalAddr::default(), RemoteAddr::default());
         let head = RequestParts::from((head, local, remote, Scheme::HTTP));
@@ -173,7 +201,8 @@ impl Server {
         Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
-            body: response.into_body().into_string().await.unwrap(),
+            body: String::from_utf8_lossy(&response.into_body().into_vec().await.unwrap())
+                .into_owned(),
         }
     }
 
@@ -249,7 +278,8 @@ pub async fn tables_at(url: &str, mall: &Tenant) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for name in names {
         let rows = format!(
-            "select coalesce(string_agg(line::text, E'\\n' order by line::text), '') from {name} line"
+            "select coalesce(string_agg(whole_row::text, E'\\n' order by whole_row::text), '')
+             from {name} as whole_row"
         );
         let rows: String = sqlx::query_scalar(AssertSqlSafe(rows))
             .fetch_one(&mut sql)

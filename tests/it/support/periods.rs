@@ -1,4 +1,4 @@
-//! What people do with a month after it is closed, in verbs of the [`Mall`].
+//! What people do with a period after it is closed, in verbs of the [`Mall`].
 
 use rotunda::{
     authz::{
@@ -21,7 +21,7 @@ use rotunda::{
 };
 use uuid::Uuid;
 
-use super::settling::{Mall, Shop, month};
+use super::settling::{Mall, Shop, period_of};
 
 /// Somebody in the mall's finance; each number is a key of its own.
 pub type Person = u128;
@@ -44,13 +44,20 @@ impl Mall {
         self.policy.allow(&principal).unwrap()
     }
 
-    /// Somebody of the mall's finance closes a month.
+    /// Somebody of the mall's finance closes a period.
     pub async fn closes_as(&self, who: Person, period: &str) -> Sealed {
         let grant = self.key::<CloseSettlement>("operator.finance", None, who);
         let (zone, currency) = (self.tenant.zone, self.tenant.currency);
-        settlement::close_month(&self.db, &grant, month(period), &self.terms, zone, currency)
-            .await
-            .unwrap()
+        settlement::close_period(
+            &self.db,
+            &grant,
+            period_of(period),
+            &self.terms,
+            zone,
+            currency,
+        )
+        .await
+        .unwrap()
     }
 
     /// Somebody issues a settlement.
@@ -217,7 +224,8 @@ impl Mall {
     ) -> Result<PaymentLine, PaymentError> {
         let grant = self.key::<RecordPayment>("operator.finance", None, 4);
         let mut tx = self.db.write(&grant).await.unwrap();
-        let done = paying::record(&mut tx, &grant, id, line, method, reference).await?;
+        let currency = self.tenant.currency;
+        let done = paying::record(&mut tx, &grant, id, line, method, reference, currency).await?;
         tx.commit().await.unwrap();
         Ok(done)
     }
@@ -250,6 +258,13 @@ impl Mall {
              union all select 'p' || row::text from payment as row
              union all select 'd' || row::text from dispute as row
              union all select 'a' || row::text from adjustment as row
+             union all select 'c' || row::text from credit as row
+             union all select 'e' || row::text from credit_entry as row
+             union all select 'b' || row::text from prepaid as row
+             union all select 'u' || row::text from prepaid_use as row
+             union all select 'k' || row::text from payment_cover as row
+             union all select 'l' || row::text from stripe_leg as row
+             union all select 'v' || row::text from stripe_event as row
              union all select 'j' || row::text from journal as row
              union all select 'x' || row::text from transfer as row
              order by 1",

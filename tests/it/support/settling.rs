@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, str::FromStr};
 use rotunda::{
     authz::{
         action::{
-            Action, CloseSettlement, CreateMerchant, EnrolMember, ManageTenants, PreviewSettlement,
-            RecordPurchase, VerifyBooks,
+            Action, ApplyManifest, CloseSettlement, CreateMerchant, EnrolMember, ManageTenants,
+            PreviewSettlement, RecordPurchase, VerifyBooks,
         },
         actor::{Actor, Principal, Reach, Role},
         grant::Grant,
@@ -25,7 +25,7 @@ use rotunda::{
         ids::{Entropy, JournalId, LotId, MemberId, MerchantId, StoreId},
         money::{Currency, Rate},
         text::{Language, Names},
-        time::{Clock, Instant, Month},
+        time::{Clock, Instant, Period, Unit},
     },
     ledger::{
         self, Drawn,
@@ -34,9 +34,10 @@ use rotunda::{
         transfer::{Event, Kind},
     },
     members::{self, Enrolment},
-    merchants,
+    merchants::{self, credit::Rules},
     reports::proof::{Check, prove},
-    settlement::{self, Approval, Course, Model, Preview, Sealed, Terms, month::Position},
+    settlement::{self, Approval, Course, Model, Preview, Sealed, Terms, calculation::Position},
+    tenancy::{self, TenancyError},
 };
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
@@ -47,8 +48,8 @@ pub fn at(text: &str) -> Instant {
     text.parse().unwrap()
 }
 
-/// A month.
-pub fn month(text: &str) -> Month {
+/// A period.
+pub fn period_of(text: &str) -> Period {
     text.parse().unwrap()
 }
 
@@ -86,6 +87,28 @@ impl Mall {
     /// A new mall in Shanghai, CNY, 100 points = 1.00, without a fee; it is `now` there. Closing a
     /// month takes it as far as it goes without anybody paying.
     pub async fn open(now: &str) -> Self {
+        Self::open_in(now, "Asia/Shanghai").await
+    }
+
+    /// The same, which settles by periods of that unit.
+    pub async fn open_by(unit: Unit, now: &str) -> Self {
+        let mut mall = Self::open(now).await;
+        mall.settles_by(unit).await.unwrap();
+        mall
+    }
+
+    /// From now on it settles by periods of that unit, if nothing stands in the way.
+    pub async fn settles_by(&mut self, unit: Unit) -> Result<(), TenancyError> {
+        let grant = self.grant::<ApplyManifest>();
+        let mut tx = self.db.write(&grant).await.unwrap();
+        tenancy::settle_by(&mut tx, &grant, &self.tenant.slug, unit).await?;
+        tx.commit().await.unwrap();
+        self.terms.period = unit;
+        Ok(())
+    }
+
+    /// The same as [`Mall::open`] in another zone.
+    pub async fn open_in(now: &str, zone: &str) -> Self {
         let clock = Clock::fixed(at(now));
         let secret = SecretString::from(super::url());
         let db = Db::new(&secret, 16, clock.clone(), Entropy::System).unwrap();
@@ -98,7 +121,7 @@ impl Mall {
         let registration = Registration {
             slug: slug.parse().unwrap(),
             names: Names::only(Language::En, "Test Mall".parse().unwrap()),
-            zone: "Asia/Shanghai".parse().unwrap(),
+            zone: zone.parse().unwrap(),
             currency: Currency::from_code("CNY").unwrap(),
             calling_code: "86".to_owned(),
             languages: vec![Language::En],
@@ -111,6 +134,7 @@ impl Mall {
             tenant,
             clock,
             terms: Terms {
+                period: Unit::Month,
                 model: Model::Bilateral,
                 rate: Rate::new(100, 100).unwrap(),
                 fee_basis_points: 0,
@@ -118,6 +142,7 @@ impl Mall {
                     approval: Approval::One,
                     confirm_days: 0,
                 },
+                credit: Rules::default(),
             },
         }
     }
@@ -390,14 +415,14 @@ impl Mall {
         found.map(|lot| (lot.remaining, lot.expires_at))
     }
 
-    /// What a month comes to.
+    /// What a period comes to.
     pub async fn preview(&self, period: &str) -> Preview {
         let grant = self.grant::<PreviewSettlement>();
         let mut tx = self.db.read(&grant).await.unwrap();
         settlement::preview(
             &mut tx,
             &grant,
-            month(period),
+            period_of(period),
             &self.terms,
             self.tenant.zone,
         )
@@ -405,7 +430,7 @@ impl Mall {
         .unwrap()
     }
 
-    /// The figures of a month by merchant's code.
+    /// The figures of a period by merchant's code.
     pub async fn figures(&self, period: &str) -> BTreeMap<String, Position> {
         let preview = self.preview(period).await;
         assert_eq!(preview.calculation.sum(), Ok(0));
@@ -415,7 +440,7 @@ impl Mall {
             .collect()
     }
 
-    /// Each merchant's net of a month, the operator's under "operator".
+    /// Each merchant's net of a period, the operator's under "operator".
     pub async fn nets(&self, period: &str) -> BTreeMap<String, i64> {
         let preview = self.preview(period).await;
         let figures = self.figures(period).await;
@@ -426,13 +451,20 @@ impl Mall {
             .collect()
     }
 
-    /// Closes a month.
+    /// Closes a period.
     pub async fn closes(&self, period: &str) -> Sealed {
         let grant = self.grant::<CloseSettlement>();
         let (zone, currency) = (self.tenant.zone, self.tenant.currency);
-        settlement::close_month(&self.db, &grant, month(period), &self.terms, zone, currency)
-            .await
-            .unwrap()
+        settlement::close_period(
+            &self.db,
+            &grant,
+            period_of(period),
+            &self.terms,
+            zone,
+            currency,
+        )
+        .await
+        .unwrap()
     }
 
     /// The names of the checks that do not hold.

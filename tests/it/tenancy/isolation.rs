@@ -12,7 +12,7 @@ use rotunda::{
     kernel::{
         ids::{MemberId, PurchaseId, SettlementId},
         text::Phone,
-        time::Month,
+        time::Period,
     },
     ledger::{
         self,
@@ -156,7 +156,7 @@ async fn ends(mall: &Mall, shop: Shop) {
         .await
         .unwrap();
     assert_eq!(members, 1);
-    let month: Month = "2026-03".parse().unwrap();
+    let month: Period = "2026-03".parse().unwrap();
     ledger::cut_off(&mut tx, month).await.unwrap();
     let settlement: SettlementId = tx.new_id();
     let owed = [(Some(shop.merchant), None, 40)];

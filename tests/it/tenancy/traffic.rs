@@ -16,7 +16,7 @@ use rotunda::{
     kernel::{
         ids::{Entropy, MemberId},
         money::Rate,
-        time::Month,
+        time::{Period, Unit},
     },
     ledger::{
         self,
@@ -70,7 +70,8 @@ impl Cage {
 
     async fn first_line(&self, tx: &mut db::tx::Tx) -> Result<(), db::Error> {
         let zone = self.mall.tenant.zone;
-        let mut books = Books::new(zone, Month::at(tx.now(), zone), tx.now(), Entropy::System);
+        let open_from = Period::at(tx.now(), zone, Unit::Month);
+        let mut books = Books::new(zone, open_from, tx.now(), Entropy::System);
         books.add_wallet(self.canary, Wallet::default());
         let event = Event {
             kind: Kind::Purchase,

@@ -87,6 +87,7 @@ impl Twin {
         let good = self.offer(&things, "cup").await;
         things.extend([("good", good), ("member", member)]);
         self.owe(&things, "card-8").await;
+        self.secure(&things, "accounts@tea.example", "D-1").await;
         self.trade(&mut things, "2026-01-15T12:00:00Z").await;
         self.close(&mut things, "2026-01").await;
         self.trade(&mut things, "2026-02-15T12:00:00Z").await;
@@ -152,6 +153,21 @@ impl Twin {
         let path = format!("/v1/purchases/{purchase}/refunds");
         let whole = json!({"reference": card});
         self.made(till, &path, whole, "refund_id").await;
+    }
+
+    /// Where a shop's letters go, and what it leaves as security.
+    async fn secure(&self, things: &Things, email: &str, reference: &str) {
+        let (owner, tea) = (self.caller(&things["owner"]), &things["tea"]);
+        let contact = json!({"email": email, "language": "en"}).to_string();
+        let path = format!("/v1/merchants/{tea}/contact");
+        let put = self.server.ask(owner, &Method::PUT, &path, Some(&contact));
+        assert_eq!(put.await.status, 200);
+        let paid = json!({"amount": 50_00, "means": "bank_transfer", "reference": reference});
+        let path = format!("/v1/merchants/{tea}/credit/deposits");
+        let paid = paid.to_string();
+        let paid = self.server.ask(owner, &Method::POST, &path, Some(&paid));
+        let paid = paid.await;
+        assert_eq!(paid.status, 201, "{}", paid.body);
     }
 
     async fn offer(&self, things: &Things, code: &str) -> String {
@@ -220,6 +236,7 @@ impl Twin {
         things.insert("member", ben);
         self.offer(&things, "cup-2").await;
         self.owe(&things, "card-9").await;
+        self.secure(&things, "books@tea.example", "D-2").await;
         self.trade(&mut things, "2026-02-20T12:00:00Z").await;
         self.close(&mut things, "2026-02").await;
         let path = format!("/v1/redemptions/{}/claim", things["code"]);
@@ -253,6 +270,34 @@ impl Twin {
             .set_status(&vendor, &self.tenant.slug, Status::Suspended);
         ended.await.unwrap();
     }
+}
+
+/// Something in the tables that only months and defaults would fill.
+async fn lose(mall: &Tenant) {
+    let mut sql = owner(&Schema::of(mall.id).to_string()).await;
+    sqlx::raw_sql(
+        "insert into prepaid select merchant_id, 1, 100, 10, 120, created_at
+             from merchant where code = 'cake';
+         insert into prepaid_use
+             select merchant_id, merchant_id, 1, merchant_id, 10, created_at, '2026-01-01'
+             from merchant where code = 'cake';
+         insert into payment_cover
+             select settlement_id, line, 1, 0, 0, '2026-02-01', '2026-03-01Z', 'system'
+             from payment;
+         insert into merchant_stripe
+             select merchant_id, 'acct_1', 'cus_1', created_at, 'system'
+             from merchant where code = 'cake';
+         insert into stripe_event values ('evt_1', 'invoice.paid', 'in_1', null, 'foreign',
+             '2026-03-01Z', '2026-03-01Z');
+         insert into stripe_leg (leg_id, settlement_id, kind, merchant_id, lines, amount, currency,
+                 due_days, state, round, attempts, keys, created_at, created_by, changed_at)
+             select statement_id, settlement_id, 'invoice', merchant_id, '{0}', 1, 'usd', 14,
+                 'void', 0, 0, 0, '2026-03-01Z', 'system', '2026-03-01Z'
+             from statement",
+    )
+    .execute(&mut sql)
+    .await
+    .unwrap();
 }
 
 /// `pg_dump`, where there is one that can read this server: beside the programs that the tests run
@@ -391,6 +436,7 @@ async fn ten_1_a_whole_life_over_http_changes_no_byte_of_the_twins_dump() {
     let form = program
         .as_ref()
         .map_or("COPY of every table", |_| "pg_dump and COPY of every table");
+    lose(&b.tenant).await;
     let before = dumps(&b.tenant, program.as_deref()).await;
     let (a_before, b_tables) = (tables(&a.tenant).await, tables(&b.tenant).await);
     let empty: Vec<&str> = b_tables
@@ -398,8 +444,7 @@ async fn ten_1_a_whole_life_over_http_changes_no_byte_of_the_twins_dump() {
         .filter(|(_, rows)| rows.is_empty())
         .map(|(table, _)| table.as_str())
         .collect();
-    // Only the house's own jobs go through the outbox so far.
-    assert_eq!(empty, ["outbox"], "every table has something to lose");
+    assert_eq!(empty, [""; 0], "every table has something to lose");
 
     a.live(&things).await;
 
@@ -414,7 +459,17 @@ async fn ten_1_a_whole_life_over_http_changes_no_byte_of_the_twins_dump() {
     let same: Vec<&str> = same.map(|(table, _)| table.as_str()).collect();
     assert_eq!(
         same,
-        ["_sqlx_migrations", "outbox", "programme"],
+        [
+            "_sqlx_migrations",
+            // What this life does not come to: see tests/it/settlement/{credit,stripe}.
+            "merchant_stripe",
+            "payment_cover",
+            "prepaid",
+            "prepaid_use",
+            "programme",
+            "stripe_event",
+            "stripe_leg"
+        ],
         "the life left its marks in its own mall"
     );
 }

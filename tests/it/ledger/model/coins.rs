@@ -54,6 +54,7 @@ impl World {
                 let draw = Draw {
                     lot: id,
                     issuer,
+                    earned_at: self.grants[lot].earned_at,
                     points: part,
                     value: 0,
                 };

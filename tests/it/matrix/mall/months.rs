@@ -67,7 +67,7 @@ impl House {
     }
 
     /// The key of a merchant's finance.
-    async fn finance_of(&self, server: &Server, merchant: &str) -> String {
+    pub(super) async fn finance_of(&self, server: &Server, merchant: &str) -> String {
         let merchant = merchant.parse().unwrap();
         server
             .key(&self.tenant, "merchant.finance", Some(merchant))
@@ -75,7 +75,7 @@ impl House {
     }
 
     /// Points that pay at the third merchant.
-    async fn spends(&self, server: &Server, member: &str, points: i64, at: &str) {
+    pub(super) async fn spends(&self, server: &Server, member: &str, points: i64, at: &str) {
         let store = self.id(server, "/v1/stores", "third-shop-1", "store_id");
         let body = json!({
             "store_id": store.await, "receipt_number": format!("{member} {at}"),

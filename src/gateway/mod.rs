@@ -1,0 +1,4 @@
+//! The outside world, as concrete kinds. Nothing here sees a transaction.
+
+pub mod mail;
+pub mod stripe;

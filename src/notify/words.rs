@@ -1,0 +1,45 @@
+//! What letters say.
+
+use crate::{kernel::text::Language, texts::text_with};
+
+/// What a letter about a statement names, as it is to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct OfStatement<'a> {
+    /// The mall.
+    pub mall: &'a str,
+    /// The merchant.
+    pub merchant: &'a str,
+    /// The period.
+    pub period: &'a str,
+    /// The net with its currency.
+    pub net: &'a str,
+    /// Until when the merchant can object; none where it is confirmed already.
+    pub until: Option<&'a str>,
+    /// Where the statement is to be had, where the settings say how the outside reaches this house.
+    pub link: Option<&'a str>,
+}
+
+/// Subject and text.
+pub fn statement_issued(language: Language, of: &OfStatement<'_>) -> (String, String) {
+    let places = [
+        ("mall", of.mall),
+        ("merchant", of.merchant),
+        ("period", of.period),
+        ("net", of.net),
+        ("until", of.until.unwrap_or_default()),
+        ("link", of.link.unwrap_or_default()),
+    ];
+    let said = |key: &str| text_with(language, key, &places);
+    let mut paragraphs = vec![said("mail-statement-greeting"), said("mail-statement-text")];
+    if of.until.is_some() {
+        paragraphs.push(said("mail-statement-until"));
+    }
+    if of.link.is_some() {
+        paragraphs.push(said("mail-statement-link"));
+    }
+    paragraphs.push(said("mail-statement-close"));
+    (
+        said("mail-statement-subject"),
+        format!("{}\n", paragraphs.join("\n\n")),
+    )
+}

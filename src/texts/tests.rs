@@ -1,0 +1,62 @@
+//! That every key is there in every language, and takes the same places.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use super::text_with;
+use crate::kernel::text::Language;
+
+/// The keys of a language's files, with the places that each has.
+fn catalogue(language: Language) -> BTreeMap<String, BTreeSet<String>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/texts")
+        .join(language.tag());
+    let (mut keys, mut key) = (BTreeMap::<String, BTreeSet<String>>::new(), String::new());
+    for entry in fs::read_dir(folder).unwrap() {
+        let words = fs::read_to_string(entry.unwrap().path()).unwrap();
+        for line in words.lines() {
+            if let Some((name, _)) = line.split_once(" =")
+                && name.starts_with(|letter: char| letter.is_ascii_lowercase())
+            {
+                name.clone_into(&mut key);
+                let fresh = keys.insert(key.clone(), BTreeSet::new()).is_none();
+                assert!(fresh, "{key} is twice in {}", language.tag());
+            }
+            for part in line.split("{ $").skip(1) {
+                let place = part.split(' ').next().unwrap();
+                keys.get_mut(&key).unwrap().insert(place.to_owned());
+            }
+        }
+    }
+    keys
+}
+
+#[test]
+fn every_key_is_in_every_language_with_the_same_places() {
+    let first = catalogue(Language::En);
+    assert!(first.len() > 60);
+    for language in Language::ALL {
+        assert_eq!(catalogue(language), first, "{}", language.tag());
+        for (key, places) in &first {
+            let places: Vec<(&'static str, &str)> = places
+                .iter()
+                .map(|place| (&*place.clone().leak(), "7"))
+                .collect();
+            let words = text_with(language, key, &places);
+            assert!(!words.trim().is_empty() && words != *key, "{key}");
+        }
+    }
+}
+
+#[test]
+fn what_is_put_in_stands_there_without_invisible_marks() {
+    let places = [("page", "2"), ("pages", "11")];
+    let said = Language::ALL.map(|language| text_with(language, "paper-page", &places));
+    assert_eq!(
+        said,
+        ["第 2 页，共 11 页", "第 2 頁，共 11 頁", "Page 2 of 11"]
+    );
+}
