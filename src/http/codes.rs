@@ -310,8 +310,7 @@ table! {
     PERIOD_NOT_OVER = CONFLICT "period-not-over"
         "This period is not over yet"
         "`detail` says when it ends in the mall's time zone. A preview shows its figures so far.";
-
-    PERIOD_OF_OTHER_UNIT = UNPROCESSABLE_ENTITY "period-of-other-unit"
+    PERIOD_OF_OTHER_UNIT = CONFLICT "period-of-other-unit"
         "This mall settles by periods of another length"
         "A mall settles by the day, the week or the month. `detail` says by which, and one of its \
          periods as an example; the programme says it too, as `period`.";

@@ -303,7 +303,7 @@ impl Liability {
     ///
     /// What the period did to each merchant's outstanding points and their worth, in the order in which
     /// the merchants joined. Counted twice, by all transfers and by all grants: where they differ, 500
-    /// `books-broken` and no figures. A merchant's key sees its own only.
+    /// `books-broken` and no figures. 409 `period-of-other-unit`. A merchant's key sees its own only.
     #[oai(
         path = "/v1/liability",
         method = "get",
@@ -381,6 +381,7 @@ impl Liability {
     /// What each merchant within reach books for its points in that period, as CAS 14 and IFRS 15 have
     /// it: comma-separated values in UTF-8, one line an account, amounts as decimals; the debits of an
     /// entry are its credits. Deferred income and breakage are estimates from what was used so far.
+    /// 409 `period-of-other-unit`.
     #[oai(
         path = "/v1/liability/journal",
         method = "get",

@@ -237,6 +237,7 @@ impl Settlements {
     /// Preview a period
     ///
     /// What it would settle to if it were closed now; of a closed period, what it did settle to.
+    /// 409 `period-of-other-unit`.
     #[oai(
         path = "/v1/settlements/preview",
         method = "get",

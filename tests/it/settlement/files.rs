@@ -4,6 +4,7 @@ use std::process::Command;
 
 use poem::http::Method;
 use rotunda::{
+    db::tenants::Schema,
     kernel::{
         ids::{Entropy, MerchantId},
         money::decimal,
@@ -17,8 +18,10 @@ use rotunda::{
     texts::{text, text_with},
 };
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::support::{
+    books::owner,
     front::{Front, PLAIN, Sheet},
     instant,
     outside::{Answer, Server},
@@ -217,6 +220,38 @@ async fn set_7_what_the_api_says_of_a_statement_is_what_its_files_and_the_months
         assert_eq!(lines.next(), None);
         assert_ne!(json["figures"]["net"], 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_that_are_not_listed_yet_are_to_be_asked_for_a_little_later() {
+    let june = June::open().await;
+    let mall = june.mall.with(&june.finance);
+    let path = format!("/v1/statements/{}/lines", june.tea);
+    let listed = june.server.ask(mall, &Method::GET, &path, None).await;
+    assert_eq!(listed.json()["data"].as_array().unwrap().len(), 2);
+    let schema = Schema::of(june.mall.tenant.id).to_string();
+    let mut sql = owner(&schema).await;
+    let is_at = async |sql: &mut PgConnection, sets: &str| {
+        let sets = format!("update month_listing set {sets}");
+        let sets = sqlx::raw_sql(AssertSqlSafe(sets)).execute(sql).await;
+        assert_eq!(sets.unwrap().rows_affected(), 1);
+    };
+    is_at(&mut sql, "done = 1, listed_at = null").await;
+    let early = june.server.ask(mall, &Method::GET, &path, None).await;
+    assert_eq!(
+        (early.status, early.code().as_str()),
+        (503, "lines-being-listed")
+    );
+    assert_eq!(early.headers["retry-after"], "5");
+    let told = early.json();
+    assert_eq!(told["retryable"], true);
+    assert_eq!(
+        told["detail"],
+        "1 of the period's 2 lines are listed so far."
+    );
+    is_at(&mut sql, "done = 2, listed_at = now()").await;
+    let then = june.server.ask(mall, &Method::GET, &path, None).await;
+    assert_eq!(then.json()["data"], listed.json()["data"]);
 }
 
 /// What `rotunda settle statement` prints of tea's June, and how it ended.

@@ -1,11 +1,20 @@
 //! The lines of a month that is too large to list them with its figures: they follow, step by step.
 
+use std::sync::Arc;
+
 use rotunda::{
-    authz::action::{CloseSettlement, ReadSettlements, ReadStatements},
+    authz::{
+        action::{CloseSettlement, ReadSettlements, ReadStatements},
+        policy::Policy,
+    },
+    gateway::{mail::Mailer, stripe::Stripe},
+    jobs::{self, Tools},
     kernel::page::Slice,
     ledger::{self, Listing},
+    queue::{Bell, worker::Outcome as Done},
     settlement::{self, SettlementError, Statement, listed},
 };
+use serde_json::json;
 
 use crate::support::settling::{Mall, period_of};
 
@@ -194,7 +203,13 @@ async fn a_large_months_lines_follow_its_figures_and_whoever_dies_or_meets_anoth
         base_url: None,
     };
     let jobs = jobs::handlers(&tools);
-    let job = || jobs.run(mall.tenant.id, "settlement.list", json!({"period": "2026-06"}));
+    let job = || {
+        jobs.run(
+            mall.tenant.id,
+            "settlement.list",
+            json!({"period": "2026-06"}),
+        )
+    };
     let tell = |_: Listing| ();
     let (one, other) = tokio::join!(
         listed::go_on(&mall.db, &grant, period_of("2026-06"), tell),

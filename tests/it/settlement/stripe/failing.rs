@@ -15,6 +15,7 @@ use rotunda::{
     },
 };
 use secrecy::SecretString;
+use tokio::task::JoinHandle;
 
 use super::{INVOICE, TRANSFER, office::Office};
 use crate::support::stripe::Manner;
