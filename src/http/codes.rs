@@ -333,11 +333,8 @@ table! {
     UNKNOWN_LINE = NOT_FOUND "unknown-line"
         "The statement has no such line"
         "List the statement's lines: each has the `journal_id` and `line` by which it is meant.";
-    LINE_SHARED = CONFLICT "line-shared"
-        "More than one party pays for this line"
-        "What would be held is not one merchant's alone. Ask the operator to put it right.";
     LINE_MOVES_NO_MONEY = CONFLICT "line-moves-no-money"
-        "No money goes from one merchant to another for this line"
+        "No merchant gets or gives money for this line"
         "Points that were issued, taken back, or taken by who had issued them move no money. \
          Dispute the lines of points that one merchant issued and another took.";
     LINE_DISPUTED = CONFLICT "line-already-disputed"

@@ -257,12 +257,12 @@ impl From<DisputeError> for Problem {
             DisputeError::UnknownLine => &codes::UNKNOWN_LINE,
             DisputeError::UnknownDispute => &codes::UNKNOWN_DISPUTE,
             DisputeError::MovesNothing => &codes::LINE_MOVES_NO_MONEY,
-            DisputeError::Shared => &codes::LINE_SHARED,
             DisputeError::AlreadyDisputed => &codes::LINE_DISPUTED,
             DisputeError::TooLate { .. } => &codes::DISPUTE_TOO_LATE,
             DisputeError::AlreadyDecided => &codes::DISPUTE_DECIDED,
             DisputeError::NeedsSecondPerson => &codes::NEEDS_SECOND_PERSON,
             DisputeError::OutOfTurn(_) => &codes::OUT_OF_TURN,
+            DisputeError::Amount(_) => return Self::of(&codes::INTERNAL_ERROR).because(error),
             DisputeError::Cursor(_) => return cursor(),
             DisputeError::Db(error) => return Self::from(error),
         };

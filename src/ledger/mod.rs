@@ -276,6 +276,8 @@ pub struct FlowLine {
     pub source: Uuid,
     /// In which store.
     pub store: Option<StoreId>,
+    /// When the points were earned.
+    pub earned_at: Instant,
     /// When it happened.
     pub occurred_at: Instant,
     /// Whether it happened in an earlier period, closed before this was posted.

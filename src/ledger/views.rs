@@ -267,6 +267,7 @@ struct FlowRow {
     reason: String,
     source_id: Uuid,
     store: Option<StoreId>,
+    earned_at: Instant,
     occurred_at: Instant,
     late: bool,
 }
@@ -287,6 +288,7 @@ impl TryFrom<FlowRow> for FlowLine {
             reason: row.reason,
             source: row.source_id,
             store: row.store,
+            earned_at: row.earned_at,
             occurred_at: row.occurred_at,
             late: row.late,
         })
@@ -338,7 +340,8 @@ pub(super) async fn flow_lines(
                     else target.owner_id end as "by!: MerchantId",
                lot.merchant_id as "from: MerchantId", transfer.amount, transfer.value,
                lot.lot_id as "lot: LotId", journal.kind as reason, journal.source_id,
-               journal.store_id as "store: StoreId", journal.occurred_at, journal.late
+               journal.store_id as "store: StoreId", lot.earned_at, journal.occurred_at,
+               journal.late
         from wanted
         join transfer on transfer.journal_id = wanted.journal and transfer.line = wanted.line
         join journal on journal.journal_id = transfer.journal_id
@@ -391,7 +394,8 @@ pub(super) async fn flow_line(
                     else target.owner_id end as "by!: MerchantId",
                lot.merchant_id as "from: MerchantId", transfer.amount, transfer.value,
                lot.lot_id as "lot: LotId", journal.kind as reason, journal.source_id,
-               journal.store_id as "store: StoreId", journal.occurred_at, journal.late
+               journal.store_id as "store: StoreId", lot.earned_at, journal.occurred_at,
+               journal.late
         from transfer
         join journal on journal.journal_id = transfer.journal_id
         join account as source on source.account_id = transfer.from_account

@@ -57,6 +57,16 @@ impl Agreed {
         self.eras.iter().position(same)
     }
 
+    /// The terms of points that a merchant issued at that moment.
+    pub(super) fn at(&self, issuer: MerchantId, earned_at: Instant) -> Option<&AgreementTerms> {
+        let held = |era: &Era| {
+            era.issuer == issuer
+                && era.since <= earned_at
+                && era.until.is_none_or(|until| earned_at < until)
+        };
+        self.terms.get(self.eras.iter().position(held)?)
+    }
+
     /// The terms of points that were earned in that era.
     pub(super) fn earned_in(&self, era: Option<usize>) -> Option<&AgreementTerms> {
         self.terms.get(era?)

@@ -127,6 +127,47 @@ pub struct Line {
     pub amount: i64,
 }
 
+/// Who bears the worth of points that somebody took, in minor units that add up to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shares {
+    /// The merchant that had issued them.
+    pub(super) issuer: i64,
+    /// The operator.
+    pub(super) operator: i64,
+    /// The pool.
+    pub(super) pool: i64,
+    /// The merchant that took them.
+    pub(super) redeemer: i64,
+}
+
+impl Shares {
+    /// By the terms under which the points were earned.
+    ///
+    /// # Errors
+    /// [`AmountError`] for a worth below zero.
+    pub(super) fn of(terms: Option<&AgreementTerms>, value: i64) -> Result<Self, AmountError> {
+        if terms.is_some_and(|terms| terms.model == Model::Pool) {
+            return Ok(Self {
+                issuer: 0,
+                operator: 0,
+                pool: value,
+                redeemer: 0,
+            });
+        }
+        let cost = terms.and_then(|terms| terms.cost).unwrap_or_default();
+        let parts = split(value, &[cost.issuer, cost.operator, cost.redeemer])?;
+        let [issuer, operator, redeemer] = parts.as_slice() else {
+            return Err(AmountError::Overflow);
+        };
+        Ok(Self {
+            issuer: *issuer,
+            operator: *operator,
+            pool: 0,
+            redeemer: *redeemer,
+        })
+    }
+}
+
 type Key = (Party, LineKind, Option<MerchantId>);
 
 type FlowKey = (FlowKind, MerchantId, MerchantId, Option<usize>);
@@ -260,18 +301,11 @@ impl<'a> Tally<'a> {
         sign: i128,
     ) -> Result<(), AmountError> {
         let (by, from, value) = (flow.by, flow.from, flow.value);
-        let pool = terms.is_some_and(|terms| terms.model == Model::Pool);
-        let cost = terms.and_then(|terms| terms.cost).unwrap_or_default();
-        let parts = split(value, &[cost.issuer, cost.operator, cost.redeemer])?;
-        let [issuer, operator, redeemer] = parts.as_slice() else {
-            return Err(AmountError::Overflow);
-        };
-        let received = if pool {
-            value
-        } else if by == from {
-            *operator
+        let shares = Shares::of(terms, value)?;
+        let received = if by == from && shares.pool == 0 {
+            shares.operator
         } else {
-            less(value, *redeemer)?
+            less(value, shares.redeemer)?
         };
         let line = |amount: i64| -> Result<Sum, AmountError> {
             Ok(Sum {
@@ -280,11 +314,11 @@ impl<'a> Tally<'a> {
                 amount: times(amount, sign)?,
             })
         };
-        if pool {
-            let paid = line(negative(value)?)?;
+        if terms.is_some_and(|terms| terms.model == Model::Pool) {
+            let paid = line(negative(shares.pool)?)?;
             self.add((None, LineKind::Pool, None), paid)?;
-        } else if *operator != 0 {
-            let borne = line(negative(*operator)?)?;
+        } else if shares.operator != 0 {
+            let borne = line(negative(shares.operator)?)?;
             self.add((None, LineKind::Contribution, Some(from)), borne)?;
         }
         if by == from {
@@ -296,7 +330,7 @@ impl<'a> Tally<'a> {
             (LineKind::GivenBack, LineKind::Credited)
         };
         self.add((Some(by), takes, Some(from)), line(received)?)?;
-        let owes = if pool { 0 } else { negative(*issuer)? };
+        let owes = negative(shares.issuer)?;
         self.add((Some(from), gives, Some(by)), line(owes)?)?;
         let rule = self.agreed().of(by).and_then(|terms| terms.fee_on(from));
         let (part, own) = rule.unwrap_or((self.basis.fee_basis_points, false));

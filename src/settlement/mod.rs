@@ -535,7 +535,7 @@ async fn lock(tx: &mut Tx, period: Period) -> Result<Option<Settlement>, Settlem
 }
 
 /// What was agreed on with whom, as of a period.
-async fn agreed(tx: &mut ReadTx, period: Period, zone: Zone) -> Result<Agreed, SettlementError> {
+async fn agreed(tx: &mut ReadTx, period: Period, zone: Zone) -> Result<Agreed, db::Error> {
     let (start, end) = period.span(zone);
     let versions = merchants::agreements::accepted_before(tx, end).await?;
     Ok(Agreed::new(versions, start))

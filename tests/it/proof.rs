@@ -500,6 +500,10 @@ fn period_damage() -> Vec<Damage> {
             &["dispute-adjusted", "dispute-line", "settlement-paid"],
         ),
         damage(
+            "update dispute set returned = returned + 1",
+            &["dispute-line"],
+        ),
+        damage(
             "update dispute set journal_id = gen_random_uuid()",
             &["dispute-line"],
         ),

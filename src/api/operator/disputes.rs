@@ -18,7 +18,7 @@ use crate::{
         paging::{self, List},
         problem::Problem,
         reply::Reply,
-        wire::{Cursor, Limit, LineNumber, Moment, Positive, Text},
+        wire::{Cursor, Limit, LineNumber, Moment, Quantity, Text},
     },
     kernel::{
         ids::{DisputeId, JournalId, MerchantId, SettlementId, StatementId},
@@ -77,9 +77,12 @@ struct DisputeOut {
     payer_merchant_id: MerchantId,
     /// Who receives for it.
     receiver_merchant_id: MerchantId,
-    /// The line's value, in minor units.
-    amount: Positive,
-    /// The currency of the amount.
+    /// What the receiver gets for the line, in minor units; it waits for the decision.
+    amount: Quantity,
+    /// What the payer gives for it and gets back if the line does not hold, in minor units. Another
+    /// amount where the operator or the pool bears part of the line.
+    returned: Quantity,
+    /// The currency of the amounts.
     currency: Currency,
     /// Why, in the merchant's words.
     reason: String,
@@ -110,7 +113,8 @@ impl DisputeOut {
             line: LineNumber(dispute.line),
             payer_merchant_id: dispute.payer,
             receiver_merchant_id: dispute.receiver,
-            amount: Positive(dispute.amount),
+            amount: Quantity(dispute.amount),
+            returned: Quantity(dispute.returned),
             currency,
             reason: dispute.reason,
             state: dispute.state.into(),

@@ -178,6 +178,7 @@ fn document(dispute: &Dispute, currency: Currency) -> Value {
         "payer_merchant_id": dispute.payer.to_string(),
         "receiver_merchant_id": dispute.receiver.to_string(),
         "amount": dispute.amount,
+        "returned": dispute.returned,
         "currency": currency.code(),
         "reason": dispute.reason,
         "state": dispute.state.as_str(),

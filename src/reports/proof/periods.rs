@@ -21,10 +21,12 @@ pub(super) const QUESTIONS: &[Question] = &[
             select settlement_id, receiver_id, -amount, 0 from dispute
             where held or state = 'upheld'
             union all
-            select settlement_id, payer_id, amount, 0 from dispute
+            select settlement_id, payer_id, returned, 0 from dispute
             where not held and state = 'upheld'
             union all
-            select settlement_id, null, amount, 0 from dispute where held
+            select settlement_id, null, case when held then amount else amount - returned end, 0
+            from dispute
+            where held or state = 'upheld'
             union all
             select settlement_id, to_merchant, 0, amount from payment
             union all
@@ -75,12 +77,16 @@ pub(super) const QUESTIONS: &[Question] = &[
     ),
     question!(
         "dispute-line",
-        "every dispute is about a line of its period, with that line's parties and value",
+        "every dispute is about a line of its period, with that line's parties, and what they agreed to give and get for it",
         "select case
             when crossing.journal_id is null then
                 format('dsp:%s is about no line of its period', dispute.dispute_id)
-            when dispute.amount <> crossing.value or dispute.payer_id <> crossing.payer
-                or dispute.receiver_id <> crossing.receiver then
+            when dispute.payer_id <> crossing.payer or dispute.receiver_id <> crossing.receiver
+                or abs(10000 * dispute.amount::numeric - crossing.value::numeric
+                    * case when crossing.back then share.issuer else share.received end) >= 10000
+                or abs(10000 * dispute.returned::numeric - crossing.value::numeric
+                    * case when crossing.back then share.received else share.issuer end) >= 10000
+                then
                 format('dsp:%s says otherwise of its line than the ledger', dispute.dispute_id)
             when dispute.held and settlement.confirmed_at is null then
                 format('dsp:%s is held and its period is not confirmed', dispute.dispute_id)
@@ -93,6 +99,7 @@ pub(super) const QUESTIONS: &[Question] = &[
          join settlement using (settlement_id)
          left join (
             select transfer.journal_id, transfer.line, transfer.posted_in, transfer.value,
+                lot.merchant_id as issuer, lot.earned_at, source.kind = 'accepted' as back,
                 case when source.kind = 'accepted' then source.owner_id
                     else lot.merchant_id end as payer,
                 case when source.kind = 'accepted' then lot.merchant_id
@@ -104,7 +111,22 @@ pub(super) const QUESTIONS: &[Question] = &[
             join lot on lot.lot_id = transfer.lot_id
             where source.kind = 'accepted' or target.kind in ('accepted', 'deficit')
          ) as crossing on crossing.journal_id = dispute.journal_id
-            and crossing.line = dispute.line and crossing.posted_in = settlement.month"
+            and crossing.line = dispute.line and crossing.posted_in = settlement.month
+         left join lateral (
+            select terms::jsonb as terms
+            from agreement
+            where merchant_id = crossing.issuer and starts_at <= crossing.earned_at
+                and accepted_at is not null
+            order by starts_at desc, version desc
+            limit 1
+         ) as agreed on true
+         left join lateral (
+            select case when pool then 0
+                    else coalesce((terms -> 'cost' ->> 'issuer')::int, 10000) end as issuer,
+                case when pool then 10000
+                    else 10000 - coalesce((terms -> 'cost' ->> 'redeemer')::int, 0) end as received
+            from (select coalesce(agreed.terms ->> 'model' = 'pool', false) as pool) as model
+         ) as share on true"
     ),
     question!(
         "dispute-adjusted",
@@ -121,12 +143,14 @@ pub(super) const QUESTIONS: &[Question] = &[
                 format('dsp:%s is not given to whom it belongs', decided.dispute_id)
          end
          from (
-            select dispute_id, month, amount,
+            select dispute_id, month,
+                case when dispute.state = 'upheld' then returned else amount end as amount,
                 case when dispute.state = 'upheld' then payer_id else receiver_id end
                     as merchant_id
             from dispute
             join settlement using (settlement_id)
             where held and dispute.state <> 'open'
+                and case when dispute.state = 'upheld' then returned else amount end > 0
          ) as decided
          full outer join adjustment on adjustment.dispute_id = decided.dispute_id"
     ),

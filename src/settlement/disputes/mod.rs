@@ -1,9 +1,10 @@
 //! Objections to lines of a statement: only the money of such a line waits for a decision.
 //!
-//! A dispute is about one line by which money goes from one merchant to another: the gross value of
-//! the line, whatever fee the operator takes of it. Who is one of the two may raise it, until its
-//! statement is confirmed. While nobody has decided, the operator holds the money instead of
-//! whoever would receive it; upheld, it goes back to the payer, rejected, to the receiver.
+//! A dispute is about one line by which points of one merchant moved to or from another, and money
+//! with them: the line's own money, whatever fee the operator takes of it. Who is one of the two may
+//! raise it, until its statement is confirmed. While nobody has decided, the operator holds the money
+//! instead of whoever would receive it; upheld, each gets back what it gave, rejected, the receiver
+//! has it. Where the operator or the pool bears part of the line, that part stays with the operator.
 //!
 //! What is decided before the settlement is confirmed only changes what its payments are. What is
 //! decided later becomes part of the first period that is still open ([`adjustments`]), because
@@ -16,7 +17,10 @@ mod store;
 use thiserror::Error;
 
 use super::{
+    agreed,
+    agreed::Agreed,
     calculation::Adjustment,
+    lines::Shares,
     paying::Claim,
     period::{self, Act, OutOfTurn, end_of_day},
     statement_within, store as settlements,
@@ -32,12 +36,12 @@ use crate::{
         tx::{ReadTx, Tx},
     },
     kernel::{
+        AmountError,
         ids::{DisputeId, JournalId, MerchantId, SettlementId, StatementId},
         page::{CursorError, MOST, Page, Slice},
         time::{Instant, Period, Zone},
     },
     ledger::{self, FlowKind, FlowLine},
-    merchants::agreements::{self, Model},
 };
 
 /// How many whole days the operator has to decide.
@@ -128,8 +132,12 @@ pub struct Dispute {
     pub payer: MerchantId,
     /// Who receives for it.
     pub receiver: MerchantId,
-    /// The line's value, in minor units, above zero.
+    /// What the receiver gets for the line, which waits for the decision; in minor units, not below
+    /// zero.
     pub amount: i64,
+    /// What the payer gives for it, and gets back if the line does not hold; in minor units, not
+    /// below zero. The operator, or the pool, has or bears the difference.
+    pub returned: i64,
     /// Why, in the merchant's words.
     pub reason: String,
     /// How far it is.
@@ -172,12 +180,9 @@ pub enum DisputeError {
     /// No such dispute, or none within reach.
     #[error("there is no such dispute")]
     UnknownDispute,
-    /// A line for which no merchant pays another one.
-    #[error("no money goes from one merchant to another for this line")]
+    /// A line for which no merchant gets or gives anything, or only to itself.
+    #[error("no merchant gets or gives money for this line")]
     MovesNothing,
-    /// A line whose cost others than its issuer bear: what would be held is not one merchant's.
-    #[error("the pool, or more than one party, pays for this line")]
-    Shared,
     /// A line that was objected to before, by either side.
     #[error("the line is disputed already")]
     AlreadyDisputed,
@@ -193,6 +198,9 @@ pub enum DisputeError {
     /// Who raised a dispute would decide it as well.
     #[error("who raised a dispute does not decide it")]
     NeedsSecondPerson,
+    /// A line whose worth cannot be shared out.
+    #[error(transparent)]
+    Amount(#[from] AmountError),
     /// Not a moment for this.
     #[error(transparent)]
     OutOfTurn(#[from] OutOfTurn),
@@ -204,23 +212,41 @@ pub enum DisputeError {
     Db(#[from] db::Error),
 }
 
-/// Who pays whom for a line, and how much; none where no merchant pays another one.
-fn claim(line: &FlowLine) -> Option<(MerchantId, MerchantId, i64)> {
-    let (payer, receiver) = match line.kind {
-        FlowKind::Issued | FlowKind::TakenBack | FlowKind::Owed | FlowKind::Expired => return None,
-        FlowKind::Accepted => (line.from, line.by),
-        FlowKind::GivenBack => (line.by, line.from),
-    };
-    (payer != receiver && line.value > 0).then_some((payer, receiver, line.value))
+/// Who pays whom for a line: the payer, what it gives, the receiver, what it gets.
+struct Crossing {
+    payer: MerchantId,
+    gives: i64,
+    receiver: MerchantId,
+    gets: i64,
 }
 
-/// Whether by any agreement of an issuer until then others bear the cost of its points too.
-async fn is_shared(tx: &mut Tx, issuer: MerchantId, until: Instant) -> Result<bool, db::Error> {
-    let mut agreed = agreements::accepted_before(tx, until).await?;
-    let versions = agreed.remove(&issuer).unwrap_or_default();
-    Ok(versions
-        .iter()
-        .any(|one| one.terms.model == Model::Pool || one.terms.cost.is_some()))
+/// How the money of a line crosses between merchants; none where it does not.
+///
+/// # Errors
+/// [`AmountError`] for a worth below zero.
+fn crossing(line: &FlowLine, agreed: &Agreed) -> Result<Option<Crossing>, AmountError> {
+    let shares = Shares::of(agreed.at(line.from, line.earned_at), line.value)?;
+    let received = line.value.checked_sub(shares.redeemer);
+    let received = received.ok_or(AmountError::Overflow)?;
+    let crossing = match line.kind {
+        FlowKind::Issued | FlowKind::TakenBack | FlowKind::Owed | FlowKind::Expired => {
+            return Ok(None);
+        }
+        FlowKind::Accepted => Crossing {
+            payer: line.from,
+            gives: shares.issuer,
+            receiver: line.by,
+            gets: received,
+        },
+        FlowKind::GivenBack => Crossing {
+            payer: line.by,
+            gives: received,
+            receiver: line.from,
+            gets: shares.issuer,
+        },
+    };
+    let moves = crossing.payer != crossing.receiver && (crossing.gives, crossing.gets) != (0, 0);
+    Ok(moves.then_some(crossing))
 }
 
 /// Objects to a line of one's own statement.
@@ -255,10 +281,8 @@ pub async fn raise(
     let found = ledger::flow_line(tx, settlement.period, journal, line).await?;
     let concerns = |line: &FlowLine| [line.by, line.from].contains(&statement.merchant);
     let flow = found.filter(concerns).ok_or(DisputeError::UnknownLine)?;
-    let (payer, receiver, amount) = claim(&flow).ok_or(DisputeError::MovesNothing)?;
-    if is_shared(tx, flow.from, settlement.cut_off_at).await? {
-        return Err(DisputeError::Shared);
-    }
+    let agreed = agreed(tx, settlement.period, zone).await?;
+    let crossing = crossing(&flow, &agreed)?.ok_or(DisputeError::MovesNothing)?;
     let dispute = Dispute {
         id: tx.new_id(),
         settlement: settlement.id,
@@ -266,9 +290,10 @@ pub async fn raise(
         merchant: statement.merchant,
         journal,
         line,
-        payer,
-        receiver,
-        amount,
+        payer: crossing.payer,
+        receiver: crossing.receiver,
+        amount: crossing.gets,
+        returned: crossing.gives,
         reason: objection.reason.clone(),
         state: DisputeState::Open,
         held: false,
@@ -323,14 +348,15 @@ pub async fn decide(
     store::decide(tx, id, dispute.state, &decision).await?;
     dispute.decision = Some(decision);
     if dispute.held {
-        let merchant = match outcome {
-            Outcome::Upheld => dispute.payer,
-            Outcome::Rejected => dispute.receiver,
+        let (merchant, amount) = match outcome {
+            Outcome::Upheld => (dispute.payer, dispute.returned),
+            Outcome::Rejected => (dispute.receiver, dispute.amount),
         };
-        let amount = dispute.amount;
-        // Until the commit nobody cuts that period off.
-        let period = ledger::open_period(tx).await?;
-        store::adjust(tx, id, period, Adjustment { merchant, amount }).await?;
+        if amount > 0 {
+            // Until the commit nobody cuts that period off.
+            let period = ledger::open_period(tx).await?;
+            store::adjust(tx, id, period, Adjustment { merchant, amount }).await?;
+        }
     }
     Ok(dispute)
 }

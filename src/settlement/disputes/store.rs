@@ -24,6 +24,7 @@ struct Row {
     payer_id: MerchantId,
     receiver_id: MerchantId,
     amount: i64,
+    returned: i64,
     reason: String,
     state: String,
     held: bool,
@@ -57,6 +58,7 @@ impl TryFrom<Row> for Dispute {
             payer: row.payer_id,
             receiver: row.receiver_id,
             amount: row.amount,
+            returned: row.returned,
             reason: row.reason,
             state: state(&row.state)?,
             held: row.held,
@@ -76,8 +78,8 @@ fn state(text: &str) -> Result<DisputeState, Error> {
 pub(super) async fn insert(tx: &mut Tx, new: &Dispute) -> Result<bool, Error> {
     let done = sqlx::query!(
         "insert into dispute (dispute_id, settlement_id, merchant_id, journal_id, line, payer_id,
-             receiver_id, amount, reason, state, held, raised_at, raised_by, decide_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', false, $10, $11, $12)
+             receiver_id, amount, returned, reason, state, held, raised_at, raised_by, decide_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'open', false, $11, $12, $13)
          on conflict (journal_id, line) do nothing",
         new.id.uuid(),
         new.settlement.uuid(),
@@ -87,6 +89,7 @@ pub(super) async fn insert(tx: &mut Tx, new: &Dispute) -> Result<bool, Error> {
         new.payer.uuid(),
         new.receiver.uuid(),
         new.amount,
+        new.returned,
         new.reason,
         new.raised_at,
         new.raised_by,
@@ -103,7 +106,7 @@ pub(super) async fn by_id(tx: &mut ReadTx, id: DisputeId) -> Result<Option<Dispu
         r#"
         select dispute_id as "dispute_id: _", settlement_id as "settlement_id: _", month,
                settlement.period as "period: Unit", merchant_id as "merchant_id: _", journal_id as "journal_id: _", line,
-               payer_id as "payer_id: _", receiver_id as "receiver_id: _", amount, reason,
+               payer_id as "payer_id: _", receiver_id as "receiver_id: _", amount, returned, reason,
                dispute.state, held, raised_at, raised_by, decide_by, decided_at, decided_by, note
         from dispute
         join settlement using (settlement_id)
@@ -128,7 +131,7 @@ pub(super) async fn before(
         r#"
         select dispute_id as "dispute_id: _", settlement_id as "settlement_id: _", month,
                settlement.period as "period: Unit", merchant_id as "merchant_id: _", journal_id as "journal_id: _", line,
-               payer_id as "payer_id: _", receiver_id as "receiver_id: _", amount, reason,
+               payer_id as "payer_id: _", receiver_id as "receiver_id: _", amount, returned, reason,
                dispute.state, held, raised_at, raised_by, decide_by, decided_at, decided_by, note
         from dispute
         join settlement using (settlement_id)
@@ -171,7 +174,8 @@ pub(super) async fn decide(
 pub(super) async fn claims(tx: &mut ReadTx, settlement: SettlementId) -> Result<Vec<Claim>, Error> {
     let rows = sqlx::query!(
         r#"
-        select payer_id as "payer: MerchantId", receiver_id as "receiver: MerchantId", amount, state
+        select payer_id as "payer: MerchantId", receiver_id as "receiver: MerchantId", amount,
+               returned, state
         from dispute
         where settlement_id = $1
         order by dispute_id"#,
@@ -185,6 +189,7 @@ pub(super) async fn claims(tx: &mut ReadTx, settlement: SettlementId) -> Result<
                 payer: row.payer,
                 receiver: row.receiver,
                 amount: row.amount,
+                returned: row.returned,
                 outcome: state(&row.state)?.outcome(),
             })
         })

@@ -16,7 +16,7 @@ use crate::{
     },
     merchants::{self, Called},
     settlement::{
-        Agreed, Line, PaymentLine, Settlement, SettlementError, of_period, paying,
+        Line, PaymentLine, Settlement, SettlementError, agreed, of_period, paying,
         statement_within, store,
     },
 };
@@ -179,9 +179,7 @@ async fn days(
     let (Some(confirmed_at), false) = (settlement.confirmed_at, payments.is_empty()) else {
         return Ok(HashMap::new());
     };
-    let (start, end) = settlement.period.span(mall.zone);
-    let versions = merchants::agreements::accepted_before(tx, end).await?;
-    let agreed = Agreed::new(versions, start);
+    let agreed = agreed(tx, settlement.period, mall.zone).await?;
     let day = |line: &PaymentLine| {
         let days = agreed.of(line.payment.from?)?.payment_days?;
         let day = mall.zone.day(confirmed_at);

@@ -230,8 +230,10 @@ pub(super) struct Claim {
     pub(super) payer: MerchantId,
     /// Who receives for it.
     pub(super) receiver: MerchantId,
-    /// How much, in minor units, above zero.
+    /// What the receiver gets, in minor units.
     pub(super) amount: i64,
+    /// What the payer gives; the operator has or bears the difference.
+    pub(super) returned: i64,
     /// What was decided.
     pub(super) outcome: Option<disputes::Outcome>,
 }
@@ -256,13 +258,15 @@ fn owed(nets: &[(MerchantId, i64)], claims: &[Claim]) -> Result<BTreeMap<Party, 
         add(None, minus(*net)?)?;
     }
     for claim in claims {
-        let to = match claim.outcome {
-            None => None,
-            Some(disputes::Outcome::Upheld) => Some(claim.payer),
-            Some(disputes::Outcome::Rejected) => continue,
-        };
+        if claim.outcome == Some(disputes::Outcome::Rejected) {
+            continue;
+        }
         add(Some(claim.receiver), minus(claim.amount)?)?;
-        add(to, claim.amount)?;
+        add(None, claim.amount)?;
+        if claim.outcome == Some(disputes::Outcome::Upheld) {
+            add(None, minus(claim.returned)?)?;
+            add(Some(claim.payer), claim.returned)?;
+        }
     }
     Ok(owed)
 }
@@ -547,6 +551,7 @@ mod tests {
             payer: a,
             receiver: c,
             amount: 700,
+            returned: 700,
             outcome,
         };
         let owed = owed(&[(a, -120_00), (c, 120_00)], &[claim]).unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rotunda::{
     authz::action::{CloseSettlement, DecideDispute, ReadDisputes},
     kernel::ids::{DisputeId, SettlementId},
-    merchants::agreements::{AgreementTerms, Cost},
+    merchants::agreements::{AgreementTerms, Breakage, Cost, Model, Price},
     settlement::{
         self, Course, State,
         calculation::Adjustment,
@@ -281,29 +281,147 @@ async fn a_month_is_not_cut_off_while_somebody_decides_what_becomes_part_of_it()
     assert_eq!(june.adjustments("2026-07").await.len(), 1);
 }
 
-#[tokio::test]
-async fn a_line_that_several_pay_for_cannot_be_disputed() {
-    let mut mall = Mall::open("2026-05-20T00:00:00Z").await;
-    mall.terms.course = Course::default();
-    let [a, c] = mall.shops(["a", "c"]).await;
-    let shared = AgreementTerms {
-        cost: Some(Cost {
-            issuer: 5000,
-            operator: 5000,
-            redeemer: 0,
+/// By what agreement of A the line of 7.00 moves what: what the payer gives, what the receiver gets,
+/// when C takes A's points and when it gives them back.
+fn shared() -> [(AgreementTerms, (i64, i64), (i64, i64)); 2] {
+    let cost = Cost {
+        issuer: 8000,
+        operator: 1000,
+        redeemer: 1000,
+    };
+    let borne = AgreementTerms {
+        cost: Some(cost),
+        ..AgreementTerms::default()
+    };
+    let pool = AgreementTerms {
+        model: Model::Pool,
+        issue_price: Some(Price {
+            points: 1000,
+            worth: 1200,
+        }),
+        breakage: Some(Breakage {
+            operator: 10_000,
+            issuer: 0,
+            fund: 0,
         }),
         ..AgreementTerms::default()
     };
-    mall.agrees(a, "2026-06", shared).await;
+    [
+        (borne, (5_60, 6_30), (6_30, 5_60)),
+        (pool, (0, 7_00), (7_00, 0)),
+    ]
+}
+
+/// June in which C took 7.00 of A's points, and gave them back or not; the line that is disputed.
+async fn shared_june(terms: AgreementTerms, back: bool) -> June {
+    let mut mall = Mall::open("2026-05-20T00:00:00Z").await;
+    mall.terms.course = Course::default();
+    let [a, b, c] = mall.shops(["a", "b", "c"]).await;
+    mall.agrees(a, "2026-06", terms).await;
     mall.clock.set(at("2026-07-02T00:00:00Z"));
     let ada = mall.member("1").await;
-    mall.earns(ada, a, 100, "2026-06-01T04:00:00Z").await;
-    let line = mall.spends(ada, c, 100, "2026-06-02T04:00:00Z").await;
-    let id = mall.closed_and_issued("2026-06").await.id;
-    for shop in [a, c] {
-        let own = mall.statement_of(id, shop).await;
-        let refused = mall.objects(shop, own, line.journal, 0).await;
-        assert!(matches!(refused, Err(DisputeError::Shared)));
+    mall.earns(ada, a, 2_000, "2026-06-01T04:00:00Z").await;
+    mall.spends(ada, c, 1_000, "2026-06-02T04:00:00Z").await;
+    let mut line = mall.spends(ada, c, 700, "2026-06-03T04:00:00Z").await;
+    if back {
+        let when = "2026-06-04T04:00:00Z";
+        line.journal = mall.gives_back(ada, c, line, 700, when).await;
     }
-    assert_eq!(mall.broken().await, [""; 0]);
+    let id = mall.closed_and_issued("2026-06").await.id;
+    June {
+        mall,
+        a,
+        b,
+        c,
+        id,
+        line,
+    }
+}
+
+#[tokio::test]
+async fn of_a_line_that_several_pay_for_each_gets_back_what_it_gave() {
+    for (terms, taken, given_back) in shared() {
+        for (back, (gives, gets)) in [(false, taken), (true, given_back)] {
+            for (outcome, early) in [
+                (Outcome::Upheld, true),
+                (Outcome::Upheld, false),
+                (Outcome::Rejected, true),
+                (Outcome::Rejected, false),
+            ] {
+                let june = shared_june(terms.clone(), back).await;
+                let mall = &june.mall;
+                let (payer, receiver) = if back {
+                    (june.c, june.a)
+                } else {
+                    (june.a, june.c)
+                };
+                let mut nets: BTreeMap<Party, i64> = BTreeMap::new();
+                for one in mall.statements(june.id, None).await {
+                    nets.insert(Some(one.merchant), one.position.net);
+                    *nets.entry(None).or_default() -= one.position.net;
+                }
+                let dispute = june.dispute(june.a).await.unwrap();
+                assert_eq!(
+                    (
+                        dispute.payer,
+                        dispute.returned,
+                        dispute.receiver,
+                        dispute.amount
+                    ),
+                    (payer.merchant, gives, receiver.merchant, gets)
+                );
+                let mut changes = BTreeMap::new();
+                if early {
+                    mall.decides(5, dispute.id, outcome).await.unwrap();
+                }
+                if !early || outcome == Outcome::Upheld {
+                    changes.insert(Some(receiver.merchant), -gets);
+                    changes.insert(None, gets);
+                }
+                if early && outcome == Outcome::Upheld {
+                    changes.insert(Some(payer.merchant), gives);
+                    *changes.entry(None).or_default() -= gives;
+                }
+                june.time_passes().await;
+                for (party, change) in changes {
+                    *nets.entry(party).or_default() += change;
+                }
+                nets.retain(|_, net| *net != 0);
+                assert_eq!(june.moved().await, nets, "{outcome:?} {early} {back}");
+                assert_eq!(mall.broken().await, [""; 0]);
+                if early {
+                    continue;
+                }
+                mall.decides(5, dispute.id, outcome).await.unwrap();
+                let (merchant, amount) = match outcome {
+                    Outcome::Upheld => (payer.merchant, gives),
+                    Outcome::Rejected => (receiver.merchant, gets),
+                };
+                let mut given = vec![Adjustment { merchant, amount }];
+                given.retain(|one| one.amount > 0);
+                assert_eq!(june.adjustments("2026-07").await, given);
+                mall.clock.set(at("2026-08-02T00:00:00Z"));
+                mall.closed_and_issued("2026-07").await;
+                assert_eq!(mall.broken().await, [""; 0]);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_only_its_taker_bears_moves_nothing() {
+    let cost = Cost {
+        issuer: 0,
+        operator: 0,
+        redeemer: 10_000,
+    };
+    let terms = AgreementTerms {
+        cost: Some(cost),
+        ..AgreementTerms::default()
+    };
+    let june = shared_june(terms, false).await;
+    for shop in [june.a, june.c] {
+        let refused = june.dispute(shop).await;
+        assert!(matches!(refused, Err(DisputeError::MovesNothing)));
+    }
 }

@@ -295,7 +295,7 @@ impl Mall {
         past: Spent,
         points: i64,
         when: &str,
-    ) {
+    ) -> JournalId {
         let mut tx = self.tx().await;
         let mut drawn = self.drawn(&mut tx, past.journal).await;
         let lots: Vec<LotId> = drawn.iter().map(|past| past.draw.lot).collect();
@@ -305,7 +305,7 @@ impl Mall {
         };
         let mut books = self.books(&mut tx, who, &lots, when).await;
         let grace = at(when) + chrono::Days::new(30);
-        let (_, given) = books.give_back(&event, &mut drawn, points, grace).unwrap();
+        let (posted, given) = books.give_back(&event, &mut drawn, points, grace).unwrap();
         assert_eq!(given, points);
         books.post(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
@@ -314,6 +314,7 @@ impl Mall {
             "update spend set returned = returned + {points} where spend_id = '{spend}'"
         ))
         .await;
+        posted.journal
     }
 
     /// A purchase is refunded, and points of its lot are taken back.
