@@ -124,8 +124,10 @@ impl World {
     /// An id without any order to it.
     fn uuid(&mut self) -> Uuid {
         self.made += 1;
+        // Seeds that follow one another begin far apart: one world's ids are never another's.
+        let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mix = |salt: u64| {
-            let mut bits = self.seed ^ (self.made << 8) ^ (salt << 56);
+            let mut bits = seed ^ (self.made << 8) ^ (salt << 56);
             for _ in 0..3 {
                 bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
                 bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
