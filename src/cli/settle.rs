@@ -55,6 +55,12 @@ pub enum SettleCommand {
         rotunda settle confirm --tenant demo --period 2026-10 --json"
     )]
     Confirm(course::PeriodArgs),
+    /// Calculate a closed period anew from the ledger, and say whether it comes to what was sealed.
+    #[command(
+        after_help = "Examples:\n  rotunda settle recalculate --tenant demo --period 2026-10\n  \
+        rotunda settle recalculate --tenant demo --period 2026-10 --json"
+    )]
+    Recalculate(course::PeriodArgs),
     /// Print a merchant's statement as a file: PDF, XLSX or CSV.
     #[command(
         after_help = "Examples:\n  rotunda settle statement --tenant demo --period 2026-10 --merchant lantern-tea \
@@ -94,6 +100,7 @@ pub(super) async fn run(app: &App, command: SettleCommand, output: Output) -> Re
         SettleCommand::Close(args) => (args, true),
         SettleCommand::Issue(args) => return course::issue(app, &args, output).await,
         SettleCommand::Confirm(args) => return course::confirm(app, &args, output).await,
+        SettleCommand::Recalculate(args) => return course::recalculate(app, &args, output).await,
         SettleCommand::Statement(args) => return statement::run(app, &args, output).await,
         SettleCommand::Dispute(command) => return dispute::run(app, command, output).await,
         SettleCommand::Liability(args) => return liability::run(app, args, output).await,

@@ -19,6 +19,9 @@ use crate::{
 /// The form of the figures that are calculated today; earlier periods keep theirs.
 pub const FORM: i32 = 2;
 
+/// The form of periods that knew no agreements.
+const FIRST_FORM: i32 = 1;
+
 /// What a period was for one merchant. Points are whole, money is in minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Position {
@@ -256,14 +259,27 @@ impl Calculation {
         Ok(sums)
     }
 
+    /// Whoever has a statement by that form: by the first one nobody of whom points only lapsed.
+    pub(super) fn positions_of(&self, form: i32) -> BTreeMap<MerchantId, Position> {
+        let moves = |it: &Position| it.figures_of(FIRST_FORM).iter().any(|figure| *figure != 0);
+        let all = self.merchants.iter();
+        let said = all.filter(|(_, it)| form != FIRST_FORM || moves(it));
+        said.map(|(merchant, it)| (*merchant, *it)).collect()
+    }
+
     /// What the period's seal is made of: a line for the period and its fee, one for each merchant in
     /// the order of the ids, then one for each of [`Calculation::lines`], in decimal figures with
-    /// commas in between. `books verify` writes the same bytes from the tables.
-    pub fn canonical(&self, period: Period, fee_basis_points: i64) -> String {
+    /// commas in between; the first form had fewer figures and no lines. `books verify` writes the same
+    /// bytes from the tables.
+    pub fn canonical(&self, period: Period, fee_basis_points: i64, form: i32) -> String {
         let mut text = format!("{period},{fee_basis_points}\n");
-        for (merchant, it) in &self.merchants {
-            let figures = it.figures().map(|figure| figure.to_string());
+        for (merchant, it) in self.positions_of(form) {
+            let figures = it.figures_of(form);
+            let figures: Vec<String> = figures.iter().map(i64::to_string).collect();
             let _ = writeln!(text, "{},{}", merchant.uuid(), figures.join(","));
+        }
+        if form == FIRST_FORM {
+            return text;
         }
         let id = |merchant: Option<MerchantId>| {
             merchant.map_or_else(String::new, |merchant| merchant.uuid().to_string())
@@ -285,6 +301,25 @@ impl Calculation {
 }
 
 impl Position {
+    /// Every figure that a form has, in the order of its seal.
+    pub(super) fn figures_of(&self, form: i32) -> Vec<i64> {
+        if form != FIRST_FORM {
+            return self.figures().to_vec();
+        }
+        vec![
+            self.issued,
+            self.taken_back,
+            self.redeemed,
+            self.given_back,
+            self.own_points,
+            self.own_value,
+            self.pays,
+            self.receives,
+            self.fee,
+            self.net,
+        ]
+    }
+
     /// Every figure, in the order of the seal.
     const fn figures(&self) -> [i64; 17] {
         [

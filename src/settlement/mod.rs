@@ -38,6 +38,7 @@ pub mod listed;
 pub mod netting;
 pub mod paying;
 pub mod period;
+pub mod recalculation;
 pub mod revenue;
 mod sheet;
 mod store;
@@ -334,7 +335,8 @@ pub async fn seal(
     settlement.state = proofed;
     settlement.proofed_at = Some(tx.now());
     settlement.actor = tx.actor().to_string();
-    settlement.digest = Some(digest(&calculation.canonical(period, fee)));
+    let canonical = calculation.canonical(period, fee, settlement.form);
+    settlement.digest = Some(digest(&canonical));
     store::update(tx, &settlement).await?;
     if terms.course.approval == Approval::One {
         confirming::put_out(tx, &mut settlement, terms.course, zone, currency).await?;

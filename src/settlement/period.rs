@@ -74,11 +74,13 @@ pub enum Act {
     RecordPayment,
     /// End it.
     Close,
+    /// Calculate its figures anew and hold them against what was written.
+    Recalculate,
 }
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::CutOff,
         Self::Proof,
         Self::Issue,
@@ -88,6 +90,7 @@ impl Act {
         Self::Confirm,
         Self::RecordPayment,
         Self::Close,
+        Self::Recalculate,
     ];
 }
 
@@ -145,6 +148,7 @@ pub fn step(from: Option<State>, act: Act) -> Result<State, OutOfTurn> {
             Ok(State::Confirmed)
         }
         (Act::Close, Some(State::Confirmed)) => Ok(State::Closed),
+        (Act::Recalculate, Some(state)) if state != State::CutOff => Ok(state),
         (act, state) => Err(OutOfTurn { act, state }),
     }
 }
@@ -250,7 +254,7 @@ mod tests {
     use super::*;
 
     /// Every act in every state, the open one first: where it leads, `-` for nowhere.
-    const TABLE: [(Act, [&str; 6]); 9] = [
+    const TABLE: [(Act, [&str; 6]); 10] = [
         (Act::CutOff, ["cut_off", "-", "-", "-", "-", "-"]),
         (Act::Proof, ["-", "proofed", "-", "-", "-", "-"]),
         (Act::Issue, ["-", "-", "issued", "-", "-", "-"]),
@@ -263,6 +267,10 @@ mod tests {
         (Act::Confirm, ["-", "-", "-", "confirmed", "-", "-"]),
         (Act::RecordPayment, ["-", "-", "-", "-", "confirmed", "-"]),
         (Act::Close, ["-", "-", "-", "-", "closed", "-"]),
+        (
+            Act::Recalculate,
+            ["-", "-", "proofed", "issued", "confirmed", "closed"],
+        ),
     ];
 
     #[test]

@@ -28,7 +28,11 @@ use crate::{
         text::Code,
         time::Period,
     },
-    settlement::{self, Preview, Settlement, SettlementError, State, confirming, netting::Payment},
+    settlement::{
+        self, Preview, Settlement, SettlementError, State, confirming,
+        netting::Payment,
+        recalculation::{self, Recalculation},
+    },
 };
 
 /// The address of the list of settlements.
@@ -124,6 +128,37 @@ struct PreviewOut {
     operator_net: Signed,
     /// What the parties would pay each other.
     payments: Vec<PaymentOut>,
+}
+
+/// A closed period's figures as they come out now, beside those that were sealed.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Recalculation")]
+struct RecalculationOut {
+    /// The settlement's id.
+    settlement_id: SettlementId,
+    /// Which period.
+    period: Period,
+    /// The digest that was written when the period was closed.
+    digest: String,
+    /// That of its figures as they come out now.
+    recalculated_digest: String,
+    /// Whether both are the same, and every statement says the figures that come out now.
+    same: bool,
+    /// What lists call the merchants whose statements say other figures.
+    differing: Vec<Code>,
+}
+
+impl From<Recalculation> for RecalculationOut {
+    fn from(it: Recalculation) -> Self {
+        Self {
+            same: it.is_same(),
+            settlement_id: it.settlement,
+            period: it.period,
+            digest: it.sealed,
+            recalculated_digest: it.recalculated,
+            differing: it.differing,
+        }
+    }
 }
 
 impl From<Payment> for PaymentOut {
@@ -380,5 +415,26 @@ impl Settlements {
         let mut settlement = SettlementOut::of(found, caller.tenant.currency);
         settlement.payments = Some(payments);
         Ok(Reply::new(&settlement))
+    }
+
+    /// Calculate a closed period anew
+    ///
+    /// From the ledger, without changing anything: it comes to the same bytes however long ago it was
+    /// closed, and where it does not, this says whose figures were changed. 409 `out-of-turn` while no
+    /// figures are written.
+    #[oai(
+        path = "/v1/settlements/:settlement_id/recalculation",
+        method = "get",
+        operation_id = "recalculate_settlement"
+    )]
+    async fn recalculate_settlement(
+        &self,
+        caller: Caller<PreviewSettlement>,
+        settlement_id: Path<SettlementId>,
+    ) -> Result<Reply<200, RecalculationOut>, Problem> {
+        let (id, zone) = (settlement_id.0, caller.tenant.zone);
+        let mut tx = caller.db().read(&caller.grant).await?;
+        let done = recalculation::recalculate(&mut tx, &caller.grant, id, zone).await?;
+        Ok(Reply::new(&RecalculationOut::from(done)))
     }
 }

@@ -7,15 +7,15 @@ use super::CommandError;
 use crate::{
     app::App,
     authz::{
-        action::{ConfirmSettlement, IssueSettlement},
+        action::{ConfirmSettlement, IssueSettlement, PreviewSettlement},
         actor::Principal,
     },
-    cli::{Failure, Output},
+    cli::{Exit, Failure, Output},
     kernel::{
-        text::Slug,
+        text::{Code, Slug},
         time::{Instant, Period},
     },
-    settlement::{Settlement, SettlementError, confirming},
+    settlement::{Settlement, SettlementError, confirming, recalculation},
 };
 
 /// Which period of which mall.
@@ -61,6 +61,57 @@ pub(super) async fn confirm(app: &App, args: &PeriodArgs, output: Output) -> Res
         Ok::<_, CommandError>(confirmed)
     };
     tell(&act.await?, output)
+}
+
+/// Calculates a closed period anew; fails where it comes to something else than was sealed.
+pub(super) async fn recalculate(
+    app: &App,
+    args: &PeriodArgs,
+    output: Output,
+) -> Result<(), Failure> {
+    app.db.prepare().await?;
+    let mall = app.mall_of(args.tenant.as_str()).await?;
+    let act = async {
+        let who = Principal::platform(Some(mall.tenant.id));
+        let grant = app.policy.allow::<PreviewSettlement>(&who)?;
+        let mut tx = app.db.read(&grant).await.map_err(SettlementError::Db)?;
+        let zone = mall.tenant.zone;
+        let done = recalculation::recalculate_period(&mut tx, &grant, args.period, zone).await?;
+        Ok::<_, CommandError>(done)
+    };
+    let done = act.await?;
+    let differing: Vec<&str> = done.differing.iter().map(Code::as_str).collect();
+    let document = json!({
+        "object": "recalculation",
+        "settlement": done.settlement.to_string(),
+        "period": done.period.to_string(),
+        "digest": done.sealed,
+        "recalculated_digest": done.recalculated,
+        "same": done.is_same(),
+        "differing": differing,
+    });
+    output.data(&document, || {
+        format!(
+            "sealed        {}\nrecalculated  {}",
+            done.sealed, done.recalculated
+        )
+    })?;
+    if done.is_same() {
+        output.say(&format!("{} comes to the same bytes", done.period));
+        return Ok(());
+    }
+    let whose = if differing.is_empty() {
+        "every statement's figures are right: its lines or its seal were changed".to_owned()
+    } else {
+        format!("the statements of {} say otherwise", differing.join(", "))
+    };
+    let why = format!(
+        "{} does not come to what was sealed; {whose}. See what else does not hold: \
+         rotunda books verify --tenant {}",
+        done.period,
+        args.tenant.as_str()
+    );
+    Err(Failure::new(Exit::Failed, why))
 }
 
 fn tell(settlement: &Settlement, output: Output) -> Result<(), Failure> {

@@ -71,7 +71,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 90] = [
+pub const RECIPES: [Recipe; 91] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -202,6 +202,7 @@ pub const RECIPES: [Recipe; 90] = [
         "?period=2017-06",
         "",
     ),
+    read("recalculate_settlement", ("settlement", "preview")),
     read("get_settlement", ("settlement", "read")),
     read("issue_settlement", ("settlement", "issue")),
     read("list_payments", ("settlement", "read")),

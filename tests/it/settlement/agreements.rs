@@ -13,6 +13,7 @@ use rotunda::{
     settlement::LineKind,
 };
 
+use super::closing::again;
 use crate::support::settling::{Mall, Shop, at};
 
 fn nets<const N: usize>(nets: [(&str, i64); N]) -> BTreeMap<String, i64> {
@@ -452,6 +453,7 @@ async fn a_month_of_the_first_form_keeps_its_seal_and_is_told_what_lapsed() {
     ))
     .await;
     assert_eq!(mall.broken().await, [""; 0]);
+    assert!(again(&mall, "2026-06").await.unwrap().is_same());
     let mut admin = mall.admin().await;
     let expired: Vec<(String, i64)> =
         sqlx::query_as("select code, expired from statement order by code")

@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use rotunda::{
-    authz::action::{CloseSettlement, ReadSettlements, ReadStatements},
+    authz::action::{CloseSettlement, PreviewSettlement, ReadSettlements, ReadStatements},
     kernel::page::Slice,
     ledger::{books::NewLot, transfer::Kind},
-    settlement::{self, SettlementError, State},
+    merchants::agreements::{AgreementTerms, Cost},
+    settlement::{
+        self, SettlementError, State,
+        calculation::FORM,
+        recalculation::{Recalculation, recalculate_period},
+    },
 };
 use tokio::task::JoinSet;
 
@@ -14,13 +19,13 @@ use crate::support::settling::{Mall, at, period_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn set_3_of_32_who_close_at_once_one_closes_and_a_close_that_died_is_finished() {
-    let mall = Arc::new(Mall::open("2027-01-02T00:00:00Z").await);
+    let mall = Arc::new(Mall::open("2036-01-02T00:00:00Z").await);
     let [a, b, c] = mall.shops(["a", "b", "c"]).await;
     let ada = mall.member("1").await;
     let grant = mall.grant::<CloseSettlement>();
     let (terms, zone, currency) = (mall.terms, mall.tenant.zone, mall.tenant.currency);
-    for round in 1..=10 {
-        let period = format!("2026-{round:02}");
+    for round in 0..50 {
+        let period = format!("{}-{:02}", 2026 + round / 12, round % 12 + 1);
         mall.earns(ada, a, 100, &format!("{period}-03T04:00:00Z"))
             .await;
         mall.earns(ada, b, 50 + round, &format!("{period}-04T04:00:00Z"))
@@ -124,12 +129,97 @@ async fn set_4_a_thousand_late_events_go_to_the_next_month_and_change_no_byte_of
     );
 }
 
+/// June calculated anew, as the command and the API do it.
+pub(super) async fn again(mall: &Mall, period: &str) -> Result<Recalculation, SettlementError> {
+    let grant = mall.grant::<PreviewSettlement>();
+    let mut tx = mall.db.read(&grant).await.unwrap();
+    recalculate_period(&mut tx, &grant, period_of(period), mall.tenant.zone).await
+}
+
+#[tokio::test]
+async fn a_closed_month_comes_to_its_bytes_again_and_who_changed_it_is_told() {
+    let mall = Mall::open("2026-05-20T00:00:00Z").await;
+    let [a, b, c] = mall.shops(["a", "b", "c"]).await;
+    let cost = Cost {
+        issuer: 8000,
+        operator: 1000,
+        redeemer: 1000,
+    };
+    let shared = AgreementTerms {
+        cost: Some(cost),
+        ..AgreementTerms::default()
+    };
+    mall.agrees(a, "2026-06", shared.clone()).await;
+    mall.clock.set(at("2026-07-02T00:00:00Z"));
+    let ada = mall.member("1").await;
+    mall.earns(ada, a, 500, "2026-06-10T04:00:00Z").await;
+    mall.spends(ada, b, 333, "2026-06-11T04:00:00Z").await;
+    mall.earns_until(
+        ada,
+        c,
+        7,
+        "2026-06-12T04:00:00Z",
+        Some("2026-06-20T00:00:00Z"),
+    )
+    .await;
+    mall.lapses(ada, "2026-06-21T00:00:00Z").await;
+    let open = again(&mall, "2026-06").await.unwrap_err();
+    assert!(matches!(open, SettlementError::OutOfTurn(_)), "{open:?}");
+    let sealed = mall.closes("2026-06").await.settlement;
+
+    // Three years on: other terms, more events, some of them late.
+    let other = AgreementTerms::default();
+    mall.agrees(a, "2026-08", other).await;
+    mall.earns(ada, a, 900, "2026-06-30T04:00:00Z").await;
+    mall.spends(ada, c, 600, "2026-07-01T04:00:00Z").await;
+    mall.clock.set(at("2029-07-02T00:00:00Z"));
+    let same = again(&mall, "2026-06").await.unwrap();
+    assert!(same.is_same(), "{same:?}");
+    assert_eq!(
+        (Some(same.recalculated), same.settlement),
+        (sealed.digest.clone(), sealed.id)
+    );
+
+    let damages: [(&str, &str, &[&str]); 4] = [
+        (
+            "update statement set pays = pays + 1, net = net - 1 where code = 'a'",
+            "update statement set pays = pays - 1, net = net + 1 where code = 'a'",
+            &["a"],
+        ),
+        (
+            "update settlement set digest = 'x' || substr(digest, 2)",
+            "update settlement set digest = '{}' || substr(digest, 2)",
+            &[],
+        ),
+        (
+            "update transfer set value = value + 10 where value = 333",
+            "update transfer set value = value - 10 where value = 343",
+            &["a", "b"],
+        ),
+        (
+            "update statement set merchant_id = gen_random_uuid(), code = 'z' where code = 'c'",
+            "",
+            &["c", "z"],
+        ),
+    ];
+    let first = sealed.digest.as_ref().unwrap().chars().next().unwrap();
+    for (damage, repair, differing) in damages {
+        mall.as_admin(damage).await;
+        let found = again(&mall, "2026-06").await.unwrap();
+        assert!(!found.is_same(), "{damage}");
+        let told: Vec<&str> = found.differing.iter().map(|code| code.as_str()).collect();
+        assert_eq!(told, differing, "{damage}");
+        mall.as_admin(&repair.replace("{}", &first.to_string()))
+            .await;
+    }
+}
+
 /// A month's figures as the ledger says now and as they were written, byte for byte.
 async fn bytes(mall: &Mall, period: &str) -> (String, Vec<String>) {
     let preview = mall.preview(period).await;
     let fresh = preview
         .calculation
-        .canonical(period_of(period), preview.fee_basis_points);
+        .canonical(period_of(period), preview.fee_basis_points, FORM);
     let mut admin = mall.admin().await;
     let written = sqlx::query_scalar(
         "select concat_ws(',', settlement, statement)

@@ -25,7 +25,7 @@ use rotunda::{
     },
     settlement::{
         Agreed, LineKind,
-        calculation::{Basis, calculate},
+        calculation::{Basis, FORM, calculate},
         netting::{self, NettingError, Party},
     },
 };
@@ -481,7 +481,7 @@ fn set_2_the_order_of_events_changes_no_byte_of_a_month() {
         let mut flows = alliance.flows();
         let figures = |flows: &[Flow]| {
             let month_figures = calculate(flows, &plain(213, &Agreed::default())).unwrap();
-            let text = month_figures.canonical(period_of("2026-06"), 213);
+            let text = month_figures.canonical(period_of("2026-06"), 213, FORM);
             (text, month_figures.payments)
         };
         let first = figures(&flows);
