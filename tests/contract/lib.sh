@@ -45,3 +45,39 @@ need_tool() {
         fail "pip could not install $1 $2; the tests need it."
     touch "$home/complete"
 }
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+end_peer() {
+    kill "$PEER" 2>/dev/null || true
+    wait "$PEER" 2>/dev/null || true
+    rm -rf "$WORK"
+}
+
+# Starts a program that listens, until the script ends: start_peer <port> <command ...>. Its output goes
+# into $WORK, a folder that goes away with it.
+start_peer() {
+    local port=$1
+    shift
+    "$@" >"$WORK/log" 2>&1 &
+    PEER=$!
+    trap end_peer EXIT
+    for _ in $(seq 100); do
+        python3 -c "import socket; socket.create_connection((\"127.0.0.1\", $port)).close()" 2>/dev/null && return
+        kill -0 "$PEER" 2>/dev/null || break
+        sleep 0.1
+    done
+    cat "$WORK/log" >&2
+    fail "$1 did not start."
+}
+
+# The tests that need such a program, by a part of their names.
+run_ignored() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --locked --test it --run-ignored only -E "test($1)"
+    else
+        cargo test --locked --test it "$1" -- --ignored
+    fi
+}

@@ -1,21 +1,27 @@
 //! Statements reach merchants by mail, once, and what does not arrive is seen (trust.md, EXT-1).
 
-use std::{sync::Arc, time::Duration};
+use std::{process::Command, sync::Arc, time::Duration};
 
 use rotunda::{
     authz::{
-        action::{ReadMessages, RetryMessage, SetContact},
+        action::{ReadMessages, ReadStatements, RetryMessage, SetContact},
         policy::Policy,
     },
     gateway::{mail::Mailer, stripe::Stripe},
     jobs::{self, Tools},
-    kernel::{ids::MerchantId, page::Slice, text::Language},
+    kernel::{
+        ids::{MerchantId, StatementId},
+        page::Slice,
+        text::Language,
+    },
     merchants::contacts,
     notify::{self, Message, MessageError, State},
     queue::{Bell, worker::Outcome},
-    settlement::{Approval, Course},
+    settlement::{Approval, Course, Face, document},
 };
-use serde_json::Value;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::support::{
     settling::{Mall, Shop},
@@ -185,6 +191,59 @@ async fn an_issued_statement_reaches_its_merchant_in_its_language_with_the_pdf()
         assert!(matches!(again, Err(MessageError::AlreadySent)));
         assert_eq!(june.mall.broken().await, [""; 0]);
     }
+}
+
+/// As [`an_issued_statement_reaches_its_merchant_in_its_language_with_the_pdf`], with a server and a
+/// reader that nobody here wrote.
+#[tokio::test]
+#[ignore = "tests/contract/mail starts the server"]
+async fn aiosmtpd_takes_a_statement_and_python_reads_it_as_it_was_meant() {
+    let june = June::open(Language::ZhTw).await;
+    june.mall.closes("2026-06").await;
+    let server = std::env::var("ROTUNDA_AIOSMTPD").unwrap();
+    let url = SecretString::from(format!("smtp://{server}"));
+    let mailer = Mailer::new(&url, "星光商场 <points@starlight.example>").unwrap();
+    assert_eq!(june.sends(&mailer).await, Outcome::Done);
+
+    let box_of = std::env::var("ROTUNDA_MAILBOX").unwrap();
+    let read = Command::new("python3")
+        .args(["tests/contract/letters.py", &box_of])
+        .output()
+        .unwrap();
+    assert!(read.status.success(), "{read:?}");
+    let letters: Vec<Value> = serde_json::from_slice(&read.stdout).unwrap();
+    let [letter] = letters.as_slice() else {
+        panic!("{letters:?}");
+    };
+    let [message] = june.messages(Some(State::Sent)).await.try_into().unwrap();
+    let to = "accounts@lantern.example";
+    assert_eq!(letter["defects"], json!([]));
+    assert_eq!(letter["envelope_to"], to);
+    assert_eq!(letter["envelope_from"], "points@starlight.example");
+    assert_eq!(letter["to"], json!([to]));
+    let from = json!([["星光商场", "points@starlight.example"]]);
+    assert_eq!(letter["from"], from);
+    let id = format!("<{}@starlight.example>", message.id);
+    assert_eq!(letter["id"], id);
+    assert_eq!(letter["date"], "2026-07-02T01:00:00+00:00");
+    let said = |part: &str| letter[part].as_str().unwrap().to_owned();
+    assert!(said("subject").contains("燈下茶") && said("subject").contains("2026-06"));
+    assert!(said("text").contains("淨額 -5.00 CNY"), "{letter}");
+    assert!(said("text").contains("https://points.example/v1/statements/stm_"));
+
+    // The file is the statement, to the byte.
+    let grant = june
+        .mall
+        .grant_of::<ReadStatements>("operator.auditor", None);
+    let mut tx = june.mall.db.read(&grant).await.unwrap();
+    let id = StatementId::from_uuid(message.subject);
+    let document = document::of(&mut tx, &grant, id, &june.mall.tenant, Language::ZhTw).await;
+    let document = document.unwrap();
+    let name = document.file_name(Face::Pdf);
+    let digest = Sha256::digest(document.print(Face::Pdf).unwrap());
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let file = json!([{"name": name, "media": "application/pdf", "sha256": digest}]);
+    assert_eq!(letter["files"], file);
 }
 
 #[tokio::test]
