@@ -12,6 +12,7 @@ use crate::{
     kernel::{
         AmountError,
         ids::MerchantId,
+        money::split,
         page::{Page, Slice},
         text::Code,
         time::{Period, Zone},
@@ -62,10 +63,28 @@ struct Row {
     here: bool,
     points: i64,
     worth: i64,
+    of_issuer: Option<i64>,
+    of_operator: Option<i64>,
+    of_redeemer: Option<i64>,
+}
+
+impl Row {
+    /// What of the worth the issuer bears, as its statement shares it out.
+    fn owed(&self) -> Result<i64, AmountError> {
+        let (Some(issuer), Some(operator), Some(redeemer)) =
+            (self.of_issuer, self.of_operator, self.of_redeemer)
+        else {
+            return Ok(self.worth);
+        };
+        let parts = split(self.worth, &[issuer, operator, redeemer])?;
+        parts.first().copied().ok_or(AmountError::Overflow)
+    }
 }
 
 /// What moved up to the end of `period`, a row for each merchant within reach; at most
-/// [`super::WHOLE`] on a page. A merchant's right covers its own. What was used of a grant is looked at
+/// [`super::WHOLE`] on a page. Points that were given under the pool are not among it: with them the
+/// issuer's promise is the pool's, and what it paid for that stands in its statement. Of points whose
+/// cost others bear too, `payable` is the issuer's part. A merchant's right covers its own. What was used of a grant is looked at
 /// as it is now, by the mall's own periods.
 ///
 /// # Errors
@@ -120,9 +139,21 @@ async fn sums(
     let rows = sqlx::query_as!(
         Row,
         r#"
-        with repaid as materialized (
+        with terms as materialized (
+            select merchant_id as issuer, starts_at as since,
+                   lead(starts_at) over (partition by merchant_id order by starts_at, version)
+                       as until,
+                   said ->> 'model' = 'pool' as pool, said ? 'cost' as shared,
+                   (said -> 'cost' ->> 'issuer')::bigint as of_issuer,
+                   (said -> 'cost' ->> 'operator')::bigint as of_operator,
+                   (said -> 'cost' ->> 'redeemer')::bigint as of_redeemer
+            from agreement
+            cross join lateral (select terms::jsonb as said) as body
+            where accepted_at is not null
+        ),
+        repaid as materialized (
             select account.partner_id as taker, transfer.amount, transfer.value,
-                   transfer.posted_in,
+                   transfer.posted_in, transfer.earned_at,
                    (select merchant_id from lot where lot.lot_id = transfer.lot_id) as issuer
             from transfer
             join account on account.account_id = transfer.to_account
@@ -134,58 +165,57 @@ async fn sums(
                    account.owner_id = page.merchant_id as here,
                    case account.kind when 'issued' then 'issued' when 'accepted' then 'given-back'
                                      else 'became-owed' end as kind,
-                   sum(transfer.amount) as points, sum(transfer.value) as worth
+                   account.owner_id as taker, transfer.earned_at, transfer.amount as points,
+                   transfer.value as worth
             from transfer
             join account on account.account_id = transfer.from_account
                         and account.kind in ('issued', 'accepted', 'deficit')
             join unnest($2::uuid[]) as page (merchant_id)
               on page.merchant_id = coalesce(account.partner_id, account.owner_id)
             where transfer.posted_in <= $1
-            group by page.merchant_id, transfer.posted_in, account.kind,
-                     account.owner_id = page.merchant_id
             union all
             select page.merchant_id, transfer.posted_in, account.owner_id = page.merchant_id,
                    case account.kind when 'issued' then 'returned' when 'accepted' then 'used'
                                      else 'expired' end,
-                   sum(transfer.amount), sum(transfer.value)
+                   account.owner_id, transfer.earned_at, transfer.amount, transfer.value
             from transfer
             join account on account.account_id = transfer.to_account
                         and account.kind in ('issued', 'accepted', 'expired')
             join unnest($2::uuid[]) as page (merchant_id)
               on page.merchant_id = coalesce(account.partner_id, account.owner_id)
             where transfer.posted_in <= $1
-            group by page.merchant_id, transfer.posted_in, account.kind,
-                     account.owner_id = page.merchant_id
             union all
             select repaid.issuer, repaid.posted_in, repaid.taker = repaid.issuer, 'used',
-                   sum(repaid.amount), sum(repaid.value)
+                   repaid.taker, repaid.earned_at, repaid.amount, repaid.value
             from repaid
             where repaid.issuer = any ($2)
-            group by repaid.issuer, repaid.posted_in, repaid.taker = repaid.issuer
             union all
-            select account.owner_id, transfer.posted_in, true, 'sales', 0,
-                   sum(purchase.total - purchase.paid_by_points)
+            select account.owner_id, transfer.posted_in, true, 'sales', null, transfer.earned_at, 0,
+                   purchase.total - purchase.paid_by_points
             from transfer
             join account on account.account_id = transfer.from_account and account.kind = 'issued'
             join purchase on purchase.purchase_id = transfer.lot_id
             where transfer.posted_in <= $1 and account.owner_id = any ($2)
-            group by account.owner_id, transfer.posted_in
             union all
-            select grants.merchant_id, grants.month, true, part.kind, part.points, 0
-            from (
-                select merchant_id,
-                       date_trunc($5, expires_at at time zone $4)::date as month,
-                       sum(expired) as expired, sum(points - clawed) as ended
-                from lot
-                where remaining = 0 and expires_at < $3 and merchant_id = any ($2)
-                group by 1, 2
-            ) as grants
-            cross join lateral (values ('ended', grants.ended), ('ended-expired', grants.expired))
-                as part (kind, points)
+            select lot.merchant_id, date_trunc($5, lot.expires_at at time zone $4)::date, true,
+                   part.kind, null, lot.earned_at, part.points, 0
+            from lot
+            cross join lateral (values ('ended', lot.points - lot.clawed),
+                                       ('ended-expired', lot.expired)) as part (kind, points)
+            where lot.remaining = 0 and lot.expires_at < $3 and lot.merchant_id = any ($2)
         )
-        select merchant_id as "merchant!: MerchantId", month as "month!", here as "here!",
-               kind as "kind!", points::bigint as "points!", worth::bigint as "worth!"
-        from moved"#,
+        select moved.merchant_id as "merchant!: MerchantId", moved.month as "month!",
+               moved.here as "here!", moved.kind as "kind!",
+               sum(moved.points)::bigint as "points!", sum(moved.worth)::bigint as "worth!",
+               terms.of_issuer, terms.of_operator, terms.of_redeemer
+        from moved
+        left join terms on terms.issuer = moved.merchant_id and terms.since <= moved.earned_at
+                       and (terms.until is null or moved.earned_at < terms.until)
+        where terms.pool is not true
+        group by moved.merchant_id, moved.month, moved.here, moved.kind,
+                 case when terms.shared then moved.taker end,
+                 case when terms.shared then terms.since end,
+                 terms.of_issuer, terms.of_operator, terms.of_redeemer"#,
         period.first_day(),
         ids,
         end,
@@ -213,8 +243,8 @@ impl PeriodMoves {
             "expired" => grow(&mut self.expired, points),
             "ended" => grow(&mut self.over, points),
             "ended-expired" => grow(&mut self.over_expired, points),
-            "used" => self.use_up(row.here, points, worth),
-            "given-back" => self.use_up(row.here, back(points)?, back(worth)?),
+            "used" => self.use_up(row.here, points, row.owed()?),
+            "given-back" => self.use_up(row.here, back(points)?, back(row.owed()?)?),
             _ => Ok(()),
         }
     }
