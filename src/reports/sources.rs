@@ -1,4 +1,5 @@
-//! What a line of the ledger was about: the receipt or the good.
+//! What a line of the ledger was about: the receipt or the good, and by which rules and terms its points
+//! are what they are.
 
 use std::collections::HashMap;
 
@@ -7,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     authz::{action::Action, grant::Grant},
     db::{Error, tx::ReadTx},
+    kernel::ids::{AgreementId, LotId},
 };
 
 /// What people know a line's source by.
@@ -63,4 +65,55 @@ pub async fn sources<A: Action>(
             (row.id, source)
         })
         .collect())
+}
+
+/// By what a grant's points came to be and settle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The version of the programme whose rules gave them; none where no purchase earned them.
+    pub programme: Option<i64>,
+    /// The issuer's agreement when they were earned, and its version; none where there was none, and
+    /// the programme's terms hold.
+    pub agreement: Option<(AgreementId, i32)>,
+}
+
+/// Where the points of these grants come from. The caller was let see the lines by `grant`.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn origins<A: Action>(
+    tx: &mut ReadTx,
+    _grant: &Grant<A>,
+    lots: &[LotId],
+) -> Result<HashMap<LotId, Origin>, Error> {
+    let lots: Vec<Uuid> = lots.iter().map(|lot| lot.uuid()).collect();
+    // One row a grant by lot_pkey, with its purchase by purchase_pkey, whose id a grant by purchase
+    // has, and the newest of the issuer's few agreements by agreement_version_key.
+    let rows = sqlx::query!(
+        r#"
+        select lot.lot_id as "lot!: LotId", purchase.programme as "programme?",
+               agreed.agreement_id as "agreement?: AgreementId", agreed.version as "version?"
+        from lot
+        left join purchase on purchase.purchase_id = lot.lot_id
+        left join lateral (
+            select agreement_id, version
+            from agreement
+            where agreement.merchant_id = lot.merchant_id and accepted_at is not null
+              and starts_at <= lot.earned_at
+            order by starts_at desc, version desc
+            limit 1
+        ) as agreed on true
+        where lot.lot_id = any ($1)"#,
+        &lots,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let origins = rows.into_iter().map(|row| {
+        let origin = Origin {
+            programme: row.programme,
+            agreement: row.agreement.zip(row.version),
+        };
+        (row.lot, origin)
+    });
+    Ok(origins.collect())
 }

@@ -22,13 +22,13 @@ use crate::{
         wire::{Cursor, Limit, Minor, Moment, Positive, Quantity, Signed},
     },
     kernel::{
-        ids::{JournalId, LotId, MerchantId, SettlementId, StatementId, StoreId},
+        ids::{AgreementId, JournalId, LotId, MerchantId, SettlementId, StatementId, StoreId},
         money::Currency,
         text::{Code, Language},
         time::Period,
     },
     ledger::FlowLine,
-    reports::sources::{Source, sources},
+    reports::sources::{Origin, Source, origins, sources},
     settlement::{self, Line, Statement, calculation::Position, confirming},
 };
 
@@ -140,6 +140,14 @@ struct StatementLineOut {
     currency: Currency,
     /// The grant that they are part of.
     lot_id: LotId,
+    /// When they were earned.
+    earned_at: Moment,
+    /// The version of the programme whose rules gave them.
+    programme: Option<i64>,
+    /// The issuer's agreement by which they settle; without it, as the programme says.
+    agreement_id: Option<AgreementId>,
+    /// That agreement's version.
+    agreement_version: Option<i32>,
     /// Why: purchase, refund, spend, spend-return, claim; new ones may be added.
     reason: String,
     /// The id of the purchase, refund, spend or redemption that caused it.
@@ -209,7 +217,13 @@ impl From<Line> for StatementSumOut {
 }
 
 impl StatementLineOut {
-    fn of(line: FlowLine, about: Option<Source>, currency: Currency) -> Self {
+    fn of(
+        line: FlowLine,
+        about: Option<Source>,
+        origin: Option<Origin>,
+        currency: Currency,
+    ) -> Self {
+        let agreement = origin.and_then(|origin| origin.agreement);
         let (receipt_number, good) = match about {
             Some(Source::Receipt(number)) => (Some(number), None),
             Some(Source::Good(code)) => (None, Some(code)),
@@ -225,6 +239,10 @@ impl StatementLineOut {
             value: Minor(line.value),
             currency,
             lot_id: line.lot,
+            earned_at: Moment(line.earned_at),
+            programme: origin.and_then(|origin| origin.programme),
+            agreement_id: agreement.map(|(id, _)| id),
+            agreement_version: agreement.map(|(_, version)| version),
             source_id: source(&line.reason, line.source),
             reason: line.reason,
             receipt_number,
@@ -358,7 +376,8 @@ impl Statements {
 
     /// List a statement's lines
     ///
-    /// Every movement that its figures are made of, in the order in which they were recorded. Those of
+    /// Every movement that its figures are made of, in the order in which they were recorded, each with
+    /// its receipt, its grant, and the rules and terms by which its points are what they are. Those of
     /// a month of millions follow its figures by seconds: 503 `lines-being-listed` until then.
     #[oai(
         path = "/v1/statements/:statement_id/lines",
@@ -379,9 +398,12 @@ impl Statements {
         let page = settlement::lines(&mut tx, &caller.grant, statement_id.0, &slice).await?;
         let ids: Vec<Uuid> = page.items.iter().map(|line| line.source).collect();
         let known = sources(&mut tx, &caller.grant, &ids).await?;
+        let lots: Vec<LotId> = page.items.iter().map(|line| line.lot).collect();
+        let origins = origins(&mut tx, &caller.grant, &lots).await?;
         let list = List::new(caller.app(), &url, page, |line| {
             let about = known.get(&line.source).cloned();
-            StatementLineOut::of(line, about, currency)
+            let origin = origins.get(&line.lot).copied();
+            StatementLineOut::of(line, about, origin, currency)
         });
         Ok(Reply::new(&list))
     }

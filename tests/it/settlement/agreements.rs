@@ -4,13 +4,18 @@
 use std::collections::BTreeMap;
 
 use rotunda::{
-    authz::action::{AcceptAgreement, ProposeAgreement},
-    kernel::{ids::MerchantId, money::Rate},
+    authz::action::{AcceptAgreement, ProposeAgreement, ReadSettlements, ReadStatements},
+    kernel::{
+        ids::{LotId, MerchantId},
+        money::Rate,
+        page::Slice,
+    },
     merchants::agreements::{
         self, Agreement, AgreementError, AgreementTerms, Breakage, Cost, FeeRule, Fees, InvoicedBy,
         Model, Price, Proposal, Standing, Tax,
     },
-    settlement::LineKind,
+    reports::sources::{Origin, origins},
+    settlement::{self, Course, LineKind},
 };
 
 use super::closing::again;
@@ -464,4 +469,78 @@ async fn a_month_of_the_first_form_keeps_its_seal_and_is_told_what_lapsed() {
     mall.as_admin("update statement set pays = pays + 1, net = net - 1 where code = 'a'")
         .await;
     assert!(mall.broken().await.contains(&"settlement-digest"));
+}
+
+/// What each line of a statement says of where its points come from.
+async fn origins_of(mall: &Mall, shop: Shop) -> Vec<(String, Option<Origin>)> {
+    let grant = mall.grant_of::<ReadStatements>("merchant.finance", Some(shop.merchant));
+    let slice = Slice {
+        limit: 100,
+        after: None,
+    };
+    let list = mall.grant_of::<ReadSettlements>("operator.finance", None);
+    let mut tx = mall.db.read(&list).await.unwrap();
+    let settlement = settlement::list(&mut tx, &list, &slice).await.unwrap();
+    let id = settlement.items[0].id;
+    let own = mall.statement_of(id, shop).await;
+    let mut tx = mall.db.read(&grant).await.unwrap();
+    let lines = settlement::lines(&mut tx, &grant, own, &slice)
+        .await
+        .unwrap();
+    let lots: Vec<LotId> = lines.items.iter().map(|line| line.lot).collect();
+    let origins = origins(&mut tx, &grant, &lots).await.unwrap();
+    let lines = lines.items.into_iter();
+    let told = lines.map(|line| {
+        (
+            format!("{} {}", line.earned_at.format("%m-%d"), line.points),
+            origins.get(&line.lot).copied(),
+        )
+    });
+    told.collect()
+}
+
+#[tokio::test]
+async fn each_line_leads_to_the_rules_and_terms_of_its_points() {
+    let mut mall = Mall::open("2026-04-20T00:00:00Z").await;
+    mall.terms.course = Course::default();
+    let [a, b] = mall.shops(["a", "b"]).await;
+    let first = mall.proposes(a, "2026-05", AgreementTerms::default()).await;
+    let first = first.unwrap();
+    mall.accepts(a.merchant, &first, &first.digest)
+        .await
+        .unwrap();
+    let terms = || AgreementTerms {
+        payment_days: Some(9),
+        ..AgreementTerms::default()
+    };
+    // One that was never accepted, and one that holds from June on.
+    mall.proposes(a, "2026-06", terms()).await.unwrap();
+    let second = mall.proposes(a, "2026-06", terms()).await.unwrap();
+    mall.accepts(a.merchant, &second, &second.digest)
+        .await
+        .unwrap();
+    mall.clock.set(at("2026-07-02T00:00:00Z"));
+    let ada = mall.member("1").await;
+    for (points, when) in [(10, "04-25"), (20, "05-25"), (30, "06-25")] {
+        mall.earns(ada, a, points, &format!("2026-{when}T04:00:00Z"))
+            .await;
+    }
+    mall.earns(ada, b, 5, "2026-06-26T04:00:00Z").await;
+    mall.spends(ada, b, 60, "2026-06-27T04:00:00Z").await;
+    mall.closed_and_issued("2026-06").await;
+    let by = |agreement: Option<&Agreement>| {
+        Some(Origin {
+            programme: Some(1),
+            agreement: agreement.map(|one| (one.id, one.version)),
+        })
+    };
+    let told = [
+        ("04-25 10", by(None)),
+        ("05-25 20", by(Some(&first))),
+        ("06-25 30", by(Some(&second))),
+        ("06-26 5", by(None)),
+    ];
+    let mut found = origins_of(&mall, b).await;
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(found, told.map(|(line, origin)| (line.to_owned(), origin)));
 }
