@@ -95,6 +95,8 @@ pub struct Settlement {
     pub form: i32,
     /// The operator's fee, as the programme said at the cut-off.
     pub fee_basis_points: i64,
+    /// Who issues it and how long its merchants have to answer, as the programme said then.
+    pub course: Course,
     /// When its last line could be added.
     pub cut_off_at: Instant,
     /// When its figures were written.
@@ -253,7 +255,7 @@ pub async fn preview(
 }
 
 /// Ends the posting in a period that is over in `zone`: after the commit no line can be added to it.
-/// The fee of that moment is the period's. A period that was cut off already stays as it is.
+/// The fee and the course of that moment are the period's. A period that was cut off already stays as it is.
 ///
 /// # Errors
 /// [`SettlementError::OtherUnit`], [`SettlementError::PeriodNotOver`]; [`db::Error::Retry`] where a till under way takes longer than
@@ -280,6 +282,7 @@ pub async fn cut_off(
         state: period::step(None, Act::CutOff)?,
         form: calculation::FORM,
         fee_basis_points: terms.fee_basis_points,
+        course: terms.course,
         cut_off_at: tx.now(),
         proofed_at: None,
         actor: tx.actor().to_string(),
@@ -304,7 +307,6 @@ pub async fn seal(
     tx: &mut Tx,
     grant: &Grant<CloseSettlement>,
     period: Period,
-    terms: &Terms,
     zone: Zone,
     currency: Currency,
 ) -> Result<Sealed, SettlementError> {
@@ -338,8 +340,8 @@ pub async fn seal(
     let canonical = calculation.canonical(period, fee, settlement.form);
     settlement.digest = Some(digest(&canonical));
     store::update(tx, &settlement).await?;
-    if terms.course.approval == Approval::One {
-        confirming::put_out(tx, &mut settlement, terms.course, zone, currency).await?;
+    if settlement.course.approval == Approval::One {
+        confirming::put_out(tx, &mut settlement, zone, currency).await?;
     }
     Ok(Sealed {
         settlement,
@@ -363,7 +365,7 @@ pub async fn close_period(
     cut_off(&mut tx, grant, period, terms, zone).await?;
     tx.commit().await?;
     let mut tx = db.write(grant).await?;
-    let sealed = seal(&mut tx, grant, period, terms, zone, currency).await?;
+    let sealed = seal(&mut tx, grant, period, zone, currency).await?;
     tx.commit().await?;
     Ok(sealed)
 }

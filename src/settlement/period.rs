@@ -210,6 +210,23 @@ pub enum Approval {
     Two,
 }
 
+impl Approval {
+    /// As the programme and the table write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::One => "one",
+            Self::Two => "two",
+        }
+    }
+
+    /// The opposite of [`Approval::as_str`].
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        [Self::One, Self::Two]
+            .into_iter()
+            .find(|approval| approval.as_str() == text)
+    }
+}
+
 /// How a mall's settlements go from one state to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Course {

@@ -2,7 +2,10 @@
 
 use uuid::Uuid;
 
-use super::{Line, LineKind, Settlement, State, Statement, StatementState, calculation::Position};
+use super::{
+    Approval, Course, Line, LineKind, Settlement, State, Statement, StatementState,
+    calculation::Position,
+};
 use crate::{
     db::{
         error::Error,
@@ -23,6 +26,8 @@ struct Row {
     state: String,
     form: i32,
     fee_basis_points: i32,
+    approval: String,
+    confirm_days: i32,
     cut_off_at: Instant,
     proofed_at: Option<Instant>,
     actor: String,
@@ -44,6 +49,7 @@ impl TryFrom<Row> for Settlement {
             state: State::parse(&row.state).ok_or(Error::Corrupt("settlement state"))?,
             form: row.form,
             fee_basis_points: i64::from(row.fee_basis_points),
+            course: course(&row)?,
             cut_off_at: row.cut_off_at,
             proofed_at: row.proofed_at,
             actor: row.actor,
@@ -54,6 +60,20 @@ impl TryFrom<Row> for Settlement {
             confirmed_at: row.confirmed_at,
             closed_at: row.closed_at,
         })
+    }
+}
+
+fn course(row: &Row) -> Result<Course, Error> {
+    let corrupt = Error::Corrupt("settlement course");
+    match (
+        Approval::parse(&row.approval),
+        u32::try_from(row.confirm_days),
+    ) {
+        (Some(approval), Ok(confirm_days)) => Ok(Course {
+            approval,
+            confirm_days,
+        }),
+        _ => Err(corrupt),
     }
 }
 
@@ -68,10 +88,12 @@ pub(super) async fn take_time(tx: &mut ReadTx) -> Result<(), Error> {
 /// Writes a period down as cut off; one that is there stays as it is.
 pub(super) async fn insert(tx: &mut Tx, new: &Settlement) -> Result<(), Error> {
     let fee = i32::try_from(new.fee_basis_points).map_err(|_| Error::Corrupt("settlement fee"))?;
+    let days = i32::try_from(new.course.confirm_days);
+    let days = days.map_err(|_| Error::Corrupt("settlement course"))?;
     sqlx::query!(
         "insert into settlement (settlement_id, month, period, state, form, fee_basis_points,
-             cut_off_at, actor)
-         values ($1, $2, $7, 'cut_off', $3, $4, $5, $6)
+             approval, confirm_days, cut_off_at, actor)
+         values ($1, $2, $7, 'cut_off', $3, $4, $8, $9, $5, $6)
          on conflict (month) do nothing",
         new.id.uuid(),
         new.period.first_day(),
@@ -80,6 +102,8 @@ pub(super) async fn insert(tx: &mut Tx, new: &Settlement) -> Result<(), Error> {
         new.cut_off_at,
         new.actor,
         new.period.unit().as_str(),
+        new.course.approval.as_str(),
+        days,
     )
     .execute(tx.conn())
     .await?;
@@ -94,7 +118,7 @@ pub(super) async fn of_period(
         Row,
         r#"
         select settlement_id as "settlement_id: _", month, period as "period: Unit", state, form,
-               fee_basis_points, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+               fee_basis_points, approval, confirm_days, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
                confirmed_at, closed_at
         from settlement
         where month = $1"#,
@@ -111,7 +135,7 @@ pub(super) async fn lock(tx: &mut Tx, period: Period) -> Result<Option<Settlemen
         Row,
         r#"
         select settlement_id as "settlement_id: _", month, period as "period: Unit", state, form,
-               fee_basis_points, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+               fee_basis_points, approval, confirm_days, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
                confirmed_at, closed_at
         from settlement
         where month = $1
@@ -130,7 +154,7 @@ pub(super) async fn lock_id(tx: &mut Tx, id: SettlementId) -> Result<Option<Sett
         Row,
         r#"
         select settlement_id as "settlement_id: _", month, period as "period: Unit", state, form,
-               fee_basis_points, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+               fee_basis_points, approval, confirm_days, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
                confirmed_at, closed_at
         from settlement
         where settlement_id = $1
@@ -150,7 +174,7 @@ pub(super) async fn lock_due(tx: &mut Tx, now: Instant) -> Result<Option<Settlem
         Row,
         r#"
         select settlement_id as "settlement_id: _", month, period as "period: Unit", state, form,
-               fee_basis_points, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+               fee_basis_points, approval, confirm_days, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
                confirmed_at, closed_at
         from settlement
         where state = 'issued' and confirm_by <= $1
@@ -169,7 +193,7 @@ pub(super) async fn by_id(tx: &mut ReadTx, id: SettlementId) -> Result<Option<Se
         Row,
         r#"
         select settlement_id as "settlement_id: _", month, period as "period: Unit", state, form,
-               fee_basis_points, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+               fee_basis_points, approval, confirm_days, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
                confirmed_at, closed_at
         from settlement
         where settlement_id = $1"#,
@@ -190,7 +214,7 @@ pub(super) async fn before(
         Row,
         r#"
         select settlement_id as "settlement_id: _", month, period as "period: Unit", state, form,
-               fee_basis_points, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
+               fee_basis_points, approval, confirm_days, cut_off_at, proofed_at, actor, digest, issued_at, issued_by, confirm_by,
                confirmed_at, closed_at
         from settlement
         where month < $1

@@ -325,9 +325,8 @@ impl Settlements {
             Err(refusal) => Err(refusal.into()),
             Ok(known) if known.state != State::CutOff => Err(already_closed(&known)),
             Ok(_) => {
-                let (terms, zone) = (&mall.settlement, mall.tenant.zone);
-                let (tx, grant) = (once.tx(), &caller.grant);
-                match settlement::seal(tx, grant, period, terms, zone, currency).await {
+                let (tx, grant, zone) = (once.tx(), &caller.grant, mall.tenant.zone);
+                match settlement::seal(tx, grant, period, zone, currency).await {
                     Ok(it) if it.fresh => Ok(SettlementOut::of(it.settlement, currency)),
                     Ok(it) => Err(already_closed(&it.settlement)),
                     Err(refusal) => Err(refusal.into()),
@@ -361,9 +360,8 @@ impl Settlements {
             Ok(once) => once,
             Err(before) => return Ok(before),
         };
-        let (course, zone) = (mall.settlement.course, mall.tenant.zone);
-        let (id, currency) = (settlement_id.0, mall.tenant.currency);
-        let issued = confirming::issue(once.tx(), &caller.grant, id, course, zone, currency).await;
+        let (id, zone, currency) = (settlement_id.0, mall.tenant.zone, mall.tenant.currency);
+        let issued = confirming::issue(once.tx(), &caller.grant, id, zone, currency).await;
         let reply = once
             .finish(issued.map(|settlement| SettlementOut::of(settlement, currency)))
             .await;

@@ -29,10 +29,9 @@ pub(super) async fn close_and_issue(
     listed::go_on(db, &rights.close, period, |_| {}).await?;
     let mut settlement: Settlement = closed.settlement;
     if settlement.state == State::Proofed {
-        let (grant, course) = (&rights.issue, terms.course);
-        let mut tx = db.write(grant).await?;
-        settlement =
-            confirming::issue(&mut tx, grant, settlement.id, course, zone, currency).await?;
+        let mut tx = db.write(&rights.issue).await?;
+        let (grant, id) = (&rights.issue, settlement.id);
+        settlement = confirming::issue(&mut tx, grant, id, zone, currency).await?;
         tx.commit().await?;
     }
     let confirm_by = settlement.confirm_by;

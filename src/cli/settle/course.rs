@@ -37,10 +37,8 @@ pub(super) async fn issue(app: &App, args: &PeriodArgs, output: Output) -> Resul
         let who = Principal::platform(Some(mall.tenant.id));
         let grant = app.policy.allow::<IssueSettlement>(&who)?;
         let mut tx = app.db.write(&grant).await.map_err(SettlementError::Db)?;
-        let (course, zone) = (mall.settlement.course, mall.tenant.zone);
-        let (period, currency) = (args.period, mall.tenant.currency);
-        let issued =
-            confirming::issue_period(&mut tx, &grant, period, course, zone, currency).await?;
+        let (zone, currency) = (mall.tenant.zone, mall.tenant.currency);
+        let issued = confirming::issue_period(&mut tx, &grant, args.period, zone, currency).await?;
         tx.commit().await.map_err(SettlementError::Db)?;
         Ok::<_, CommandError>(issued)
     };

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Settlement, SettlementError, Statement, paying,
-    period::{self, Act, Approval, Course, StatementState},
+    period::{self, Act, Approval, StatementState},
     statement_within, store as settlements, whole_mall,
 };
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Lets the merchants of a settlement see their statements. From now on they have
-/// [`Course::confirm_days`] to answer; where that is none, everything is confirmed at once.
+/// [`Course::confirm_days`](super::Course::confirm_days) to answer; where that is none, everything is confirmed at once.
 ///
 /// # Errors
 /// [`SettlementError::NotFound`]; [`SettlementError::OutOfTurn`];
@@ -40,14 +40,13 @@ pub async fn issue(
     tx: &mut Tx,
     grant: &Grant<IssueSettlement>,
     id: SettlementId,
-    course: Course,
     zone: Zone,
     currency: Currency,
 ) -> Result<Settlement, SettlementError> {
     whole_mall(grant.reach())?;
     let found = settlements::lock_id(tx, id).await?;
     let settlement = found.ok_or(SettlementError::NotFound)?;
-    issue_it(tx, settlement, course, zone, currency).await
+    issue_it(tx, settlement, zone, currency).await
 }
 
 /// The same for whoever knows the period.
@@ -58,7 +57,6 @@ pub async fn issue_period(
     tx: &mut Tx,
     grant: &Grant<IssueSettlement>,
     period: Period,
-    course: Course,
     zone: Zone,
     currency: Currency,
 ) -> Result<Settlement, SettlementError> {
@@ -66,21 +64,20 @@ pub async fn issue_period(
     let found = super::lock(tx, period).await?;
     period::step(found.as_ref().map(|found| found.state), Act::Issue)?;
     let settlement = found.ok_or(SettlementError::NotFound)?;
-    issue_it(tx, settlement, course, zone, currency).await
+    issue_it(tx, settlement, zone, currency).await
 }
 
 async fn issue_it(
     tx: &mut Tx,
     mut settlement: Settlement,
-    course: Course,
     zone: Zone,
     currency: Currency,
 ) -> Result<Settlement, SettlementError> {
     period::step(Some(settlement.state), Act::Issue)?;
-    if course.approval == Approval::Two && settlement.actor == tx.actor().to_string() {
+    if settlement.course.approval == Approval::Two && settlement.actor == tx.actor().to_string() {
         return Err(SettlementError::NeedsSecondPerson);
     }
-    put_out(tx, &mut settlement, course, zone, currency).await?;
+    put_out(tx, &mut settlement, zone, currency).await?;
     Ok(settlement)
 }
 
@@ -88,7 +85,6 @@ async fn issue_it(
 pub(super) async fn put_out(
     tx: &mut Tx,
     settlement: &mut Settlement,
-    course: Course,
     zone: Zone,
     currency: Currency,
 ) -> Result<(), SettlementError> {
@@ -96,11 +92,11 @@ pub(super) async fn put_out(
     settlement.state = period::step(Some(settlement.state), Act::Issue)?;
     settlement.issued_at = Some(now);
     settlement.issued_by = Some(tx.actor().to_string());
-    settlement.confirm_by = Some(course.confirm_by(now, zone));
+    settlement.confirm_by = Some(settlement.course.confirm_by(now, zone));
     settlements::update(tx, settlement).await?;
     let issued = store::issue_statements(tx, settlement.id).await?;
     tell(tx, &issued).await?;
-    if course.confirm_days == 0 {
+    if settlement.course.confirm_days == 0 {
         confirm_rest(tx, settlement, currency).await
     } else {
         confirm_if_last(tx, settlement, currency).await

@@ -48,7 +48,7 @@ async fn set_3_of_32_who_close_at_once_one_closes_and_a_close_that_died_is_finis
         tx.commit().await.unwrap();
         assert_eq!(mall.preview(&period).await.state, Some(State::CutOff));
         let mut tx = mall.db.write(&grant).await.unwrap();
-        settlement::seal(&mut tx, &grant, period_of(&period), &terms, zone, currency)
+        settlement::seal(&mut tx, &grant, period_of(&period), zone, currency)
             .await
             .unwrap();
         drop(tx);

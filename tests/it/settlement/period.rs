@@ -92,6 +92,29 @@ async fn where_one_is_enough_a_month_goes_as_far_as_the_programme_says() {
 }
 
 #[tokio::test]
+async fn what_the_programme_says_after_the_cut_off_is_for_later_months() {
+    let (mut mall, _) = june().await;
+    mall.cuts_off(period_of("2026-06")).await.unwrap();
+    mall.terms.course = Course {
+        approval: Approval::One,
+        confirm_days: 0,
+    };
+    let sealed = mall.closes_as(1, "2026-06").await.settlement;
+    assert_eq!(sealed.state, State::Proofed, "it still takes two");
+    let alone = mall.issues(1, sealed.id).await;
+    assert!(matches!(alone, Err(SettlementError::NeedsSecondPerson)));
+    let issued = mall.issues(2, sealed.id).await.unwrap();
+    assert_eq!(issued.state, State::Issued);
+    // Five days, as the programme said then, to the end of the day.
+    assert_eq!(issued.confirm_by, Some(at("2026-07-07T16:00:00Z")));
+    mall.clock.set(at("2026-08-02T00:00:00Z"));
+    let july = mall.closes_as(1, "2026-07").await.settlement;
+    assert_eq!(july.course, mall.terms.course);
+    assert_eq!(july.issued_by, Some(july.actor));
+    assert_eq!(mall.broken().await, [""; 0]);
+}
+
+#[tokio::test]
 async fn the_last_merchant_to_confirm_fixes_the_payments_and_nobody_confirms_twice() {
     let (mall, [a, b, c]) = june().await;
     let id = mall.closed_and_issued("2026-06").await.id;
@@ -284,18 +307,15 @@ async fn of_32_who_confirm_at_once_one_is_the_last_and_there_is_one_set_of_payme
 async fn whoever_dies_over_it_leaves_all_of_a_step_or_nothing() {
     let (mall, shops) = june().await;
     let id = mall.closes_as(1, "2026-06").await.settlement.id;
-    let before = mall.rows().await;
     let issue = mall.key::<IssueSettlement>("operator.finance", None, 2);
     let (zone, currency) = (mall.tenant.zone, mall.tenant.currency);
-    let at_once = Course {
-        confirm_days: 0,
-        ..mall.terms.course
-    };
-    for course in [mall.terms.course, at_once] {
+    for days in [0, 5] {
+        mall.as_admin(&format!("update settlement set confirm_days = {days}"))
+            .await;
+        let before = mall.rows().await;
         let mut tx = mall.db.write(&issue).await.unwrap();
-        confirming::issue(&mut tx, &issue, id, course, zone, currency)
-            .await
-            .unwrap();
+        let issued = confirming::issue(&mut tx, &issue, id, zone, currency).await;
+        assert_eq!(issued.unwrap().state == State::Issued, days > 0);
         drop(tx);
         assert_eq!(mall.rows().await, before);
     }

@@ -70,7 +70,6 @@ async fn another_malls_settlement_is_as_unknown_as_none() {
     let grant = other.grant::<CloseSettlement>();
     let mut tx = other.db.write(&grant).await.unwrap();
     let (zone, currency) = (other.tenant.zone, other.tenant.currency);
-    let early =
-        settlement::seal(&mut tx, &grant, closed.period, &other.terms, zone, currency).await;
+    let early = settlement::seal(&mut tx, &grant, closed.period, zone, currency).await;
     assert!(matches!(early, Err(SettlementError::NotCutOff(_))));
 }

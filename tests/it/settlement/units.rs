@@ -82,7 +82,7 @@ const SPANS: [Span; 3] = [
 ];
 
 impl Mall {
-    async fn cuts_off(&self, period: Period) -> Result<settlement::Settlement, SettlementError> {
+    pub async fn cuts_off(&self, period: Period) -> Result<settlement::Settlement, SettlementError> {
         let grant = self.grant::<CloseSettlement>();
         let mut tx = self.db.write(&grant).await.unwrap();
         let (terms, zone) = (self.terms, self.tenant.zone);
@@ -286,11 +286,10 @@ async fn a_period_of_another_unit_is_refused_with_one_of_the_malls_and_nothing_c
         refused.push(mall.cuts_off(wrong).await.map(|_| ()).unwrap_err());
         let grant = mall.grant::<CloseSettlement>();
         let mut tx = mall.db.write(&grant).await.unwrap();
-        let seal = settlement::seal(&mut tx, &grant, wrong, &terms, zone, currency).await;
+        let seal = settlement::seal(&mut tx, &grant, wrong, zone, currency).await;
         refused.push(seal.map(|_| ()).unwrap_err());
         let grant = mall.grant::<IssueSettlement>();
-        let course = terms.course;
-        let issue = confirming::issue_period(&mut tx, &grant, wrong, course, zone, currency).await;
+        let issue = confirming::issue_period(&mut tx, &grant, wrong, zone, currency).await;
         refused.push(issue.map(|_| ()).unwrap_err());
         let grant = mall.grant::<ConfirmSettlement>();
         let confirm = confirming::confirm_period(&mut tx, &grant, wrong, currency).await;

@@ -69,8 +69,7 @@ impl Mall {
         let grant = self.key::<IssueSettlement>("operator.finance", None, who);
         let mut tx = self.db.write(&grant).await.unwrap();
         let (zone, currency) = (self.tenant.zone, self.tenant.currency);
-        let course = self.terms.course;
-        let done = confirming::issue(&mut tx, &grant, id, course, zone, currency).await?;
+        let done = confirming::issue(&mut tx, &grant, id, zone, currency).await?;
         tx.commit().await.unwrap();
         Ok(done)
     }
