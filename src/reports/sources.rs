@@ -86,7 +86,7 @@ pub async fn origins<A: Action>(
     _grant: &Grant<A>,
     lots: &[LotId],
 ) -> Result<HashMap<LotId, Origin>, Error> {
-    let lots: Vec<Uuid> = lots.iter().map(|lot| lot.uuid()).collect();
+    let lots: Vec<Uuid> = lots.iter().map(LotId::uuid).collect();
     // One row a grant by lot_pkey, with its purchase by purchase_pkey, whose id a grant by purchase
     // has, and the newest of the issuer's few agreements by agreement_version_key.
     let rows = sqlx::query!(

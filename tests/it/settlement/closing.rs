@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rotunda::{
     authz::action::{CloseSettlement, PreviewSettlement, ReadSettlements, ReadStatements},
-    kernel::page::Slice,
+    kernel::{page::Slice, text::Code},
     ledger::{books::NewLot, transfer::Kind},
     merchants::agreements::{AgreementTerms, Cost},
     settlement::{
@@ -207,7 +207,7 @@ async fn a_closed_month_comes_to_its_bytes_again_and_who_changed_it_is_told() {
         mall.as_admin(damage).await;
         let found = again(&mall, "2026-06").await.unwrap();
         assert!(!found.is_same(), "{damage}");
-        let told: Vec<&str> = found.differing.iter().map(|code| code.as_str()).collect();
+        let told: Vec<&str> = found.differing.iter().map(Code::as_str).collect();
         assert_eq!(told, differing, "{damage}");
         mall.as_admin(&repair.replace("{}", &first.to_string()))
             .await;

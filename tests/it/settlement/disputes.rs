@@ -281,9 +281,15 @@ async fn a_month_is_not_cut_off_while_somebody_decides_what_becomes_part_of_it()
     assert_eq!(june.adjustments("2026-07").await.len(), 1);
 }
 
-/// By what agreement of A the line of 7.00 moves what: what the payer gives, what the receiver gets,
+/// By what agreement of A the line of 7.00 moves what: what the payer gives and what the receiver gets,
 /// when C takes A's points and when it gives them back.
-fn shared() -> [(AgreementTerms, (i64, i64), (i64, i64)); 2] {
+struct Shared {
+    terms: AgreementTerms,
+    taken: (i64, i64),
+    given_back: (i64, i64),
+}
+
+fn shared() -> [Shared; 2] {
     let cost = Cost {
         issuer: 8000,
         operator: 1000,
@@ -307,8 +313,16 @@ fn shared() -> [(AgreementTerms, (i64, i64), (i64, i64)); 2] {
         ..AgreementTerms::default()
     };
     [
-        (borne, (5_60, 6_30), (6_30, 5_60)),
-        (pool, (0, 7_00), (7_00, 0)),
+        Shared {
+            terms: borne,
+            taken: (5_60, 6_30),
+            given_back: (6_30, 5_60),
+        },
+        Shared {
+            terms: pool,
+            taken: (0, 7_00),
+            given_back: (7_00, 0),
+        },
     ]
 }
 
@@ -340,15 +354,15 @@ async fn shared_june(terms: AgreementTerms, back: bool) -> June {
 
 #[tokio::test]
 async fn of_a_line_that_several_pay_for_each_gets_back_what_it_gave() {
-    for (terms, taken, given_back) in shared() {
-        for (back, (gives, gets)) in [(false, taken), (true, given_back)] {
+    for one in shared() {
+        for (back, (gives, gets)) in [(false, one.taken), (true, one.given_back)] {
             for (outcome, early) in [
                 (Outcome::Upheld, true),
                 (Outcome::Upheld, false),
                 (Outcome::Rejected, true),
                 (Outcome::Rejected, false),
             ] {
-                let june = shared_june(terms.clone(), back).await;
+                let june = shared_june(one.terms.clone(), back).await;
                 let mall = &june.mall;
                 let (payer, receiver) = if back {
                     (june.c, june.a)

@@ -11,7 +11,7 @@ use rotunda::{
     jobs::{self, Tools},
     kernel::{
         ids::{MerchantId, StatementId},
-        page::Slice,
+        page::{Slice, hex},
         text::Language,
     },
     merchants::contacts,
@@ -240,8 +240,7 @@ async fn aiosmtpd_takes_a_statement_and_python_reads_it_as_it_was_meant() {
     let document = document::of(&mut tx, &grant, id, &june.mall.tenant, Language::ZhTw).await;
     let document = document.unwrap();
     let name = document.file_name(Face::Pdf);
-    let digest = Sha256::digest(document.print(Face::Pdf).unwrap());
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&Sha256::digest(document.print(Face::Pdf).unwrap()));
     let file = json!([{"name": name, "media": "application/pdf", "sha256": digest}]);
     assert_eq!(letter["files"], file);
 }

@@ -82,7 +82,10 @@ const SPANS: [Span; 3] = [
 ];
 
 impl Mall {
-    pub async fn cuts_off(&self, period: Period) -> Result<settlement::Settlement, SettlementError> {
+    pub async fn cuts_off(
+        &self,
+        period: Period,
+    ) -> Result<settlement::Settlement, SettlementError> {
         let grant = self.grant::<CloseSettlement>();
         let mut tx = self.db.write(&grant).await.unwrap();
         let (terms, zone) = (self.terms, self.tenant.zone);
