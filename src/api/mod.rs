@@ -26,9 +26,7 @@ type Operations = (OperatorOperations, TillOperations, member::Redemptions);
 
 type OperatorOperations = (
     operator::keys::Keys,
-    operator::merchants::Merchants,
-    operator::contacts::Contacts,
-    operator::stores::Stores,
+    MerchantOperations,
     operator::goods::Goods,
     operator::settlements::Settlements,
     operator::agreements::Agreements,
@@ -43,6 +41,13 @@ type OperatorOperations = (
     operator::books::Books,
 );
 
+type MerchantOperations = (
+    operator::merchants::Merchants,
+    operator::contacts::Contacts,
+    operator::earn_rates::EarnRates,
+    operator::stores::Stores,
+);
+
 type TillOperations = (
     pos::members::Members,
     pos::wallets::Wallets,
@@ -54,11 +59,15 @@ type TillOperations = (
 );
 
 fn operations() -> Operations {
-    let operator = (
-        operator::keys::Keys,
+    let merchants = (
         operator::merchants::Merchants,
         operator::contacts::Contacts,
+        operator::earn_rates::EarnRates,
         operator::stores::Stores,
+    );
+    let operator = (
+        operator::keys::Keys,
+        merchants,
         operator::goods::Goods,
         operator::settlements::Settlements,
         operator::agreements::Agreements,

@@ -145,6 +145,10 @@ actions! {
     ReadContact = "contact" "read";
     /// Say where a merchant's mail goes, or that none is to go.
     SetContact = "contact" "set";
+    /// See how many points a merchant gives by the rules that leave it to merchants.
+    ReadEarnRates = "earn-rate" "read";
+    /// Choose how many points a merchant gives by such a rule.
+    SetEarnRate = "earn-rate" "set";
     /// See to which account at Stripe a merchant is paid.
     ReadStripeAccount = "stripe-account" "read";
     /// Say to which account at Stripe a merchant is paid.

@@ -313,7 +313,9 @@ impl<'a> Work<'a> {
             Counts::Full => total,
             Counts::Paid => total.saturating_sub(paid_by_points),
         };
-        let mut earned = programme.earn(till.merchant_code.as_str(), &item.lines, counted)?;
+        let (merchant, at) = (till.merchant_code.as_str(), item.occurred_at);
+        let own = |rule: &str| till.own_rate(rule, at);
+        let mut earned = programme.earn(merchant, &item.lines, counted, own)?;
         let day = setting.zone.day(item.occurred_at);
         let so_far = |rule: &str, month: bool| {
             let from = if month {

@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::line::Line;
-use crate::kernel::{
-    AmountError,
-    money::{Currency, Rate, parse_decimal, ratio_floor, split},
-    time::{Instant, Month, Zone, add_months, next_day},
+use crate::{
+    kernel::{
+        AmountError,
+        money::{Currency, Rate, parse_decimal, ratio_floor, split},
+        time::{Instant, Month, Zone, add_months, next_day},
+    },
+    merchants::rates::Range,
 };
 
 /// What a mall's programme says about earning.
@@ -80,6 +83,8 @@ pub struct Rule {
     categories: Vec<String>,
     except: Vec<String>,
     merchants: Vec<String>,
+    /// Between which numbers of points each merchant chooses its own; none: the rule's points hold.
+    pub own: Option<Range>,
     /// The most points by this rule.
     pub cap: Cap,
 }
@@ -132,6 +137,9 @@ pub struct Earned {
     pub points: i64,
     /// Points that a cap kept back.
     pub capped: i64,
+    /// How many points the merchant gives instead of the rule's own, where it chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<i64>,
 }
 
 impl Programme {
@@ -146,7 +154,8 @@ impl Programme {
     }
 
     /// What a receipt earns, by rule, before caps. `counted` is the part of the total that earns;
-    /// where it is less than the total, the lines share the difference by their amounts.
+    /// where it is less than the total, the lines share the difference by their amounts. `own` says how
+    /// many points the merchant chose to give by a rule.
     ///
     /// # Errors
     /// [`AmountError::Overflow`].
@@ -155,6 +164,7 @@ impl Programme {
         merchant: &str,
         lines: &[Line],
         counted: i64,
+        own: impl Fn(&str) -> Option<i64>,
     ) -> Result<Vec<Earned>, AmountError> {
         let weights: Vec<i64> = lines.iter().map(|line| line.amount).collect();
         let amounts = split(counted, &weights)?;
@@ -169,13 +179,15 @@ impl Programme {
         }
         let mut earned = Vec::new();
         for (rule, amount) in self.rules.iter().zip(taken) {
-            let points = rule.points_for(amount)?;
+            let own = rule.chosen(own(&rule.code));
+            let points = rule.points_for(amount, own)?;
             if points > 0 {
                 earned.push(Earned {
                     rule: rule.code.clone(),
                     amount,
                     points,
                     capped: 0,
+                    own,
                 });
             }
         }
@@ -184,6 +196,16 @@ impl Programme {
 }
 
 impl Rule {
+    /// How many points it gives where no merchant chose, before bands.
+    pub const fn points(&self) -> i64 {
+        self.points
+    }
+
+    /// For how much of a receipt, in minor units.
+    pub const fn per(&self) -> i64 {
+        self.per
+    }
+
     fn takes(&self, merchant: &str, category: &str) -> bool {
         let among = |list: &[String], text: &str| list.iter().any(|known| known == text);
         (self.merchants.is_empty() || among(&self.merchants, merchant))
@@ -191,14 +213,21 @@ impl Rule {
             && !among(&self.except, category)
     }
 
-    /// Points for an amount in minor units, rounded down once (in marginal mode once a band).
+    /// What of a merchant's choice counts: the nearest number of points that the rule lets it give.
+    fn chosen(&self, own: Option<i64>) -> Option<i64> {
+        Some(self.own?.nearest(own?))
+    }
+
+    /// Points for an amount in minor units, rounded down once (in marginal mode once a band); `own`
+    /// are those that count instead of the rule's.
     ///
     /// # Errors
     /// [`AmountError::Overflow`].
-    pub fn points_for(&self, amount: i64) -> Result<i64, AmountError> {
+    pub fn points_for(&self, amount: i64, own: Option<i64>) -> Result<i64, AmountError> {
         if !self.marginal {
             let band = self.bands.iter().rev().find(|band| band.holds(amount));
-            let (points, times) = band.map_or((self.points, Rate::ONE), |b| (b.points, b.times));
+            let plain = (own.unwrap_or(self.points), Rate::ONE);
+            let (points, times) = band.map_or(plain, |b| (b.points, b.times));
             return self.apply(amount, points, times);
         }
         let mut sum = 0_i64;
@@ -272,8 +301,16 @@ struct RawRule {
     except: Vec<String>,
     #[serde(default)]
     merchants: Vec<String>,
+    own: Option<RawOwn>,
     cap_per_day: Option<i64>,
     cap_per_month: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawOwn {
+    least: i64,
+    most: i64,
 }
 
 #[derive(Deserialize, Default, PartialEq)]
@@ -398,7 +435,12 @@ impl RawRule {
             }
             bands.push(band);
         }
+        let own = self.own.map(|own| own.parse(self.points)).transpose()?;
+        if own.is_some() && (!bands.is_empty() || self.mode == RawMode::Marginal) {
+            return Err("own: not together with bands".to_owned());
+        }
         Ok(Rule {
+            own,
             code: self.code,
             points: self.points,
             per,
@@ -410,6 +452,19 @@ impl RawRule {
             merchants: self.merchants,
             cap: cap(self.cap_per_day, self.cap_per_month)?,
         })
+    }
+}
+
+impl RawOwn {
+    fn parse(self, points: i64) -> Result<Range, String> {
+        let Self { least, most } = self;
+        if (0..=points).contains(&least) && (points..=MOST).contains(&most) {
+            return Ok(Range { least, most });
+        }
+        Err(format!(
+            "own: found {least} to {most}, expected least from 0 to the rule's points ({points}) and most \
+             from there to {MOST}"
+        ))
     }
 }
 
@@ -471,7 +526,7 @@ mod tests {
             quantity: 1,
             amount,
         };
-        let earned = programme.earn("shop", &[line], amount).unwrap();
+        let earned = programme.earn("shop", &[line], amount, |_| None).unwrap();
         earned.iter().map(|earned| earned.points).sum()
     }
 
@@ -496,7 +551,9 @@ mod tests {
             quantity: 1,
             amount: 50,
         };
-        let earned = programme.earn("shop", &[line.clone(), line], 100).unwrap();
+        let earned = programme
+            .earn("shop", &[line.clone(), line], 100, |_| None)
+            .unwrap();
         assert_eq!(earned[0].points, 1);
     }
 
@@ -556,7 +613,7 @@ mod tests {
             amount: 10_00,
         };
         let lines = [line("tea"), line("bread"), line("gift card")];
-        let earned = programme.earn("shop", &lines, 30_00).unwrap();
+        let earned = programme.earn("shop", &lines, 30_00, |_| None).unwrap();
         let found: Vec<(&str, i64)> = earned.iter().map(|e| (e.rule.as_str(), e.points)).collect();
         assert_eq!(found, [("tea", 20), ("base", 10)]);
     }

@@ -353,6 +353,12 @@ table! {
     UNKNOWN_CONTACT = NOT_FOUND "unknown-contact"
         "The merchant gets no mail"
         "Nobody said where its mail goes. PUT an address and a language to the same address to say so.";
+    UNKNOWN_EARN_RATE = NOT_FOUND "unknown-earn-rate"
+        "No rule of this name leaves its points to merchants"
+        "List the merchant's earn rates to see the rules that do.";
+    EARN_RATE_OUT_OF_RANGE = CONFLICT "earn-rate-out-of-range"
+        "Merchants cannot give so few or so many points by this rule"
+        "`detail` says how few and how many. The operator sets both in the programme.";
     UNKNOWN_ACCOUNT = NOT_FOUND "unknown-stripe-account"
         "Nobody said to which account at Stripe the merchant is paid"
         "PUT its connected account (acct_...) to the same address to say so.";

@@ -63,6 +63,7 @@ impl From<MerchantError> for Problem {
             MerchantError::NoContact => &codes::UNKNOWN_CONTACT,
             MerchantError::NoAccount => &codes::UNKNOWN_ACCOUNT,
             MerchantError::WiderThanMerchant(_) => &codes::WIDER_THAN_MERCHANT,
+            MerchantError::OutOfRange(_) => &codes::EARN_RATE_OUT_OF_RANGE,
             MerchantError::Cursor(_) => return cursor(),
             MerchantError::Db(error) => return Self::from(error),
         };

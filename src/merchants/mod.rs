@@ -12,6 +12,7 @@ mod alliance;
 pub mod contacts;
 pub mod credit;
 mod listing;
+pub mod rates;
 mod store;
 mod till;
 
@@ -163,6 +164,9 @@ pub enum MerchantError {
     /// A merchant whose account at Stripe nobody said.
     #[error("nobody said to which account at Stripe the merchant is paid")]
     NoAccount,
+    /// Fewer or more points than the operator lets merchants give by the rule.
+    #[error("by this rule merchants give {} to {} points", .0.least, .0.most)]
+    OutOfRange(rates::Range),
     /// A page that begins after something that is no place in this list.
     #[error(transparent)]
     Cursor(#[from] CursorError),

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Alliance, Listing, Merchant, Status, Store, TillStore, Window, credit::Withheld,
-    listing::Belonging,
+    listing::Belonging, rates::OwnRate,
 };
 use crate::{
     db::{
@@ -98,6 +98,9 @@ struct TillRow {
     prepaid: bool,
     withheld: Option<String>,
     withheld_since: Option<Instant>,
+    rules: Vec<String>,
+    rule_points: Vec<Option<i64>>,
+    rule_since: Vec<Instant>,
 }
 
 impl TryFrom<TillRow> for TillStore {
@@ -118,8 +121,17 @@ impl TryFrom<TillRow> for TillStore {
         let withheld = row.withheld.as_deref().map(Withheld::parse);
         let withheld = withheld.map(|why| why.ok_or(Error::Corrupt("withheld")));
         let pool = row.since.iter().copied().zip(row.pool);
+        let chosen = row.rules.into_iter().zip(row.rule_points);
+        let rates = chosen
+            .zip(row.rule_since)
+            .map(|((rule, points), since)| OwnRate {
+                rule,
+                points,
+                since,
+            });
         Ok(Self {
             withheld: withheld.transpose()?.zip(row.withheld_since),
+            rates: rates.collect(),
             pool: pool.filter(|_| row.prepaid).collect(),
             prices: row.since.into_iter().zip(prices?).collect(),
             store: row.store_id,
@@ -350,7 +362,9 @@ pub(super) async fn tills(
                   agreed.worth as "price_worth!: _", agreed.pool as "pool!",
                   exists (select from prepaid where prepaid.merchant_id = store.merchant_id)
                       as "prepaid!",
-                  credit.withheld as "withheld?", credit.withheld_since as "withheld_since?"
+                  credit.withheld as "withheld?", credit.withheld_since as "withheld_since?",
+                  chosen.rules as "rules!", chosen.points as "rule_points!: _",
+                  chosen.since as "rule_since!"
            from store
            join merchant on merchant.merchant_id = store.merchant_id
            left join credit on credit.merchant_id = store.merchant_id
@@ -365,6 +379,13 @@ pub(super) async fn tills(
                from agreement
                where agreement.merchant_id = store.merchant_id and accepted_at is not null
            ) as agreed
+           cross join lateral (
+               select coalesce(array_agg(rule order by version), '{}') as rules,
+                      coalesce(array_agg(points order by version), '{}') as points,
+                      coalesce(array_agg(since order by version), '{}') as since
+               from earn_rate
+               where earn_rate.merchant_id = store.merchant_id
+           ) as chosen
            where ($1::uuid[] is null or store.store_id = any ($1))
              and ($2::text[] is null or store.code = any ($2))"#,
         ids.as_deref(),

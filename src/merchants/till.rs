@@ -4,7 +4,12 @@
 
 use std::collections::HashMap;
 
-use super::{agreements::Prices, credit::Withheld, store};
+use super::{
+    agreements::Prices,
+    credit::Withheld,
+    rates::{self, OwnRate},
+    store,
+};
 use crate::{
     db::{error::Error, tx::ReadTx},
     kernel::{
@@ -44,6 +49,8 @@ pub struct TillStore {
     /// Since when which terms hold, and whether they are the pool's; empty where its merchant never
     /// paid for points in advance.
     pub pool: Vec<(Instant, bool)>,
+    /// How many points its merchant chose to give by which rule, the oldest choice first.
+    pub rates: Vec<OwnRate>,
 }
 
 impl TillStore {
@@ -56,6 +63,11 @@ impl TillStore {
     pub fn withheld_at(&self, at: Instant) -> Option<Withheld> {
         let held = self.withheld.filter(|(why, since)| why.holds(*since, at));
         held.map(|(why, _)| why)
+    }
+
+    /// How many points its merchant gives by a rule at that moment, where it chose.
+    pub fn own_rate(&self, rule: &str, at: Instant) -> Option<i64> {
+        rates::held(&self.rates, rule, at)
     }
 
     /// The first moment of the terms that hold at that moment, where points given then come out of

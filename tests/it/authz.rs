@@ -382,7 +382,7 @@ async fn a_merchants_principal_never_reaches_the_mall() {
         ClaimGood CancelRedemption LapseRedemptions PreviewSettlement CloseSettlement
         ReadSettlements ReadStatements IssueSettlement ConfirmSettlement ConfirmStatement
         RaiseDispute ReadDisputes DecideDispute RecordPayment RaiseDefault DeclareDefault ReadLiability
-        VerifyBooks ReadContact SetContact ReadStripeAccount SetStripeAccount FollowStripe
+        VerifyBooks ReadContact SetContact ReadEarnRates SetEarnRate ReadStripeAccount SetStripeAccount FollowStripe
         ReadMessages RetryMessage SendMessages RelayJobs
     );
     for role in policy.roles().filter(|role| role.starts_with("merchant.")) {

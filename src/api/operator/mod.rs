@@ -7,6 +7,7 @@ pub mod contacts;
 pub mod credit;
 pub mod disputes;
 pub mod documents;
+pub mod earn_rates;
 pub mod goods;
 pub mod keys;
 pub mod liability;

@@ -81,7 +81,7 @@ pub(super) struct RecordPurchaseIn {
 
 /// What one rule of the programme gives for a receipt.
 #[derive(Debug, Clone, Object)]
-#[oai(rename = "Earned")]
+#[oai(rename = "Earned", skip_serializing_if_is_none)]
 struct EarnedOut {
     /// The rule's name.
     rule: String,
@@ -91,6 +91,8 @@ struct EarnedOut {
     points: Quantity,
     /// Points that a limit of the programme kept back.
     capped: Quantity,
+    /// How many points the merchant gives by the rule instead of the rule's own, where it chose.
+    own: Option<Quantity>,
 }
 
 /// A purchase as it was recorded.
@@ -222,6 +224,7 @@ impl From<Earned> for EarnedOut {
             amount: Minor(earned.amount),
             points: Quantity(earned.points),
             capped: Quantity(earned.capped),
+            own: earned.own.map(Quantity),
         }
     }
 }

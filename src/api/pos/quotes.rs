@@ -87,6 +87,7 @@ mod tests {
             amount: 80_00,
             points: 50,
             capped: 30,
+            own: None,
         };
         assert_eq!(
             explain(&receipt(vec![base]), currency),

@@ -151,10 +151,11 @@ const CHANGES: &[(&str, &[&str])] = &[
 ];
 
 /// What is only ever appended to.
-const APPEND_ONLY: [&str; 13] = [
+const APPEND_ONLY: [&str; 14] = [
     "account",
     "adjustment",
     "credit_entry",
+    "earn_rate",
     "journal",
     "member",
     "month_line",

@@ -71,7 +71,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 91] = [
+pub const RECIPES: [Recipe; 93] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -166,6 +166,12 @@ pub const RECIPES: [Recipe; 91] = [
         r#"{"email": "accounts@lantern.example", "language": "en"}"#,
     ),
     read("remove_contact", ("contact", "set")),
+    read("list_earn_rates", ("earn-rate", "read")),
+    done(
+        "set_earn_rate",
+        ("earn-rate", "set"),
+        r#"{"rule": "base", "points": 1}"#,
+    ),
     with("list_messages", ("message", "read"), "", ""),
     with("list_messages", ("message", "read"), "?state=failed", ""),
     read("retry_message", ("message", "retry")),

@@ -284,6 +284,8 @@ async fn lose(mall: &Tenant) {
          insert into payment_cover
              select settlement_id, line, 1, 0, 0, '2026-02-01', '2026-03-01Z', 'system'
              from payment;
+         insert into earn_rate select merchant_id, 1, 'base', 2, created_at, 'system'
+             from merchant where code = 'cake';
          insert into merchant_stripe
              select merchant_id, 'acct_1', 'cus_1', created_at, 'system'
              from merchant where code = 'cake';
@@ -461,7 +463,8 @@ async fn ten_1_a_whole_life_over_http_changes_no_byte_of_the_twins_dump() {
         same,
         [
             "_sqlx_migrations",
-            // What this life does not come to: see tests/it/settlement/{credit,stripe}.
+            // What this life does not come to: see tests/it/{earn_rates,settlement/{credit,stripe}}.
+            "earn_rate",
             "merchant_stripe",
             "payment_cover",
             "prepaid",
