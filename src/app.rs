@@ -1,5 +1,6 @@
 //! What every door holds: built once, cloned into each.
 
+pub mod address;
 pub mod mall;
 
 use std::{
@@ -36,7 +37,13 @@ use crate::{
         mail::{MailSettingError, Mailer},
         stripe::{Keys, PATIENCE, SettingError, Stripe},
     },
-    identity::{self, IdentityError},
+    identity::{
+        self, IdentityError, Recognised,
+        one_time::{Vault, VaultError},
+        password::Hashing,
+        sessions,
+        signin::Desk,
+    },
     kernel::{
         ids::{Entropy, TenantId},
         page::CursorKey,
@@ -76,6 +83,9 @@ pub enum OpenError {
     /// The mail server of the settings.
     #[error(transparent)]
     Mail(#[from] MailSettingError),
+    /// The key of the secrets of the settings.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The keys of Stripe of the settings.
     #[error(transparent)]
     Stripe(#[from] SettingError),
@@ -130,7 +140,11 @@ pub struct Inner {
     revisions: Cache<TenantId, i64>,
     /// The same, whenever that was.
     last_revisions: Cache<TenantId, i64>,
-    principals: Cache<(TenantId, i64, [u8; 32]), Principal>,
+    /// Who hashes passwords.
+    pub hashing: Hashing,
+    /// What keeps the secrets of one-time codes; none where the settings have no key.
+    pub vault: Option<Vault>,
+    principals: Cache<(TenantId, i64, [u8; 32]), Recognised>,
     migrated: AtomicBool,
     draining: AtomicBool,
     answering: Cache<(), ()>,
@@ -166,6 +180,7 @@ impl App {
             None => Mailer::Off,
         };
         let stripe = stripe(&config)?;
+        let vault = config.secrets_key.as_ref().map(Vault::new).transpose()?;
         let (url, cluster) = database(&config).await?;
         let (now, chance) = (clock.clone(), entropy.clone());
         let db = Db::on(&url, &config.targets, config.connections, now, chance)?;
@@ -185,6 +200,8 @@ impl App {
             tenants: remembering(CHECKED),
             revisions: remembering(BELIEVED),
             last_revisions: remembering(CHECKED),
+            hashing: Hashing::default(),
+            vault,
             principals: remembering(CHECKED),
             migrated: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -305,8 +322,17 @@ impl Inner {
         self.read_mall(&Arc::new(tenant)).await
     }
 
-    /// Who shows this key to that mall, as of that revision; nobody where the key is not a living one
-    /// of the mall.
+    /// What people come in by.
+    pub fn desk(&self) -> Desk<'_> {
+        Desk {
+            db: &self.db,
+            hashing: &self.hashing,
+            vault: self.vault.as_ref(),
+        }
+    }
+
+    /// Who shows this key, or this token of a session, to that mall, as of that revision; nobody where
+    /// it is not a living one of the mall. That a session was used is written down now and then.
     ///
     /// # Errors
     /// [`IdentityError::UnknownKey`], [`IdentityError::Db`].
@@ -316,17 +342,33 @@ impl Inner {
         tenant: TenantId,
         revision: i64,
         presented: &str,
-    ) -> Result<Principal, Arc<IdentityError>> {
+    ) -> Result<Recognised, Arc<IdentityError>> {
         if !identity::has_form(presented) {
             return Err(Arc::new(IdentityError::UnknownKey));
         }
         let key = (tenant, revision, identity::fingerprint(presented));
         if let Some(found) = self.principals.get(&key).await {
-            return Ok(found);
+            // A session may have run out since it was remembered, or is to be looked at again.
+            let now = self.clock.now();
+            match found.session {
+                Some(seen) if now >= seen.until || now >= seen.again_at => {
+                    self.principals.invalidate(&key).await;
+                }
+                _ => return Ok(found),
+            }
         }
         let asked = async {
             let mut tx = self.db.read(grant).await?;
-            identity::authenticate(&mut tx, grant, presented).await
+            let found = identity::authenticate(&mut tx, grant, presented).await?;
+            drop(tx);
+            if let Some(seen) = found.session
+                && seen.stale
+            {
+                let mut tx = self.db.write(grant).await?;
+                sessions::touch(&mut tx, grant, seen.id).await?;
+                tx.commit().await?;
+            }
+            Ok(found)
         };
         self.principals.try_get_with(key, asked).await
     }

@@ -118,6 +118,14 @@ pub struct GivenMail {
     pub from: Option<String>,
 }
 
+/// What the file says about secrets.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenSecrets {
+    /// See [`Config::secrets_key`].
+    pub key: Option<SecretString>,
+}
+
 /// The settings of one process.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -133,6 +141,12 @@ pub struct Config {
     pub base_url: Option<String>,
     /// Where mail goes out; none: nowhere.
     pub mail: Option<Mail>,
+    /// What the secrets of second factors are sealed under; none: nobody can set one up.
+    pub secrets_key: Option<SecretString>,
+    /// Whether a proxy in front says who asks, as the last address in `X-Forwarded-For`.
+    pub behind_proxy: bool,
+    /// Whether this is somebody's own machine: pages there may go without TLS.
+    pub dev: bool,
     /// The malls whose payments can go through Stripe, each with its operator's keys.
     pub stripe: BTreeMap<Slug, StripeKeys>,
     /// Where Stripe is; none: where it is for everybody.
@@ -162,6 +176,10 @@ pub struct Given {
     pub base_url: Option<String>,
     /// See [`Config::mail`].
     pub mail: Option<GivenMail>,
+    /// What is sealed under which key.
+    pub secrets: Option<GivenSecrets>,
+    /// See [`Config::behind_proxy`].
+    pub behind_proxy: Option<bool>,
     /// See [`Config::stripe`].
     pub stripe: Option<BTreeMap<String, StripeKeys>>,
     /// See [`Config::stripe_url`].
@@ -193,6 +211,7 @@ impl Config {
         let base_url = flags.base_url.or(env.base_url).or(file.base_url);
         let mail = mail([flags.mail, env.mail, file.mail])?;
         let stripe = flags.stripe.or(env.stripe).or(file.stripe);
+        let secrets = [flags.secrets, env.secrets, file.secrets];
         Ok(Self {
             data_dir: flags
                 .data_dir
@@ -211,6 +230,13 @@ impl Config {
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             base_url: base_url.map(|url| url.trim_end_matches('/').to_owned()),
             mail,
+            secrets_key: secrets.into_iter().flatten().find_map(|one| one.key),
+            behind_proxy: flags
+                .behind_proxy
+                .or(env.behind_proxy)
+                .or(file.behind_proxy)
+                .unwrap_or(false),
+            dev: false,
             stripe: of_malls(stripe.unwrap_or_default())?,
             stripe_url: flags.stripe_url.or(env.stripe_url).or(file.stripe_url),
             log: flags.log.or(env.log).or(file.log).unwrap_or_default(),
@@ -323,6 +349,10 @@ fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Given, ConfigError> 
             url: get("ROTUNDA_MAIL_URL").map(SecretString::from),
             from: get("ROTUNDA_MAIL_FROM"),
         }),
+        secrets: Some(GivenSecrets {
+            key: get("ROTUNDA_SECRETS_KEY").map(SecretString::from),
+        }),
+        behind_proxy: parse(&get, "ROTUNDA_BEHIND_PROXY", "true or false")?,
         stripe: get("ROTUNDA_STRIPE")
             .map(|list| stripe_list(&list))
             .transpose()?,
@@ -454,7 +484,7 @@ mod tests {
         let config = load(Given::default(), Some(&settings.join("\n")), &[]).unwrap();
         assert!(config.database_url.is_some() && config.base_url.is_some());
         assert_eq!(config.targets.len(), 1);
-        assert!(config.mail.is_some());
+        assert!(config.mail.is_some() && config.secrets_key.is_some() && config.behind_proxy);
         assert_eq!(config.stripe.len(), 1);
         assert!(config.stripe_url.is_some());
     }

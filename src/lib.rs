@@ -31,5 +31,6 @@ pub mod http;
 // 5b doors: three ways in
 pub mod api;
 pub mod jobs;
+pub mod web;
 // 6  roof: the command line
 pub mod cli;

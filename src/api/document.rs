@@ -119,6 +119,9 @@ fn add_problems(operation: &mut Value) {
     if words.is_some_and(|words| words.contains("409 `")) {
         statuses.push("409");
     }
+    if words.is_some_and(|words| words.contains("429 `")) {
+        statuses.push("429");
+    }
     let responses = operation
         .get_mut("responses")
         .and_then(Value::as_object_mut);
@@ -145,7 +148,7 @@ fn publish_problems(document: &mut Value) {
     }
     let mut responses = Map::new();
     for status in [
-        "400", "401", "403", "404", "408", "409", "413", "415", "422", "500", "503",
+        "400", "401", "403", "404", "408", "409", "413", "415", "422", "429", "500", "503",
     ] {
         let rows: Vec<String> = codes::ALL
             .iter()

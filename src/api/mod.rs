@@ -3,6 +3,7 @@
 //! Operations stand in files by audience. To add one: write it in its file, add the file's struct
 //! to [`Operations`], and look at the document's difference.
 
+mod account;
 mod docs;
 mod document;
 mod member;
@@ -22,7 +23,15 @@ use crate::{
 };
 
 /// Everything that `/v1` can do, by audience.
-type Operations = (OperatorOperations, TillOperations, member::Redemptions);
+type Operations = (
+    OperatorOperations,
+    TillOperations,
+    (
+        member::Redemptions,
+        operator::staff::Staff,
+        account::Account,
+    ),
+);
 
 type OperatorOperations = (
     operator::keys::Keys,
@@ -90,7 +99,12 @@ fn operations() -> Operations {
         pos::claims::Claims,
         pos::batches::Batches,
     );
-    (operator, till, member::Redemptions)
+    let people = (
+        member::Redemptions,
+        operator::staff::Staff,
+        account::Account,
+    );
+    (operator, till, people)
 }
 
 /// Whom an operation is for.
@@ -100,6 +114,8 @@ enum Group {
     Operator,
     /// For tills.
     Till,
+    /// For the people who work here: coming in, and what is one's own.
+    Person,
     /// For members, through the mall's app or at a till.
     Member,
 }
@@ -119,13 +135,13 @@ pub fn document() -> String {
     text
 }
 
-/// Everything that a server answers, with the porch around it.
-pub fn endpoint(app: &App) -> impl Endpoint<Output = Response> + use<> {
+/// Everything that a server answers, `pages` among it, with the porch around it.
+pub fn endpoint(app: &App, pages: Route) -> impl Endpoint<Output = Response> + use<> {
     let service = service();
     let (raw, text) = (service.spec(), document());
     let contract = Contract::new(&document::finished(&raw));
     let reader = docs::page(&service.swagger_ui_html(), &raw, &text);
-    let route = Route::new().nest_no_strip("/v1", service);
+    let route = pages.nest_no_strip("/v1", service);
     let route = docs::routes(route, reader, Arc::from(text));
     let route = webhooks::routes(app, route);
     let route = health::routes(app, route);

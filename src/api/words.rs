@@ -3,6 +3,10 @@
 use poem_openapi::Enum;
 
 use crate::{
+    identity::{
+        signin::Need,
+        staff::{self, Theme},
+    },
     kernel::time::Unit,
     ledger::FlowKind,
     merchants::{
@@ -409,5 +413,67 @@ words! {
         Amber,
         /// It owes, or could come to owe, more than covers it.
         Red,
+    }
+}
+
+words! {
+    /// How pages look to somebody.
+    ThemeWord = Theme {
+        /// As the device says.
+        System,
+        /// Dark on light.
+        Light,
+        /// Light on dark.
+        Dark,
+    }
+}
+
+words! {
+    /// How far a person is.
+    StaffStateWord = staff::State {
+        /// Asked to come; opens nothing.
+        Invited,
+        /// May sign in.
+        Active,
+        /// Opens nothing any more.
+        Ended,
+    }
+}
+
+words! {
+    /// What a session needs before it opens more than one's own account.
+    NeedWord = Need {
+        /// Nothing.
+        Nothing,
+        /// A code of the second factor.
+        Code,
+        /// A second factor, of which there is none.
+        Enrolment,
+    }
+}
+
+/// What became of a link's letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub(super) enum LetterWord {
+    /// None was to be written: the inviter tells the link.
+    None,
+    /// It is to be sent, perhaps again.
+    Queued,
+    /// The mail server took it.
+    Sent,
+    /// It was given up.
+    Failed,
+}
+
+impl LetterWord {
+    /// As the table says it.
+    pub(super) fn of(word: &str) -> Self {
+        match word {
+            "queued" => Self::Queued,
+            "sent" => Self::Sent,
+            "failed" => Self::Failed,
+            _ => Self::None,
+        }
     }
 }

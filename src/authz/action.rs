@@ -41,6 +41,22 @@ actions! {
     ReadKeys = "key" "read";
     /// End a key.
     RevokeKey = "key" "revoke";
+    /// Come in: with a password, with a link, or by asking for one.
+    SignIn = "session" "open";
+    /// See and change what is one's own: password, second factor, sessions, language.
+    UseAccount = "account" "use";
+    /// Ask somebody to come and work here, in roles that one could act in oneself.
+    InviteStaff = "staff" "invite";
+    /// List the people who work here, and in which roles.
+    ReadStaff = "staff" "read";
+    /// Change the roles of people, and end what they may do.
+    ManageStaff = "staff" "manage";
+    /// Give merchants their people, whose roles one could not act in oneself.
+    StaffMerchant = "merchant" "staff";
+    /// Give the mall its own people, whatever one may do oneself.
+    StaffMall = "tenant" "staff";
+    /// Write the letters that let people choose a password.
+    SendLinks = "link" "send";
     /// Create, list, suspend and resume malls.
     ManageTenants = "tenant" "manage";
     /// Bring a mall's programme, merchants and goods to what its manifest says.

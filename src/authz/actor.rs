@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::kernel::ids::{ApiKeyId, MemberId, MerchantId, TenantId};
+use crate::kernel::ids::{ApiKeyId, MemberId, MerchantId, StaffId, TenantId};
 
 /// Who does something; written beside what was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Actor {
     Anonymous,
     /// A machine with a key: a till, an ERP.
     Machine(ApiKeyId),
+    /// A person who is signed in.
+    Staff(StaffId),
     /// The vendor at the command line.
     Platform,
     /// The house itself: expiry, lapses, month ends.
@@ -22,6 +24,7 @@ impl fmt::Display for Actor {
         match self {
             Self::Anonymous => formatter.write_str("anonymous"),
             Self::Machine(key) => key.fmt(formatter),
+            Self::Staff(person) => person.fmt(formatter),
             Self::Platform => formatter.write_str("platform"),
             Self::System => formatter.write_str("system"),
         }
@@ -75,6 +78,8 @@ pub struct Principal {
     pub tenant: Option<TenantId>,
     /// In which role.
     pub role: Role,
+    /// In which further ones, within the same scope: a person may have several.
+    pub also: Vec<Role>,
     /// The widest reach that this principal can have: a merchant's key never reaches the mall.
     pub scope: Reach,
 }
@@ -100,7 +105,13 @@ impl Principal {
             actor,
             tenant,
             role: Role::new(role),
+            also: Vec::new(),
             scope: Reach::Mall,
         }
+    }
+
+    /// Every role that this principal acts in.
+    pub fn roles(&self) -> impl Iterator<Item = &Role> {
+        std::iter::once(&self.role).chain(&self.also)
     }
 }

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{
     action::{self, Action},
-    actor::{Principal, Reach},
+    actor::{Principal, Reach, Role},
     grant::Grant,
 };
 
@@ -137,15 +137,44 @@ impl Policy {
     /// [`Denied`].
     pub fn allow<A: Action>(&self, principal: &Principal) -> Result<Grant<A>, Denied> {
         let reach = self
-            .decide(principal.role.as_str(), A::OBJECT, A::ACT)
+            .reach_of(principal.roles(), principal.scope, A::OBJECT, A::ACT)
             .ok_or(Denied)?;
-        let (("mall", reach)
-        | ("merchant", reach @ Reach::Merchant(_))
-        | ("member", reach @ Reach::Member(_))) = (reach, principal.scope)
-        else {
-            return Err(Denied);
-        };
         Ok(Grant::new(principal.clone(), reach))
+    }
+
+    /// Whether whoever holds this grant may do everything that `role` may do within `scope`, as far
+    /// as it reaches there: nobody hands out what they do not have.
+    pub fn could_act_as<A: Action>(&self, grant: &Grant<A>, role: &Role, scope: Reach) -> bool {
+        let own = grant.principal();
+        action::ALL.iter().all(|&(object, act)| {
+            let theirs = self.reach_of(std::iter::once(role), scope, object, act);
+            let ours = self.reach_of(own.roles(), own.scope, object, act);
+            match (ours, theirs) {
+                (_, None) | (Some(Reach::Mall), _) => true,
+                (Some(ours), Some(theirs)) => ours == theirs,
+                (None, Some(_)) => false,
+            }
+        })
+    }
+
+    /// How far these roles reach with an action for somebody of that scope: the scope itself, where
+    /// one of them has the right.
+    fn reach_of<'a>(
+        &self,
+        mut roles: impl Iterator<Item = &'a Role>,
+        scope: Reach,
+        object: &'static str,
+        act: &'static str,
+    ) -> Option<Reach> {
+        let fits = |role: &Role| {
+            matches!(
+                (self.decide(role.as_str(), object, act), scope),
+                (Some("mall"), _)
+                    | (Some("merchant"), Reach::Merchant(_))
+                    | (Some("member"), Reach::Member(_))
+            )
+        };
+        roles.any(fits).then_some(scope)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     config::ConfigError,
     db,
     http::problem::chain,
-    identity::IdentityError,
+    identity::{IdentityError, staff::StaffError},
     telemetry::TelemetryError,
 };
 
@@ -128,6 +128,17 @@ impl From<IdentityError> for Failure {
                 };
                 return error.into();
             }
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<StaffError> for Failure {
+    fn from(error: StaffError) -> Self {
+        let exit = match error {
+            StaffError::Db(error) => return error.into(),
+            StaffError::NotFound => Exit::NotFound,
+            _ => Exit::Refused,
         };
         Self::new(exit, error.to_string())
     }

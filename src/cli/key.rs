@@ -133,7 +133,7 @@ async fn list(app: &App, tenant: &str, output: Output) -> Result<(), Failure> {
 }
 
 /// The vendor's right to do `A` in the mall of that short name.
-async fn grant<A: Action>(app: &App, slug: &str) -> Result<Grant<A>, Failure> {
+pub(super) async fn grant<A: Action>(app: &App, slug: &str) -> Result<Grant<A>, Failure> {
     let Some(tenant) = app.db.tenant_of_slug(slug).await? else {
         let message = format!("there is no mall {slug:?}; `rotunda tenant list` shows them");
         return Err(Failure::new(Exit::NotFound, message));

@@ -16,6 +16,7 @@ mod output;
 mod phases;
 mod serve;
 pub mod settle;
+mod staff;
 mod stop;
 mod table;
 pub mod tenant;
@@ -24,6 +25,7 @@ use std::{io, net::SocketAddr, path::PathBuf, pin::pin, process::ExitCode, time:
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use poem::{Endpoint, Response};
 
 use crate::{
     api,
@@ -135,6 +137,9 @@ enum Command {
     /// Make, list and revoke machines' keys
     #[command(subcommand)]
     Key(key::Command),
+    /// Invite, list and end the people who work in a mall
+    #[command(subcommand)]
+    Staff(staff::Command),
     /// Print the API's description
     Openapi,
     /// Print completions for a shell
@@ -180,6 +185,10 @@ fn start(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         }
         _ => None,
     };
+    let dev = matches!(
+        cli.command,
+        Command::Serve { dev: true, .. } | Command::Demo(_)
+    );
     let flags = Given {
         data_dir: cli.global.data_dir,
         log: cli.global.log,
@@ -187,7 +196,8 @@ fn start(cli: Cli, output: Output) -> Result<ExitCode, Failure> {
         ..Given::default()
     };
     let env = |name: &str| std::env::var(name).ok();
-    let config = Config::load(flags, cli.global.config, env)?;
+    let mut config = Config::load(flags, cli.global.config, env)?;
+    config.dev = dev;
     let quiet = !matches!(cli.command, Command::Serve { .. });
     let filter = env("ROTUNDA_LOG").or_else(|| quiet.then(|| "warn".to_owned()));
     let colour = !cli.global.no_color && env("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -208,7 +218,7 @@ async fn run(command: Command, config: Config, output: Output) -> Result<ExitCod
             date,
             ..
         }) => demo::export(&folder, date, output).map(|()| ExitCode::SUCCESS),
-        command => with_app(command, config, output).await,
+        command => Box::pin(with_app(command, config, output)).await,
     }
 }
 
@@ -265,6 +275,7 @@ async fn act(
         Command::Books(command) => books::run(app, command, output).await?,
         Command::Import(command) => import::run(app, command, output).await?,
         Command::Key(command) => key::run(app, command, output).await?,
+        Command::Staff(command) => staff::run(app, command, output).await?,
         // These were done before, without an application.
         Command::Database(_) | Command::Openapi | Command::Completions { .. } => {}
     }
@@ -294,6 +305,11 @@ async fn migrate(app: &App, output: Output) -> Result<(), Failure> {
         &serde_json::json!({"object": "migration", "tenants": malls}),
         || format!("The registry and every mall are on this program's version; {malls} malls were behind."),
     )
+}
+
+/// Everything that a server answers: the API and the pages, with the porch around them.
+pub fn endpoint(app: &App) -> impl Endpoint<Output = Response> + use<> {
+    serve::endpoint(app)
 }
 
 #[cfg(test)]

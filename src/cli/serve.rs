@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use poem::{Endpoint, Response, Route};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -12,6 +13,7 @@ use crate::{
     http::listen,
     jobs::{self, Tools},
     queue::worker::Settings,
+    web,
 };
 
 /// Migrates, listens, and answers until SIGTERM or SIGINT; a second signal does not wait for what
@@ -57,6 +59,11 @@ pub(super) async fn durable(app: &App, dev: bool) -> Result<(), Failure> {
     Err(Failure::new(Exit::Refused, message))
 }
 
+/// Everything that a server answers.
+pub(super) fn endpoint(app: &App) -> impl Endpoint<Output = Response> + use<> {
+    api::endpoint(app, web::routes(app, Route::new()))
+}
+
 /// Answers requests and does jobs until the first signal.
 pub(super) async fn answer(app: &App, listener: TcpListener, stop: &Stop) {
     let tools = Tools {
@@ -69,7 +76,7 @@ pub(super) async fn answer(app: &App, listener: TcpListener, stop: &Stop) {
     };
     let handlers = jobs::handlers(&tools);
     tokio::join!(
-        listen::serve(app, listener, api::endpoint(app), stop.asked(1)),
+        listen::serve(app, listener, endpoint(app), stop.asked(1)),
         jobs::run(tools, handlers, Settings::default(), stop.asked(1)),
     );
 }

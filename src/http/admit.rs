@@ -1,4 +1,4 @@
-//! From a key in a header to the right to do one thing.
+//! From a key, or a session's token, in a header to the right to do one thing.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use poem_openapi::{
 use secrecy::{ExposeSecret, SecretString};
 use tracing::Span;
 
-use super::{codes, problem::Problem, tenant, visit::Visit};
+use super::{codes, origin, problem::Problem, tenant, visit::Visit};
 use crate::{
     app::{App, Mall},
     authz::{
-        action::{Action, Authenticate},
+        action::{Action, Authenticate, SignIn},
         actor::{Actor, Principal},
         grant::Grant,
     },
     db::{Db, tenants::Tenant},
-    identity::IdentityError,
+    identity::{IdentityError, Recognised, Seen, signin::Origin},
 };
 
 /// The name of the security scheme in the API's description.
@@ -39,8 +39,10 @@ pub struct Caller<A: Action> {
     pub visit: Arc<Visit>,
     /// The revision of the mall's settings by which it was admitted.
     revision: i64,
-    /// The key that was shown.
+    /// The key or token that was shown.
     presented: SecretString,
+    /// The session, where it is a person's.
+    session: Option<Seen>,
 }
 
 impl<A: Action> Caller<A> {
@@ -76,12 +78,20 @@ impl<A: Action> Caller<A> {
         let app = &self.visit.app;
         app.is_stale(self.tenant.id, stale).await;
         let revision = revision(app, &self.tenant, true).await?;
-        let principal = principal(app, &self.tenant, revision, &self.presented).await?;
-        let grant = allow::<A>(app, &principal)?;
+        let known = recognised(app, &self.tenant, revision, &self.presented).await?;
+        let grant = allow::<A>(app, &known.principal)?;
         if grant.actor() != self.grant.actor() || grant.reach() != self.grant.reach() {
             return Err(Problem::of(&codes::NOT_ALLOWED));
         }
         self.mall_at(revision).await
+    }
+
+    /// The session of the person who asks.
+    ///
+    /// # Errors
+    /// `not-allowed` for a machine.
+    pub fn session(&self) -> Result<Seen, Problem> {
+        self.session.ok_or_else(|| Problem::of(&codes::NOT_ALLOWED))
     }
 
     /// Who asks.
@@ -100,7 +110,10 @@ impl<'a, A: Action> ApiExtractor<'a> for Caller<A> {
             SCHEME,
             MetaSecurityScheme {
                 ty: "http",
-                description: Some("A key of this mall: `Authorization: Bearer rk_live_…`."),
+                description: Some(
+                    "A key of this mall, or the token of somebody's session: \
+                     `Authorization: Bearer rk_live_…`, `Authorization: Bearer rs_…`.",
+                ),
                 name: None,
                 key_in: None,
                 scheme: Some("bearer"),
@@ -166,19 +179,106 @@ pub async fn admit<A: Action>(request: &Request, checked: bool) -> Result<Caller
         .ok_or_else(|| challenge(Problem::of(&codes::MISSING_KEY), "Bearer realm=\"rotunda\""))?;
     let presented = SecretString::from(presented);
     let revision = revision(app, &tenant, checked).await?;
-    let principal = principal(app, &tenant, revision, &presented).await?;
-    Span::current().record("actor", tracing::field::display(principal.actor));
-    let grant = allow(app, &principal)?;
-    if let Some(route) = &visit.route {
+    let caller = admit_with(visit, tenant, revision, presented).await?;
+    if let Some(route) = &caller.visit.route {
         route.check_query(request)?;
     }
+    Ok(caller)
+}
+
+/// Whoever shows this, where the policy lets them do `A`.
+async fn admit_with<A: Action>(
+    visit: Arc<Visit>,
+    tenant: Arc<Tenant>,
+    revision: i64,
+    presented: SecretString,
+) -> Result<Caller<A>, Problem> {
+    let app = &visit.app;
+    let Recognised { principal, session } = recognised(app, &tenant, revision, &presented).await?;
+    Span::current().record("actor", tracing::field::display(principal.actor));
+    let limited = session.is_some_and(|session| session.limited);
+    let grant = match allow(app, &principal) {
+        Err(_) if limited => return Err(Problem::of(&codes::SECOND_FACTOR_NEEDED)),
+        other => other?,
+    };
     Ok(Caller {
         grant,
         tenant,
         visit,
         revision,
         presented,
+        session,
     })
+}
+
+/// Whoever shows this token of a session beside a request that names no key: for pages, which keep it
+/// in a cookie.
+///
+/// # Errors
+/// As [`admit`].
+pub async fn admit_session<A: Action>(
+    request: &Request,
+    token: SecretString,
+) -> Result<Caller<A>, Problem> {
+    let visit = Visit::of(request).ok_or_else(|| Problem::of(&codes::INTERNAL_ERROR))?;
+    let tenant = tenant::of(&visit.app, request).await?;
+    Span::current().record("tenant.id", tracing::field::display(tenant.id));
+    let revision = revision(&visit.app, &tenant, true).await?;
+    admit_with(visit, tenant, revision, token).await
+}
+
+/// Somebody of whom nothing is known yet, at the door of one mall: for coming in.
+#[derive(Debug)]
+pub struct Stranger {
+    /// The right to try.
+    pub grant: Grant<SignIn>,
+    /// The mall.
+    pub tenant: Arc<Tenant>,
+    /// The request.
+    pub visit: Arc<Visit>,
+    /// From where it comes.
+    pub origin: Origin,
+}
+
+impl Stranger {
+    /// Of a request.
+    ///
+    /// # Errors
+    /// `unknown-mall`, `mall-suspended`, `mall-moving`, `unknown-parameter`, `database-unavailable`.
+    pub async fn of(request: &Request) -> Result<Self, Problem> {
+        let visit = Visit::of(request).ok_or_else(|| Problem::of(&codes::INTERNAL_ERROR))?;
+        let tenant = tenant::of(&visit.app, request).await?;
+        Span::current().record("tenant.id", tracing::field::display(tenant.id));
+        let grant = allow::<SignIn>(&visit.app, &Principal::anonymous(tenant.id))?;
+        if let Some(route) = &visit.route {
+            route.check_query(request)?;
+        }
+        Ok(Self {
+            grant,
+            tenant,
+            origin: origin::of(request, visit.app.config.behind_proxy),
+            visit,
+        })
+    }
+
+    /// The application.
+    pub fn app(&self) -> &App {
+        &self.visit.app
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Stranger {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::PoemExtractor];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self::of(request).await?)
+    }
 }
 
 async fn revision(app: &App, tenant: &Tenant, checked: bool) -> Result<i64, Problem> {
@@ -191,13 +291,13 @@ fn allow<A: Action>(app: &App, principal: &Principal) -> Result<Grant<A>, Proble
     allowed.map_err(|_| Problem::of(&codes::NOT_ALLOWED))
 }
 
-/// Who shows this key.
-async fn principal(
+/// Who shows this key or token.
+async fn recognised(
     app: &App,
     tenant: &Tenant,
     revision: i64,
     presented: &SecretString,
-) -> Result<Principal, Problem> {
+) -> Result<Recognised, Problem> {
     let grant = allow::<Authenticate>(app, &Principal::anonymous(tenant.id))?;
     let presented = presented.expose_secret();
     let known = app.principal_of(&grant, tenant.id, revision, presented);

@@ -130,6 +130,79 @@ table! {
         "This key may not do that"
         "Use a key with a role that may; the permission table lists who may do what.";
 
+    SECOND_FACTOR_NEEDED = FORBIDDEN "second-factor-needed"
+        "This session has not shown its second factor"
+        "GET /v1/me says what is missing: send a code to /v1/me/second-factor/verification, or set the \
+         second factor up at /v1/me/second-factor.";
+    WRONG_CREDENTIALS = UNAUTHORIZED "wrong-credentials"
+        "The address or the password is wrong"
+        "Try again, or have a link sent to your address by /v1/password-resets.";
+    TOO_MANY_TRIES = TOO_MANY_REQUESTS "too-many-tries"
+        "Too many tries failed"
+        "Wait as long as Retry-After says. The link of a letter from /v1/password-resets opens the \
+         account meanwhile.";
+    WRONG_CODE = CONFLICT "wrong-code"
+        "This code opens nothing"
+        "Each code works once and for a minute. Wait for the next, check the telephone's clock, or \
+         use a recovery code.";
+    NO_SECOND_FACTOR = CONFLICT "no-second-factor"
+        "There is no second factor"
+        "Set one up at /v1/me/second-factor first.";
+    SECOND_FACTOR_OFF = CONFLICT "second-factor-off"
+        "This server cannot keep a second factor"
+        "Its settings have no key to keep secrets under: whoever runs it sets secrets.key.";
+    SECOND_FACTOR_SET_UP = CONFLICT "second-factor-set-up"
+        "The second factor is set up already"
+        "Show a code of it at /v1/me/second-factor/verification; to set up another, remove it first.";
+    LINK_NOT_VALID = CONFLICT "link-not-valid"
+        "This link opens nothing"
+        "It was used, has expired, was replaced by a newer one, or belongs to another mall. Ask for \
+         another.";
+    BAD_PASSWORD = CONFLICT "bad-password"
+        "This is not to be a password"
+        "Choose 10 to 128 characters that are not easily guessed, such as four words.";
+    WRONG_PASSWORD = CONFLICT "wrong-password"
+        "This is not the password so far"
+        "Send the password that you sign in with as `current`.";
+    UNKNOWN_SESSION = NOT_FOUND "unknown-session"
+        "There is no such session"
+        "List your sessions to see their ids; a machine's key has none.";
+    FORM_REFUSED = FORBIDDEN "form-refused"
+        "This form is not ours, or too old"
+        "Open the page again and fill the form in anew.";
+    UNKNOWN_ZONE = CONFLICT "unknown-time-zone"
+        "There is no such time zone"
+        "Name a zone of the IANA database, such as Asia/Shanghai, or leave it out for the mall's.";
+    SIGNING_IN_BUSY = SERVICE_UNAVAILABLE "signing-in-busy"
+        "Too many people are signing in at this moment"
+        "Try again in a few seconds.";
+
+    // --- people
+    UNKNOWN_PERSON = NOT_FOUND "unknown-person"
+        "There is no such person"
+        "List the people to see their ids; a merchant's people see their own.";
+    ADDRESS_TAKEN = CONFLICT "address-taken"
+        "Somebody with this address is here already"
+        "Change that person's roles, invite them again, or end them first.";
+    MIXED_ROLES = CONFLICT "mixed-roles"
+        "These roles do not go together"
+        "Name one or more different roles, all of the mall or all of one merchant.";
+    BEYOND_OWN = CONFLICT "beyond-own"
+        "This role may do what you may not"
+        "Nobody gives or takes a role in which they could not act. Ask one of the mall's owners.";
+    LAST_OWNER = CONFLICT "last-owner"
+        "The mall would be without an owner"
+        "Make another active person an owner first.";
+    INVITATION_TOLD = CONFLICT "invitation-already-told"
+        "This invitation was made by an earlier request"
+        "Its link was told once. Where it was lost, invite the person that `detail` names again.";
+    NOT_INVITED = CONFLICT "not-invited"
+        "This person is not waiting for an invitation"
+        "Who has a password signs in, or asks for a link by /v1/password-resets.";
+    PERSON_ENDED = CONFLICT "person-ended"
+        "This person was ended"
+        "Invite them anew, under the same address.";
+
     // --- keys
     NO_SUCH_KEY = NOT_FOUND "unknown-key-id"
         "There is no such key"
@@ -139,13 +212,14 @@ table! {
         "A key's secret is told once. Where it was lost, revoke the key that `detail` names and \
          make another under a new Idempotency-Key.";
     UNSUITABLE_ROLE = CONFLICT "unsuitable-role"
-        "A key cannot have this role"
-        "Use a role of the permission table that begins with operator., merchant. or machine.";
+        "This role is for nobody of that kind"
+        "Use a role of the permission table that begins with operator. or merchant., or for a key \
+         with machine.";
     MERCHANT_MISSING = CONFLICT "merchant-missing"
-        "A key with a merchant's role needs a merchant"
-        "Name the merchant that the key is for.";
+        "A merchant's role needs a merchant"
+        "Name the merchant that it is for.";
     MERCHANT_UNASKED = CONFLICT "merchant-unasked"
-        "Only a key with a merchant's role is for one merchant"
+        "Only a merchant's role is for one merchant"
         "Leave the merchant out, or choose a role that begins with merchant.";
 
     // --- merchants and stores

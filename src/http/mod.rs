@@ -15,6 +15,7 @@ pub mod lane;
 pub mod limits;
 mod linger;
 pub mod listen;
+pub mod origin;
 pub mod paging;
 pub mod porch;
 pub mod problem;

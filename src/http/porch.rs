@@ -146,6 +146,7 @@ fn finish_headers(headers: &mut HeaderMap, visit: &Visit) {
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, STRICT),
         (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
     ] {
         headers
             .entry(name)
@@ -154,7 +155,6 @@ fn finish_headers(headers: &mut HeaderMap, visit: &Visit) {
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
         (
             HeaderName::from_static("cross-origin-opener-policy"),
             "same-origin",

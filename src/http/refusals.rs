@@ -1,5 +1,7 @@
 //! From each room's errors to the table: one `impl` a room, one arm a refusal.
 
+use poem::http::{HeaderValue, header};
+
 use super::{
     codes,
     problem::{Fault, Problem},
@@ -9,7 +11,7 @@ use crate::{
     db,
     earning::EarnError,
     gateway::stripe::event::EventError,
-    identity::IdentityError,
+    identity::{IdentityError, password::HashError, signin::SignInError, staff::StaffError},
     kernel::time::OtherUnit,
     ledger::LedgerError,
     members::MemberError,
@@ -35,6 +37,58 @@ impl From<IdentityError> for Problem {
             IdentityError::MerchantUnasked => &codes::MERCHANT_UNASKED,
             IdentityError::OutOfReach => &codes::UNKNOWN_MERCHANT,
             IdentityError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<StaffError> for Problem {
+    fn from(error: StaffError) -> Self {
+        let kind = match &error {
+            StaffError::NotFound => &codes::UNKNOWN_PERSON,
+            StaffError::UnknownMerchant => &codes::UNKNOWN_MERCHANT,
+            StaffError::AddressTaken => &codes::ADDRESS_TAKEN,
+            StaffError::UnsuitableRole => &codes::UNSUITABLE_ROLE,
+            StaffError::MixedRoles => &codes::MIXED_ROLES,
+            StaffError::MerchantMissing => &codes::MERCHANT_MISSING,
+            StaffError::MerchantUnasked => &codes::MERCHANT_UNASKED,
+            StaffError::BeyondOwn(_) => &codes::BEYOND_OWN,
+            StaffError::LastOwner => &codes::LAST_OWNER,
+            StaffError::NotInvited => &codes::NOT_INVITED,
+            StaffError::Ended => &codes::PERSON_ENDED,
+            StaffError::Cursor(_) => return cursor(),
+            StaffError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        let kind = match &error {
+            SignInError::WrongCredentials => {
+                let challenge = HeaderValue::from_static("Bearer realm=\"rotunda\"");
+                return Self::new(&codes::WRONG_CREDENTIALS, sentence(&error))
+                    .header(header::WWW_AUTHENTICATE, challenge);
+            }
+            SignInError::TooMany(seconds) => {
+                return Self::new(&codes::TOO_MANY_TRIES, sentence(&error)).retry_after(*seconds);
+            }
+            SignInError::WrongCode => &codes::WRONG_CODE,
+            SignInError::NoSecondFactor => &codes::NO_SECOND_FACTOR,
+            SignInError::SecondFactorOff => &codes::SECOND_FACTOR_OFF,
+            SignInError::AlreadyEnrolled => &codes::SECOND_FACTOR_SET_UP,
+            SignInError::SecondFactorNeeded => &codes::SECOND_FACTOR_NEEDED,
+            SignInError::BadLink => &codes::LINK_NOT_VALID,
+            SignInError::Password(_) => &codes::BAD_PASSWORD,
+            SignInError::WrongPassword => &codes::WRONG_PASSWORD,
+            SignInError::UnknownSession => &codes::UNKNOWN_SESSION,
+            SignInError::Cursor(_) => return cursor(),
+            SignInError::Hash(HashError::Busy) => {
+                return Self::new(&codes::SIGNING_IN_BUSY, sentence(&error)).retry_after(3);
+            }
+            SignInError::Hash(HashError::Unreadable) => return corrupt("password"),
+            SignInError::Db(error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
     }

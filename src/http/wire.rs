@@ -153,9 +153,11 @@ macro_rules! counted {
     };
 }
 
+mod hidden;
 mod settling;
 mod till;
 
+pub use hidden::Hidden;
 pub use settling::{FileText, LineNumber};
 pub use till::{Claim, Positive, Quantity, Telephone};
 

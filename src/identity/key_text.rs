@@ -1,21 +1,37 @@
-//! What a key looks like: `rk_live_<26 digits of its id>_<32 digits of secret><4 of checksum>`.
+//! What a secret looks like that opens something: what kind it is, 26 digits of its id, the secret
+//! itself and 4 digits of a checksum: `rk_live_<id>_<32 digits><4>` for a machine's key,
+//! `rs_<id>_<52 digits><4>` for a session, `rl_…` for a link.
 //!
-//! The checksum tells a mistyped or cut-off key from a foreign one without asking the database,
-//! and lets scanners of source code be certain that they found a key.
+//! The checksum tells a mistyped or cut-off one from a foreign one without asking the database,
+//! and lets scanners of source code be certain of what they found.
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use crate::kernel::ids::{ApiKeyId, Entropy, encode};
+use crate::kernel::ids::{ApiKey, Entropy, Id, Kind, Link, Session, encode};
 
-/// What every key begins with.
-const PREFIX: &str = "rk_live_";
+/// What has a secret that opens something.
+pub(super) trait Opens: Kind {
+    /// What every one of the kind begins with.
+    const START: &'static str;
+    /// How many random bytes there are in it, 32 at most.
+    const BYTES: usize;
+}
 
-/// Random bytes in a key: 160 bits.
-const SECRET_BYTES: usize = 20;
+impl Opens for ApiKey {
+    const START: &'static str = "rk_live_";
+    const BYTES: usize = 20;
+}
 
-/// Digits that the random bytes fill.
-const SECRET_DIGITS: usize = 32;
+impl Opens for Session {
+    const START: &'static str = "rs_";
+    const BYTES: usize = 32;
+}
+
+impl Opens for Link {
+    const START: &'static str = "rl_";
+    const BYTES: usize = 32;
+}
 
 /// Digits of the checksum: 20 bits.
 const CHECK_DIGITS: usize = 4;
@@ -23,7 +39,7 @@ const CHECK_DIGITS: usize = 4;
 /// Crockford's base32, as ids use it.
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// A key that was just made.
+/// A secret that was just made.
 pub(super) struct Fresh {
     /// What its owner is told, once.
     pub(super) secret: SecretString,
@@ -33,11 +49,15 @@ pub(super) struct Fresh {
     pub(super) last_four: String,
 }
 
-/// Makes the secret of the key `id`.
-pub(super) fn make(id: ApiKeyId, entropy: &Entropy) -> Fresh {
-    let bytes = entropy.bytes::<SECRET_BYTES>();
+/// Makes the secret of `id`.
+pub(super) fn make<K: Opens>(id: Id<K>, entropy: &Entropy) -> Fresh {
+    let bytes = if K::BYTES <= 20 {
+        entropy.bytes::<20>().to_vec()
+    } else {
+        entropy.bytes::<32>().to_vec()
+    };
     let digits = encode(id.uuid().as_u128());
-    let body = format!("{PREFIX}{digits}_{}", base32(&bytes));
+    let body = format!("{}{digits}_{}", K::START, base32(&bytes));
     let text = format!("{body}{}", checksum(&body));
     let last_four = text
         .get(text.len().saturating_sub(4)..)
@@ -51,19 +71,19 @@ pub(super) fn make(id: ApiKeyId, entropy: &Entropy) -> Fresh {
     }
 }
 
-/// The id in something that has a key's form and checksum.
-pub(super) fn id_of(presented: &str) -> Option<ApiKeyId> {
+/// The id in something that has the form and the checksum of that kind.
+pub(super) fn id_of<K: Opens>(presented: &str) -> Option<Id<K>> {
     let cut = presented.len().checked_sub(CHECK_DIGITS)?;
     let (body, check) = presented.split_at_checked(cut)?;
-    let (id, secret) = body.strip_prefix(PREFIX)?.split_once('_')?;
+    let (id, secret) = body.strip_prefix(K::START)?.split_once('_')?;
     let digits = secret.bytes().all(|byte| DIGITS.contains(&byte));
-    if secret.len() != SECRET_DIGITS || !digits || checksum(body) != check {
+    if secret.len() != (K::BYTES * 8).div_ceil(5) || !digits || checksum(body) != check {
         return None;
     }
-    format!("key_{id}").parse().ok()
+    format!("{}_{id}", K::PREFIX).parse().ok()
 }
 
-/// What is stored of a key.
+/// What is stored of a secret.
 pub(super) fn hash(presented: &str) -> [u8; 32] {
     Sha256::digest(presented.as_bytes()).into()
 }
@@ -72,6 +92,35 @@ fn checksum(body: &str) -> String {
     let mut digits = base32(&hash(body));
     digits.truncate(CHECK_DIGITS);
     digits
+}
+
+/// A code that people type: 80 random bits as four groups of four digits, and what is stored of it.
+pub(super) fn recovery_code(entropy: &Entropy) -> (String, [u8; 32]) {
+    let digits = base32(&entropy.bytes::<10>());
+    let code = format!(
+        "{}-{}-{}-{}",
+        digits.get(..4).unwrap_or_default(),
+        digits.get(4..8).unwrap_or_default(),
+        digits.get(8..12).unwrap_or_default(),
+        digits.get(12..).unwrap_or_default(),
+    );
+    let hash = typed(&code).map_or_else(|| hash(&code), |typed| hash(&typed));
+    (code, hash)
+}
+
+/// A recovery code as somebody typed it, in the one form that is hashed; none where it is none.
+pub(super) fn typed(code: &str) -> Option<String> {
+    let digits: String = code
+        .chars()
+        .filter(|digit| !digit.is_whitespace() && *digit != '-')
+        .map(|digit| match digit.to_ascii_lowercase() {
+            'o' => '0',
+            'i' | 'l' => '1',
+            other => other,
+        })
+        .collect();
+    let fits = digits.len() == 16 && digits.bytes().all(|byte| DIGITS.contains(&byte));
+    fits.then_some(digits)
 }
 
 /// Five bits a digit, the first bits first, the last digit filled up with zeros.
@@ -92,6 +141,8 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
+    use crate::kernel::ids::ApiKeyId;
+
     fn fresh() -> (ApiKeyId, Fresh) {
         let id = ApiKeyId::from_uuid(Uuid::from_u128(0x0188_bac7_4afa_78aa_bc3b_bd1e_ef28_d881));
         (id, make(id, &Entropy::seeded(7)))
@@ -101,10 +152,7 @@ mod tests {
     fn a_key_names_its_id_and_its_hash_is_of_the_whole() {
         let (id, fresh) = fresh();
         let text = fresh.secret.expose_secret();
-        assert_eq!(
-            text.len(),
-            PREFIX.len() + 26 + 1 + SECRET_DIGITS + CHECK_DIGITS
-        );
+        assert_eq!(text.len(), ApiKey::START.len() + 26 + 1 + 32 + CHECK_DIGITS);
         assert_eq!(id_of(text), Some(id));
         assert_eq!(hash(text), fresh.hash);
         assert!(text.ends_with(&fresh.last_four));
@@ -117,7 +165,8 @@ mod tests {
         for at in 0..text.len() {
             let mut changed = text.as_bytes().to_vec();
             changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };
-            assert_eq!(id_of(&String::from_utf8(changed).unwrap()), None, "{at}");
+            let changed = String::from_utf8(changed).unwrap();
+            assert_eq!(id_of::<ApiKey>(&changed), None, "{at}");
         }
         for text in [
             &text[..text.len() - 1],
@@ -127,8 +176,30 @@ mod tests {
             "sk_live_x",
             "ééé",
         ] {
-            assert_eq!(id_of(text), None);
+            assert_eq!(id_of::<ApiKey>(text), None);
         }
+    }
+
+    #[test]
+    fn a_secret_of_one_kind_is_none_of_another() {
+        let entropy = Entropy::seeded(7);
+        let session = make::<Session>(Id::from_uuid(Uuid::from_u128(1)), &entropy);
+        let text = session.secret.expose_secret();
+        assert_eq!(text.len(), 3 + 26 + 1 + 52 + CHECK_DIGITS);
+        assert!(id_of::<Session>(text).is_some());
+        assert!(id_of::<Link>(text).is_none() && id_of::<ApiKey>(text).is_none());
+    }
+
+    #[test]
+    fn a_recovery_code_may_be_typed_as_people_read_it() {
+        let (code, stored) = recovery_code(&Entropy::seeded(7));
+        let shouted = format!(
+            " {} ",
+            code.to_uppercase().replace('-', " ").replace('1', "l")
+        );
+        assert_eq!(hash(&typed(&shouted).unwrap()), stored);
+        assert_eq!(typed(code.get(1..).unwrap()), None);
+        assert_eq!(typed("uuuu-uuuu-uuuu-uuuu"), None);
     }
 
     #[test]

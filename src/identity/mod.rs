@@ -1,10 +1,18 @@
-//! Who knocks: machines' keys.
+//! Who knocks: machines' keys, and people.
 //!
 //! A key belongs to one mall and has one role of the policy; a merchant's key also names the
 //! merchant, and never reaches further. The secret is told once, when the key is made; what is
-//! stored is its SHA-256, which is enough for 160 random bits. People's sign-in is not here yet.
+//! stored is its SHA-256, which is enough for 160 random bits.
+//!
+//! People are invited ([`staff`]), come in with a password and a second factor ([`signin`]), and
+//! are known by their session ([`sessions`]) from then on, which opens everything that a key opens.
 
 mod key_text;
+pub mod one_time;
+pub mod password;
+pub mod sessions;
+pub mod signin;
+pub mod staff;
 mod store;
 
 use secrecy::SecretString;
@@ -23,7 +31,7 @@ use crate::{
         tx::{ReadTx, Tx},
     },
     kernel::{
-        ids::{ApiKeyId, MerchantId},
+        ids::{ApiKey, ApiKeyId, MerchantId, Session, SessionId},
         page::{Page, Slice},
         text::Name,
         time::Instant,
@@ -199,7 +207,31 @@ pub async fn revoke(
     revoked.ok_or(IdentityError::NoSuchKey)
 }
 
-/// Who shows this key.
+/// Who shows a key or the token of a session.
+#[derive(Debug, Clone)]
+pub struct Recognised {
+    /// Who, in which roles.
+    pub principal: Principal,
+    /// The session, where it is a person.
+    pub session: Option<Seen>,
+}
+
+/// A session as it was seen last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Which one.
+    pub id: SessionId,
+    /// Whether it opens the person's own account alone, because the second factor is missing.
+    pub limited: bool,
+    /// When it ends, if nobody uses it meanwhile.
+    pub until: Instant,
+    /// When its use is to be written down again, so that it must not be remembered for longer.
+    pub again_at: Instant,
+    /// Whether its use is to be written down.
+    pub stale: bool,
+}
+
+/// Who shows this key, or this token of a session.
 ///
 /// # Errors
 /// [`IdentityError::UnknownKey`] for everything that is not a living key of this mall,
@@ -208,19 +240,27 @@ pub async fn authenticate(
     tx: &mut ReadTx,
     _grant: &Grant<Authenticate>,
     presented: &str,
-) -> Result<Principal, IdentityError> {
-    let id = key_text::id_of(presented).ok_or(IdentityError::UnknownKey)?;
+) -> Result<Recognised, IdentityError> {
+    if key_text::id_of::<Session>(presented).is_some() {
+        return sessions::authenticate(tx, presented).await;
+    }
+    let id = key_text::id_of::<ApiKey>(presented).ok_or(IdentityError::UnknownKey)?;
     let found = store::find(tx, id).await?;
     let (key, hash) = found.ok_or(IdentityError::UnknownKey)?;
     let same: bool = hash.ct_eq(&key_text::hash(presented)[..]).into();
     if !same || key.revoked_at.is_some() {
         return Err(IdentityError::UnknownKey);
     }
-    Ok(Principal {
+    let principal = Principal {
         actor: Actor::Machine(key.id),
         tenant: Some(tx.tenant()),
         role: key.role,
+        also: Vec::new(),
         scope: key.merchant.map_or(Reach::Mall, Reach::Merchant),
+    };
+    Ok(Recognised {
+        principal,
+        session: None,
     })
 }
 
@@ -231,5 +271,6 @@ pub fn fingerprint(presented: &str) -> [u8; 32] {
 
 /// Whether this could be a key at all; costs no question to the database.
 pub fn has_form(presented: &str) -> bool {
-    key_text::id_of(presented).is_some()
+    key_text::id_of::<ApiKey>(presented).is_some()
+        || key_text::id_of::<Session>(presented).is_some()
 }

@@ -8,6 +8,7 @@
 
 mod credit;
 mod earning;
+mod identity;
 mod notify;
 mod queue;
 mod redemption;
@@ -81,6 +82,7 @@ pub fn handlers(tools: &Tools) -> Handlers {
     let (tidying, expiring, lapsing) = (tools.clone(), tools.clone(), tools.clone());
     let (confirming, listing) = (tools.clone(), tools.clone());
     let (looking, sending, following) = (tools.clone(), tools.clone(), tools.clone());
+    let inviting = tools.clone();
     Handlers::default()
         .on(move |mall, job| queue::tidy(tidying.clone(), mall, job))
         .on(move |mall, job| earning::expire(expiring.clone(), mall, job))
@@ -89,6 +91,7 @@ pub fn handlers(tools: &Tools) -> Handlers {
         .on(move |mall, job| settlement::list(listing.clone(), mall, job))
         .on(move |mall, job| credit::look(looking.clone(), mall, job))
         .on(move |mall, job| notify::send(sending.clone(), mall, job))
+        .on(move |mall, job| identity::send(inviting.clone(), mall, job))
         .on(move |mall, job| stripe::follow(following.clone(), mall, job))
 }
 

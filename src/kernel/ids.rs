@@ -218,6 +218,14 @@ kinds! {
     Tenant, TenantId, "ten", "tenant";
     /// A machine's key.
     ApiKey, ApiKeyId, "key", "key";
+    /// A person who works in a mall.
+    Staff, StaffId, "stf", "person";
+    /// Somebody's being signed in.
+    Session, SessionId, "ses", "session";
+    /// What lets somebody choose a password.
+    Link, LinkId, "lnk", "link";
+    /// A role that a person has.
+    StaffRole, StaffRoleId, "sro", "role of a person";
     /// A company of the alliance.
     Merchant, MerchantId, "mer", "merchant";
     /// A place where a merchant sells.

@@ -1,5 +1,7 @@
 //! What letters say.
 
+use std::fmt;
+
 use crate::{kernel::text::Language, texts::text_with};
 
 /// What a letter about a statement names, as it is to be read.
@@ -42,4 +44,45 @@ pub fn statement_issued(language: Language, of: &OfStatement<'_>) -> (String, St
         said("mail-statement-subject"),
         format!("{}\n", paragraphs.join("\n\n")),
     )
+}
+
+/// What a letter names that lets somebody choose a password, as it is to be read.
+#[derive(Clone, Copy)]
+pub struct OfLink<'a> {
+    /// The mall.
+    pub mall: &'a str,
+    /// To whom.
+    pub name: &'a str,
+    /// Until when the link opens.
+    pub until: &'a str,
+    /// The link, which is a secret.
+    pub link: &'a str,
+}
+
+impl fmt::Debug for OfLink<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("OfLink")
+    }
+}
+
+/// Subject and text of an invitation.
+pub fn invitation(language: Language, of: &OfLink<'_>) -> (String, String) {
+    link_letter(language, "mail-invitation", of)
+}
+
+/// Subject and text for who forgot the password.
+pub fn password_reset(language: Language, of: &OfLink<'_>) -> (String, String) {
+    link_letter(language, "mail-reset", of)
+}
+
+fn link_letter(language: Language, key: &str, of: &OfLink<'_>) -> (String, String) {
+    let places = [
+        ("mall", of.mall),
+        ("name", of.name),
+        ("until", of.until),
+        ("link", of.link),
+    ];
+    let said = |part: &str| text_with(language, &format!("{key}-{part}"), &places);
+    let paragraphs = ["greeting", "text", "link", "otherwise", "close"].map(said);
+    (said("subject"), format!("{}\n", paragraphs.join("\n\n")))
 }

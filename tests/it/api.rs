@@ -5,12 +5,12 @@ use std::{net::SocketAddr, path::Path};
 
 use poem::{Endpoint, Response, test::TestClient};
 use rotunda::{
-    api,
     app::App,
     authz::{
         action::CreateKey,
         actor::{Principal, Role},
     },
+    cli,
     cli::tenant::apply,
     config::{Config, LogFormat},
     db::tenants::Tenant,
@@ -42,6 +42,9 @@ async fn open() -> Desk<impl Endpoint<Output = Response>> {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         base_url: None,
         mail: None,
+        secrets_key: None,
+        behind_proxy: false,
+        dev: false,
         stripe: std::collections::BTreeMap::new(),
         stripe_url: None,
         log: LogFormat::Text,
@@ -61,7 +64,7 @@ async fn open() -> Desk<impl Endpoint<Output = Response>> {
     std::fs::write(&path, manifest).unwrap();
     let tenant = apply(&app, &path).await.unwrap().tenant;
     std::fs::remove_file(&path).unwrap();
-    let client = TestClient::new(api::endpoint(&app));
+    let client = TestClient::new(cli::endpoint(&app));
     let mut desk = Desk {
         app,
         tenant,

@@ -342,6 +342,7 @@ fn check_scopes<A: Action>(policy: &Policy) {
                 actor: Actor::System,
                 tenant,
                 role: role_,
+                also: Vec::new(),
                 scope,
             };
             let grant: Option<Grant<A>> = policy.allow(&principal).ok();
@@ -373,7 +374,8 @@ async fn a_merchants_principal_never_reaches_the_mall() {
     let policy = policy().await;
     check_all!(
         &policy,
-        Authenticate CreateKey ReadKeys RevokeKey ManageTenants ApplyManifest ReadProgramme
+        Authenticate CreateKey ReadKeys RevokeKey SignIn UseAccount InviteStaff ReadStaff
+        ManageStaff StaffMerchant StaffMall SendLinks ManageTenants ApplyManifest ReadProgramme
         CreateMerchant ReadMerchants ActivateMerchant SuspendMerchant ProposeAgreement
         AcceptAgreement ReadAgreements RecordCredit ReadCredit SetCreditLimit EvaluateCredit
         WindDown EndPoints CreateStore ReadStores

@@ -69,6 +69,7 @@ impl Dusk {
             actor: Actor::System,
             tenant: Some(self.mall.tenant.id),
             role: Role::new(role),
+            also: Vec::new(),
             scope: Reach::Mall,
         };
         self.app.policy.allow(&principal).unwrap()

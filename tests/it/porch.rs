@@ -13,12 +13,12 @@ use std::{net::SocketAddr, time::Duration};
 use poem::{Endpoint, Response};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use rotunda::{
-    api,
     app::App,
     authz::{
         action::{CreateKey, ManageTenants},
         actor::{Principal, Role},
     },
+    cli,
     config::{Config, LogFormat},
     db::tenants::{Schema, Status, Tenant},
     http::listen,
@@ -50,6 +50,9 @@ fn config(url: &str) -> Config {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         base_url: None,
         mail: None,
+        secrets_key: None,
+        behind_proxy: false,
+        dev: false,
         stripe: std::collections::BTreeMap::new(),
         stripe_url: None,
         log: LogFormat::Text,
@@ -87,7 +90,7 @@ impl House {
         let demo = app.db.register(&vendor, &wanted).await.unwrap();
         let wanted = registration(&fresh_slug());
         let other = app.db.register(&vendor, &wanted).await.unwrap();
-        let (address, stop, served) = serve(&app, api::endpoint(&app)).await;
+        let (address, stop, served) = serve(&app, cli::endpoint(&app)).await;
         Self {
             app,
             demo,

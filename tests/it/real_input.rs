@@ -218,6 +218,7 @@ async fn statements(app: &App, mall: &Mall, id: SettlementId) -> Vec<Statement> 
         actor: Actor::System,
         tenant: Some(mall.tenant.id),
         role: Role::new("operator.auditor"),
+        also: Vec::new(),
         scope: Reach::Mall,
     };
     let grant = app.policy.allow::<ReadStatements>(&who).unwrap();

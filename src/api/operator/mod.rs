@@ -15,6 +15,7 @@ pub mod merchants;
 pub mod messages;
 pub mod payments;
 pub mod settlements;
+pub mod staff;
 pub mod statements;
 pub mod stores;
 pub mod stripe;

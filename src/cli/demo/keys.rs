@@ -213,7 +213,7 @@ impl Rights {
             let found = found
                 .await
                 .map_err(|error| anyhow::anyhow!("the key of {role}: {error}"))?;
-            principals.insert(role, found);
+            principals.insert(role, found.principal);
         }
         let who = |role: &str| principals.get(role).context("a role without a key");
         let (till, mobile) = (who("machine.erp")?, who("machine.app")?);

@@ -74,7 +74,7 @@ fn sql_is_spoken_in_few_places_and_plainly() {
 /// Whoever changes what servers remember of a mall says so in the same function.
 #[test]
 fn what_servers_remember_is_not_changed_in_silence() {
-    let change = r"\b(insert into|update|delete from) (programme|api_key|merchant|store)\s";
+    let change = r"\b(insert into|update|delete from) (programme|api_key|merchant|store|staff|staff_role)\s|\bupdate session set (token_hash|ended_at)\b";
     let change = Regex::new(change).unwrap();
     let (mut silent, mut told) = (Vec::new(), 0);
     for (path, text) in files(Path::new("src"), ".rs") {
@@ -91,7 +91,7 @@ fn what_servers_remember_is_not_changed_in_silence() {
         }
     }
     assert_eq!(silent, Vec::<String>::new());
-    assert!(told >= 8, "{told}");
+    assert!(told >= 20, "{told}");
 }
 
 /// One of each kind that must be found, with the rule that finds it.

@@ -107,6 +107,7 @@ async fn readers_who_hold_every_connection_hold_up_no_till() {
 fn as_role(day: &Day, role: &str) -> Principal {
     Principal {
         role: Role::new(role),
+        also: Vec::new(),
         ..Principal::system(day.opened.mall.tenant.id)
     }
 }
@@ -122,7 +123,7 @@ async fn key_id(elsewhere: &App, day: &Day) -> ApiKeyId {
     let grant: Grant<Authenticate> = grant.unwrap();
     let mut tx = elsewhere.db.read(&grant).await.unwrap();
     let found = identity::authenticate(&mut tx, &grant, &day.other_till.key).await;
-    match found.unwrap().actor {
+    match found.unwrap().principal.actor {
         Actor::Machine(id) => id,
         other => panic!("{other:?}"),
     }

@@ -111,7 +111,12 @@ const CHANGES: &[(&str, &[&str])] = &[
     ),
     ("prepaid", &["used"]),
     ("purchase", &["clawed", "refunded"]),
+    ("recovery_code", &["used_at"]),
     ("redemption", &["ended_at", "state", "store_id"]),
+    (
+        "session",
+        &["ended_at", "second_factor", "seen_at", "token_hash"],
+    ),
     ("setting", &["revision"]),
     (
         "settlement",
@@ -127,7 +132,31 @@ const CHANGES: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
+    ("signin_attempt", &["failures", "since"]),
     ("spend", &["returned"]),
+    (
+        "staff",
+        &[
+            "changed_at",
+            "ended_at",
+            "ended_by",
+            "language",
+            "name",
+            "password_at",
+            "password_hash",
+            "state",
+            "theme",
+            "time_zone",
+            "totp_secret",
+            "totp_since",
+            "totp_step",
+        ],
+    ),
+    (
+        "staff_link",
+        &["ended_at", "mail", "problem", "token_hash", "used_at"],
+    ),
+    ("staff_role", &["ended_at", "ended_by"]),
     ("statement", &["confirmed_at", "confirmed_by", "state"]),
     (
         "store",
@@ -169,7 +198,13 @@ const APPEND_ONLY: [&str; 14] = [
 ];
 
 /// The tables whose rows may go.
-const DELETES: [&str; 3] = ["good_offer", "merchant_contact", "outbox"];
+const DELETES: [&str; 5] = [
+    "good_offer",
+    "merchant_contact",
+    "outbox",
+    "recovery_code",
+    "signin_attempt",
+];
 
 /// Every table of the mall with its columns.
 async fn tables(sql: &mut PgConnection, schema: &str) -> BTreeMap<String, Vec<String>> {

@@ -6,7 +6,7 @@ use super::{
     mall::Plaza,
     operations::{Operation, operations},
 };
-use crate::support::outside::tables;
+use crate::support::outside::{Caller, tables};
 
 /// What a request must not set, beside what an operation is for.
 const FORBIDDEN: [&str; 12] = [
@@ -46,6 +46,11 @@ fn smuggled(plaza: &Plaza, operation: &Operation) -> Vec<(String, Value)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn aut_3_what_a_body_must_not_say_is_refused_and_changes_nothing() {
     let plaza = Plaza::open().await;
+    let person = plaza.signed_in().await;
+    let person = Caller {
+        key: Some(&person),
+        ..plaza.owner()
+    };
     let before = tables(plaza.tenant()).await;
     let (mut bodies, mut tried) = (0, 0);
     for operation in operations() {
@@ -54,8 +59,8 @@ async fn aut_3_what_a_body_must_not_say_is_refused_and_changes_nothing() {
         }
         bodies += 1;
         for (pointer, body) in smuggled(&plaza, &operation) {
-            // Both may do more than anybody else; each operation is one of theirs.
-            for caller in [plaza.owner(), plaza.till()] {
+            // They may do more than anybody else; each operation is one of theirs.
+            for caller in [plaza.owner(), plaza.till(), person] {
                 let address = plaza.address(&operation);
                 let (method, body) = (&operation.method, body.to_string());
                 let answer = plaza

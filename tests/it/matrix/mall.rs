@@ -3,6 +3,7 @@
 
 mod debts;
 mod months;
+pub mod persons;
 mod wires;
 
 use std::{
@@ -94,6 +95,8 @@ pub struct Who {
     pub role: Option<&'static str>,
     /// Whether the key is for the merchant `own` alone.
     pub merchant: bool,
+    /// Whether it is somebody who is signed in, and no key.
+    pub person: bool,
     key: Option<String>,
 }
 
@@ -223,6 +226,7 @@ impl House {
                 things.insert((slot, whose), made);
             }
         }
+        self.people(server, &mut things).await;
         Furniture {
             things,
             lines,
@@ -257,6 +261,11 @@ impl House {
             let key = json!({"label": "New", "role": "merchant.cashier", "merchant_id": merchant});
             let made = server.post(self.owner(), "/v1/keys", &key).await;
             return text(&made, slot);
+        }
+        if slot == "staff_id" {
+            let merchant = &things[&("merchant_id", whose)];
+            let made = self.invites(server, "merchant.cashier", Some(merchant));
+            return made.await.0;
         }
         let member = &things[&("member_id", Whose::Own)];
         let wanted = json!({"good_id": things[&("good_id", whose)], "member_id": member});
@@ -316,6 +325,7 @@ impl Plaza {
             name,
             role: None,
             merchant: false,
+            person: false,
             key,
         };
         let ended = server.ended_key(tenant, "operator.owner").await;
@@ -330,9 +340,17 @@ impl Plaza {
                 name: role,
                 role: Some(role),
                 merchant: merchant.is_some(),
+                person: false,
                 key: Some(key),
             });
         }
+        everybody.push(Who {
+            name: "a person who is signed in",
+            role: Some(persons::ROLE),
+            merchant: false,
+            person: true,
+            key: Some(self.signed_in().await),
+        });
         everybody
     }
 
@@ -379,11 +397,17 @@ impl Plaza {
             let id = self.id(who, operation, slot, found.whose(slot)).await;
             ids.insert(slot, id);
         }
+        let mut fresh = None;
+        if who.person && operation.recipe.right == ("account", "use") {
+            fresh = Some(self.somebody(operation.recipe.name, &mut ids).await);
+        }
         let address = self.filled(&operation.address, &ids);
         let body = self.filled(operation.recipe.body, &ids);
+        let body = self.filled_by_people(&body, fresh.as_ref()).await;
+        let token = fresh.as_ref().map(|fresh| fresh.token.as_str());
         let caller = Caller {
             host: &self.house.tenant.hosts[0],
-            key: who.key.as_deref(),
+            key: token.or(who.key.as_deref()),
         };
         let body = (!body.is_empty()).then_some(body.as_str());
         let answer = self
@@ -407,7 +431,8 @@ impl Plaza {
 
     /// A body with one's own everywhere.
     pub fn body(&self, operation: &Operation) -> Value {
-        serde_json::from_str(&self.filled(operation.recipe.body, &self.own(operation))).unwrap()
+        let body = self.filled(operation.recipe.body, &self.own(operation));
+        serde_json::from_str(&persons::nobodys(&body)).unwrap()
     }
 
     /// An address with one's own everywhere.
@@ -452,6 +477,7 @@ impl Plaza {
             ("claim_good", "code"),
             ("cancel_redemption", "redemption_id"),
             ("revoke_key", "key_id"),
+            ("end_staff", "staff_id"),
         ];
         let used_up = used_up.contains(&(operation.recipe.name, slot)) && who.role.is_some();
         if used_up && matches!(whose, Whose::Own | Whose::Other) {

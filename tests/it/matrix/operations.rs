@@ -22,7 +22,7 @@ pub struct Recipe {
 }
 
 /// Names in addresses and bodies that stand for something of a mall, or of one merchant in it.
-pub const SLOTS: [&str; 16] = [
+pub const SLOTS: [&str; 18] = [
     "agreement_id",
     "card_number",
     "code",
@@ -36,7 +36,9 @@ pub const SLOTS: [&str; 16] = [
     "message_id",
     "purchase_id",
     "redemption_id",
+    "session_id",
     "settlement_id",
+    "staff_id",
     "statement_id",
     "store_id",
 ];
@@ -71,7 +73,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 93] = [
+pub const RECIPES: [Recipe; 117] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -293,6 +295,71 @@ pub const RECIPES: [Recipe; 93] = [
     read("get_store", ("store", "read")),
     read("activate_store", ("store", "activate")),
     read("suspend_store", ("store", "suspend")),
+    done(
+        "invite_staff",
+        ("staff", "invite"),
+        r#"{"email": "<new>@mall.example", "name": "New", "roles": ["merchant.cashier"],
+            "merchant_id": "<merchant_id>"}"#,
+    ),
+    read("invite_staff_again", ("staff", "invite")),
+    read("list_invitations", ("staff", "read")),
+    with("list_staff", ("staff", "read"), "", ""),
+    with("list_staff", ("staff", "read"), "?state=invited", ""),
+    read("get_staff", ("staff", "read")),
+    done(
+        "set_staff_roles",
+        ("staff", "manage"),
+        r#"{"roles": ["merchant.manager"]}"#,
+    ),
+    read("end_staff", ("staff", "manage")),
+    done(
+        "sign_in",
+        ("session", "open"),
+        r#"{"email": "<email>", "password": "<password>"}"#,
+    ),
+    done(
+        "ask_for_password_reset",
+        ("session", "open"),
+        r#"{"email": "nobody@mall.example"}"#,
+    ),
+    done(
+        "reset_password",
+        ("session", "open"),
+        r#"{"token": "<reset>", "password": "<password>"}"#,
+    ),
+    done(
+        "accept_invitation",
+        ("session", "open"),
+        r#"{"token": "<invitation>", "password": "<password>"}"#,
+    ),
+    read("get_me", ("account", "use")),
+    done(
+        "set_me",
+        ("account", "use"),
+        r#"{"name": "New", "language": "en", "theme": "dark"}"#,
+    ),
+    read("list_sessions", ("account", "use")),
+    read("revoke_session", ("account", "use")),
+    read("revoke_other_sessions", ("account", "use")),
+    read("sign_out", ("account", "use")),
+    done(
+        "change_password",
+        ("account", "use"),
+        r#"{"current": "<password>", "new": "snow on the tea house"}"#,
+    ),
+    read("begin_second_factor", ("account", "use")),
+    done(
+        "activate_second_factor",
+        ("account", "use"),
+        r#"{"code": "<totp>"}"#,
+    ),
+    done(
+        "verify_second_factor",
+        ("account", "use"),
+        r#"{"code": "<totp>"}"#,
+    ),
+    read("remove_second_factor", ("account", "use")),
+    read("make_recovery_codes", ("account", "use")),
 ];
 
 /// An operation with its address.

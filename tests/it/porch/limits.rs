@@ -7,8 +7,8 @@ use futures_util::stream;
 use poem::{Response, endpoint::make};
 use reqwest::{Client, Method, StatusCode};
 use rotunda::{
-    api,
     app::App,
+    cli,
     http::{contract::Contract, porch::Porch},
 };
 use tokio::{
@@ -144,7 +144,7 @@ async fn without_its_database_a_server_says_come_back() {
     let app = App::open(config("postgres://nobody@127.0.0.1:1/none"))
         .await
         .unwrap();
-    let (address, stop, served) = serve(&app, api::endpoint(&app)).await;
+    let (address, stop, served) = serve(&app, cli::endpoint(&app)).await;
     let client = Client::builder().no_proxy().build().unwrap();
     let get = |path: &str| {
         client

@@ -134,6 +134,7 @@ impl Mall {
             actor: Actor::System,
             tenant: Some(self.tenant.id),
             role: Role::new(role),
+            also: Vec::new(),
             scope,
         };
         self.house.policy.allow(&principal).unwrap()

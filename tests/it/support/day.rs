@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, ops::Deref, sync::Arc};
 
 use rotunda::{
-    api,
     app::App,
     authz::{action::VerifyBooks, actor::Principal},
+    cli,
     http::listen,
     reports::proof::prove,
 };
@@ -45,7 +45,7 @@ impl Day {
             let app = app.clone();
             async move {
                 let until = async move { drop(stopped.await) };
-                listen::serve(&app, listener, api::endpoint(&app), until).await;
+                listen::serve(&app, listener, cli::endpoint(&app), until).await;
             }
         });
         let key = opened.key(&app, "machine.erp").await;

@@ -5,6 +5,7 @@ pub mod crediting;
 pub mod day;
 pub mod front;
 pub mod outside;
+pub mod people;
 pub mod periods;
 pub mod settling;
 pub mod smtp;
@@ -137,6 +138,7 @@ impl Mall {
             actor: Actor::System,
             tenant: Some(self.tenant.id),
             role: Role::new(role),
+            also: Vec::new(),
             scope,
         };
         self.app.policy.allow(&principal).unwrap()

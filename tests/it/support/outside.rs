@@ -14,12 +14,12 @@ use poem::{
     web::{LocalAddr, RemoteAddr},
 };
 use rotunda::{
-    api,
     app::App,
     authz::{
         action::{CreateKey, RevokeKey},
         actor::{Principal, Role},
     },
+    cli,
     config::{Config, LogFormat},
     db::{
         locator::Targets,
@@ -86,6 +86,11 @@ impl Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             base_url: None,
             mail: None,
+            secrets_key: Some(SecretString::from(
+                "the tests' key of 32 characters and more",
+            )),
+            behind_proxy: false,
+            dev: false,
             stripe: BTreeMap::new(),
             stripe_url: None,
             log: LogFormat::Text,
@@ -98,7 +103,7 @@ impl Server {
     pub async fn open_with(config: Config, clock: Clock, entropy: Entropy) -> Self {
         let app = App::open_with(config, clock, entropy).await.unwrap();
         app.db.prepare().await.unwrap();
-        let door = api::endpoint(&app).boxed();
+        let door = cli::endpoint(&app).boxed();
         let asked = AtomicU64::new(0);
         Self { app, door, asked }
     }
@@ -173,6 +178,52 @@ impl Server {
         if let Some(body) = body {
             head = head
                 .header("content-type", "application/json")
+                .header("content-length", body.len());
+        }
+        self.knock(head, body).await
+    }
+
+    /// One request of a browser at that address, as a proxy hands it on.
+    pub async fn ask_from(
+        &self,
+        address: &str,
+        caller: Caller<'_>,
+        path: &str,
+        body: &Value,
+    ) -> Answer {
+        let body = body.to_string();
+        let mut head = http::Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header("host", caller.host)
+            .header("x-forwarded-for", format!("192.0.2.200, {address}"))
+            .header(
+                "user-agent",
+                "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0",
+            )
+            .header("content-type", "application/json")
+            .header("content-length", body.len());
+        if let Some(key) = caller.key {
+            head = head.header("authorization", format!("Bearer {key}"));
+        }
+        self.knock(head, Some(&body)).await
+    }
+
+    /// One request of a browser, with these headers.
+    pub async fn browse(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Answer {
+        let mut head = http::Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            head = head.header(*name, *value);
+        }
+        if let Some(body) = body {
+            head = head
+                .header("content-type", "application/x-www-form-urlencoded")
                 .header("content-length", body.len());
         }
         self.knock(head, body).await

@@ -39,6 +39,7 @@ impl Mall {
             actor: Actor::Machine(ApiKeyId::from_uuid(Uuid::from_u128(who))),
             tenant: Some(self.tenant.id),
             role: Role::new(role),
+            also: Vec::new(),
             scope: shop.map_or(Reach::Mall, |shop| Reach::Merchant(shop.merchant)),
         };
         self.policy.allow(&principal).unwrap()

@@ -30,6 +30,7 @@ use crate::support::{
     front::{PLAIN, Sheet},
     instant,
     outside::{Caller, Server, tables},
+    people::{PASSWORD, code},
     url,
 };
 
@@ -88,6 +89,7 @@ impl Twin {
         things.extend([("good", good), ("member", member)]);
         self.owe(&things, "card-8").await;
         self.secure(&things, "accounts@tea.example", "D-1").await;
+        self.employ(&things, "ada@mall.example").await;
         self.trade(&mut things, "2026-01-15T12:00:00Z").await;
         self.close(&mut things, "2026-01").await;
         self.trade(&mut things, "2026-02-15T12:00:00Z").await;
@@ -153,6 +155,31 @@ impl Twin {
         let path = format!("/v1/purchases/{purchase}/refunds");
         let whole = json!({"reference": card});
         self.made(till, &path, whole, "refund_id").await;
+    }
+
+    /// Somebody works here, with a second factor; and somebody else did not get in.
+    async fn employ(&self, things: &Things, email: &str) {
+        let stranger = Caller {
+            key: None,
+            ..self.caller("")
+        };
+        let new = json!({"email": email, "name": "Ada", "roles": ["operator.finance"]});
+        let owner = &things["owner"];
+        let told = self.made(owner, "/v1/staff/invitations", new, "link").await;
+        let token = told.split_once("?token=").unwrap().1;
+        let chosen = json!({"token": token, "password": PASSWORD});
+        let path = "/v1/staff/invitations/acceptance";
+        let opened = self.server.post(stranger, path, &chosen).await;
+        let token = opened["token"].as_str().unwrap();
+        let secret = self.made(token, "/v1/me/second-factor", Value::Null, "secret");
+        let shown = json!({"code": code(&secret.await, instant(NOON))});
+        let path = "/v1/me/second-factor/activation";
+        self.server.post(self.caller(token), path, &shown).await;
+        let guess = json!({"email": email, "password": "guess"}).to_string();
+        let wrong = self
+            .server
+            .ask(stranger, &Method::POST, "/v1/sessions", Some(&guess));
+        assert_eq!(wrong.await.status, 401);
     }
 
     /// Where a shop's letters go, and what it leaves as security.
@@ -237,6 +264,7 @@ impl Twin {
         self.offer(&things, "cup-2").await;
         self.owe(&things, "card-9").await;
         self.secure(&things, "books@tea.example", "D-2").await;
+        self.employ(&things, "bo@mall.example").await;
         self.trade(&mut things, "2026-02-20T12:00:00Z").await;
         self.close(&mut things, "2026-02").await;
         let path = format!("/v1/redemptions/{}/claim", things["code"]);

@@ -1,0 +1,265 @@
+//! One-time codes (RFC 6238) as a second factor, and what keeps their secrets.
+//!
+//! The secret of a code has to be read again to check one, so that it cannot be hashed. It is sealed by
+//! XChaCha20-Poly1305 under a key of the server's settings, bound to mall and person: who has the
+//! database alone has no secret, and one that was copied to somebody else does not open.
+
+use std::fmt;
+
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305,
+    aead::{Aead, Payload},
+};
+use hmac::{Hmac, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use thiserror::Error;
+use totp_rs::{Builder, Secret, Totp};
+
+use crate::kernel::{
+    ids::{Entropy, StaffId, TenantId},
+    time::Instant,
+};
+
+/// The shortest key of the settings, in characters.
+const SHORTEST: usize = 32;
+
+/// Bytes of a nonce.
+const NONCE: usize = 24;
+
+/// The first byte of what was sealed in this way.
+const FORM: u8 = 1;
+
+/// Bytes of a secret: 160 bits, as RFC 4226 recommends.
+const SECRET: usize = 20;
+
+/// A key that seals nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "the key of the secrets (secrets.key, ROTUNDA_SECRETS_KEY) must have at least 32 characters, such as what `openssl rand -hex 32` prints"
+)]
+pub struct VaultError;
+
+/// Seals and opens secrets. A clone is the same one; it prints as nothing.
+#[derive(Clone)]
+pub struct Vault(XChaCha20Poly1305);
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Vault")
+    }
+}
+
+impl Vault {
+    /// The vault of a key of the settings.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn new(key: &SecretString) -> Result<Self, VaultError> {
+        let key = key.expose_secret();
+        if key.chars().count() < SHORTEST {
+            return Err(VaultError);
+        }
+        let mut mac =
+            <Hmac<Sha256> as Mac>::new_from_slice(key.as_bytes()).map_err(|_| VaultError)?;
+        mac.update(b"rotunda: secrets of one-time codes");
+        let key = mac.finalize().into_bytes();
+        let cipher = XChaCha20Poly1305::new_from_slice(&key).map_err(|_| VaultError)?;
+        Ok(Self(cipher))
+    }
+
+    fn seal(&self, whose: &Whose, secret: &[u8], entropy: &Entropy) -> Option<Vec<u8>> {
+        let nonce = entropy.bytes::<NONCE>();
+        let payload = Payload {
+            msg: secret,
+            aad: &whose.bound(),
+        };
+        let sealed = self.0.encrypt(&nonce.into(), payload).ok()?;
+        Some([&[FORM][..], &nonce, &sealed].concat())
+    }
+
+    fn open(&self, whose: &Whose, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (&form, rest) = sealed.split_first()?;
+        let (nonce, sealed) = rest.split_at_checked(NONCE)?;
+        let nonce: [u8; NONCE] = nonce.try_into().ok()?;
+        let payload = Payload {
+            msg: sealed,
+            aad: &whose.bound(),
+        };
+        let opened = self.0.decrypt(&nonce.into(), payload).ok()?;
+        (form == FORM).then_some(opened)
+    }
+}
+
+/// To whom a secret belongs.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose {
+    /// In which mall.
+    pub tenant: TenantId,
+    /// Which person.
+    pub staff: StaffId,
+}
+
+impl Whose {
+    fn bound(&self) -> Vec<u8> {
+        let (mall, person) = (self.tenant.uuid(), self.staff.uuid());
+        [&b"totp"[..], mall.as_bytes(), person.as_bytes()].concat()
+    }
+}
+
+/// What somebody's telephone is told, this once.
+#[derive(Clone)]
+pub struct Enrolment {
+    /// The secret in base32, to be typed.
+    pub secret: SecretString,
+    /// The same as an `otpauth://` address, for a square to be photographed.
+    pub address: SecretString,
+}
+
+impl fmt::Debug for Enrolment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Enrolment")
+    }
+}
+
+/// Makes a secret: what is told, and what is stored.
+pub fn enrol(
+    vault: &Vault,
+    whose: &Whose,
+    issuer: &str,
+    account: &str,
+    entropy: &Entropy,
+) -> Option<(Enrolment, Vec<u8>)> {
+    let bytes = entropy.bytes::<SECRET>();
+    let told = told(&bytes, issuer, account)?;
+    let sealed = vault.seal(whose, &bytes, entropy)?;
+    Some((told, sealed))
+}
+
+/// What was told when the stored secret was made, for as long as it is not in use.
+pub fn tell_again(
+    vault: &Vault,
+    whose: &Whose,
+    issuer: &str,
+    account: &str,
+    sealed: &[u8],
+) -> Option<Enrolment> {
+    told(&vault.open(whose, sealed)?, issuer, account)
+}
+
+fn told(secret: &[u8], issuer: &str, account: &str) -> Option<Enrolment> {
+    // A colon parts issuer and account in the address.
+    let issuer = issuer.replace(':', " ");
+    let totp = Builder::new()
+        .with_secret(Secret::new(secret.into()))
+        .with_issuer(Some(issuer))
+        .with_account_name(account)
+        .build()
+        .ok()?;
+    Some(Enrolment {
+        secret: SecretString::from(totp.secret().to_base32()),
+        address: SecretString::from(totp.to_url().ok()?),
+    })
+}
+
+/// The step of which `code` is, at `now` or half a minute to either side; none where it is of none of
+/// them, or of a step that is not after `last`: a code works once.
+pub fn step_of(
+    vault: &Vault,
+    whose: &Whose,
+    sealed: &[u8],
+    code: &str,
+    now: Instant,
+    last: Option<i64>,
+) -> Option<i64> {
+    let secret = vault.open(whose, sealed)?;
+    let digits: String = code
+        .chars()
+        .filter(|digit| !digit.is_whitespace())
+        .collect();
+    if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let totp: Totp = Builder::new()
+        .with_secret(Secret::new(secret.into()))
+        .with_account_name("x")
+        .build()
+        .ok()?;
+    let time = u64::try_from(now.timestamp()).ok()?;
+    let step = i64::try_from(totp.check(&digits, time)?).ok()?;
+    last.is_none_or(|last| step > last).then_some(step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+    use uuid::Uuid;
+
+    fn whose(staff: u128) -> Whose {
+        Whose {
+            tenant: TenantId::from_uuid(Uuid::from_u128(1)),
+            staff: StaffId::from_uuid(Uuid::from_u128(staff)),
+        }
+    }
+
+    fn vault(key: &str) -> Vault {
+        Vault::new(&SecretString::from(key.repeat(32))).unwrap()
+    }
+
+    /// The code of a secret in base32 at that moment, as a telephone makes it.
+    fn code(secret: &SecretString, at: Instant) -> String {
+        let secret = Secret::try_from_base32(secret.expose_secret()).unwrap();
+        let totp = Builder::new()
+            .with_secret(secret)
+            .with_account_name("x")
+            .build()
+            .unwrap();
+        totp.generate(u64::try_from(at.timestamp()).unwrap())
+            .to_string()
+    }
+
+    #[test]
+    fn a_code_works_once_and_for_half_a_minute_to_either_side() {
+        let (vault, whose, entropy) = (vault("k"), whose(2), Entropy::seeded(3));
+        let (told, sealed) =
+            enrol(&vault, &whose, "Star: mall", "ada@a.example", &entropy).unwrap();
+        let address = told.address.expose_secret();
+        assert!(address.starts_with("otpauth://totp/"), "{address}");
+        let now = Instant::UNIX_EPOCH + TimeDelta::days(20_000);
+        let step = |code: &str, at, last| step_of(&vault, &whose, &sealed, code, at, last);
+        let typed = code(&told.secret, now);
+        let first = step(&typed, now, None).unwrap();
+        assert_eq!(step(&typed, now, Some(first)), None, "a second time");
+        let late = now + TimeDelta::seconds(30);
+        assert_eq!(step(&typed, late, None), Some(first));
+        assert_eq!(step(&typed, late + TimeDelta::seconds(60), None), None);
+        for bad in ["", "12345", "1234567", "١٢٣٤٥٦", "abcdef"] {
+            assert_eq!(step(bad, now, None), None, "{bad}");
+        }
+        let spaced = format!("{} {}", &typed[..3], &typed[3..]);
+        assert_eq!(step(&spaced, now, None), Some(first));
+    }
+
+    #[test]
+    fn a_secret_opens_under_its_key_and_for_its_person_alone() {
+        let (own, entropy) = (vault("k"), Entropy::seeded(3));
+        let (told, sealed) = enrol(&own, &whose(2), "Mall", "a@a.example", &entropy).unwrap();
+        let again = tell_again(&own, &whose(2), "Mall", "a@a.example", &sealed).unwrap();
+        assert_eq!(again.secret.expose_secret(), told.secret.expose_secret());
+        assert!(own.open(&whose(3), &sealed).is_none());
+        assert!(vault("l").open(&whose(2), &sealed).is_none());
+        let bare = Secret::try_from_base32(told.secret.expose_secret()).unwrap();
+        assert!(!sealed.windows(SECRET).any(|part| part == bare.as_bytes()));
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(own.open(&whose(2), &changed).is_none(), "{at}");
+        }
+        assert_eq!(
+            Vault::new(&SecretString::from("short")).unwrap_err(),
+            VaultError
+        );
+        assert_eq!(format!("{told:?}{own:?}"), "EnrolmentVault");
+    }
+}

@@ -1,0 +1,169 @@
+//! People who sign in. What they use up by asking is theirs alone: each is made for one request.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use rotunda::db::tenants::Schema;
+use serde_json::{Value, json};
+
+use super::{House, Plaza, Things, Whose, text};
+use crate::support::{
+    NOON,
+    books::owner,
+    fresh_slug, instant,
+    outside::{Caller, Server},
+    people::{PASSWORD, code},
+};
+
+/// The role of the person who asks: one that needs no second factor.
+pub const ROLE: &str = "operator.support";
+
+/// Somebody who is signed in.
+pub struct Fresh {
+    pub token: String,
+    session: String,
+    /// A code that their second factor takes next.
+    code: String,
+}
+
+impl House {
+    /// Invites somebody; who, and the token.
+    pub async fn invites(
+        &self,
+        server: &Server,
+        role: &str,
+        merchant: Option<&str>,
+    ) -> (String, String, String) {
+        let email = format!("{}@mall.example", fresh_slug());
+        let mut new = json!({"email": email, "name": "New", "roles": [role]});
+        if let Some(merchant) = merchant {
+            new["merchant_id"] = json!(merchant);
+        }
+        let made = server
+            .post(self.owner(), "/v1/staff/invitations", &new)
+            .await;
+        let link = text(&made, "link");
+        let (_, token) = link.split_once("?token=").unwrap();
+        (
+            made["person"]["staff_id"].as_str().unwrap().to_owned(),
+            email,
+            token.to_owned(),
+        )
+    }
+
+    fn stranger(&self) -> Caller<'_> {
+        Caller {
+            key: None,
+            ..self.owner()
+        }
+    }
+
+    /// Somebody active, and their address.
+    pub async fn person(&self, server: &Server) -> (Fresh, String) {
+        let (_, email, token) = self.invites(server, ROLE, None).await;
+        let chosen = json!({"token": token, "password": PASSWORD});
+        let path = "/v1/staff/invitations/acceptance";
+        let opened = server.post(self.stranger(), path, &chosen).await;
+        let fresh = Fresh {
+            token: text(&opened, "token"),
+            session: text(&opened["session"], "session_id"),
+            code: "000000".to_owned(),
+        };
+        (fresh, email)
+    }
+
+    /// The people of the two merchants, one of whom is invited, and somebody's session.
+    pub async fn people(&self, server: &Server, things: &mut Things) {
+        for whose in [Whose::Own, Whose::Other] {
+            let made = self.make(server, things, "staff_id", whose).await;
+            things.insert(("staff_id", whose), made);
+        }
+        let (person, _) = self.person(server).await;
+        things.insert(("session_id", Whose::Own), person.session);
+    }
+}
+
+impl Plaza {
+    /// Somebody for that operation, at the point where it can be asked for.
+    pub async fn somebody(
+        &self,
+        operation: &str,
+        ids: &mut BTreeMap<&'static str, String>,
+    ) -> Fresh {
+        let (mut fresh, _) = self.house.person(&self.server).await;
+        if ids.get("session_id") == Some(&self.things[&("session_id", Whose::Own)]) {
+            ids.insert("session_id", fresh.session.clone());
+        }
+        let sets_up = [
+            "activate_second_factor",
+            "verify_second_factor",
+            "remove_second_factor",
+            "make_recovery_codes",
+        ];
+        if !sets_up.contains(&operation) {
+            return fresh;
+        }
+        let caller = self.house.caller(&fresh.token);
+        let begun = self
+            .server
+            .post(caller, "/v1/me/second-factor", &Value::Null);
+        let secret = text(&begun.await, "secret");
+        let now = instant(NOON);
+        fresh.code = code(&secret, now);
+        if operation != "activate_second_factor" {
+            let shown = json!({"code": fresh.code});
+            let path = "/v1/me/second-factor/activation";
+            let activated = self.server.post(caller, path, &shown).await;
+            fresh.token = text(&activated["opened"], "token");
+            fresh.code = code(&secret, now + TimeDelta::seconds(30));
+        }
+        fresh
+    }
+
+    /// What the bodies of these operations name, filled in.
+    pub async fn filled_by_people(&self, body: &str, fresh: Option<&Fresh>) -> String {
+        let mut body = body.replace("<password>", PASSWORD);
+        let code = fresh.map_or("000000", |fresh| fresh.code.as_str());
+        body = body.replace("<totp>", code);
+        if body.contains("<email>") {
+            let (_, email) = self.house.person(&self.server).await;
+            body = body.replace("<email>", &email);
+        }
+        if body.contains("<invitation>") {
+            let (_, _, token) = self.house.invites(&self.server, ROLE, None).await;
+            body = body.replace("<invitation>", &token);
+        }
+        if body.contains("<reset>") {
+            let (id, _, token) = self.house.invites(&self.server, ROLE, None).await;
+            self.make_a_reset(&id).await;
+            body = body.replace("<reset>", &token);
+        }
+        body
+    }
+
+    /// Has somebody's invitation be a link for who forgot the password: else only a letter tells one.
+    async fn make_a_reset(&self, staff: &str) {
+        let id: rotunda::kernel::ids::StaffId = staff.parse().unwrap();
+        let mut sql = owner(&Schema::of(self.house.tenant.id).to_string()).await;
+        for change in [
+            "update staff set state = 'active', password_hash = 'none' where staff_id = $1",
+            "update staff_link set kind = 'reset' where staff_id = $1",
+        ] {
+            let changed = sqlx::query(change).bind(id.uuid());
+            changed.execute(&mut sql).await.unwrap();
+        }
+    }
+
+    /// Somebody who is signed in, for whatever is not theirs alone.
+    pub async fn signed_in(&self) -> String {
+        self.house.person(&self.server).await.0.token
+    }
+}
+
+/// Bodies that stand for nobody, where it only matters what else is in them.
+pub fn nobodys(body: &str) -> String {
+    let body = body.replace("<email>", "nobody@mall.example");
+    ["<password>", "<totp>", "<invitation>", "<reset>"]
+        .into_iter()
+        .fold(body, |body, name| body.replace(name, "nobody"))
+}
