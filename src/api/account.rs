@@ -480,8 +480,8 @@ impl Account {
     /// Take the second factor into use
     ///
     /// By a first code of it. Answers ten recovery codes this once, and the session with another
-    /// token. 409 `wrong-code`, 409 `no-second-factor`, 409 `second-factor-set-up`, 429
-    /// `too-many-tries`.
+    /// token. 409 `wrong-code`, 409 `no-second-factor`, 409 `second-factor-set-up`,
+    /// 429 `too-many-tries`.
     #[oai(
         path = "/v1/me/second-factor/activation",
         method = "post",
