@@ -2,13 +2,15 @@
 //! acts for one merchant is checked with [`Reach::covers`](crate::authz::actor::Reach::covers)
 //! against [`TillStore::merchant`].
 
+mod store;
+
 use std::collections::HashMap;
 
 use super::{
     agreements::Prices,
     credit::Withheld,
     rates::{self, OwnRate},
-    store,
+    store as listed,
 };
 use crate::{
     db::{error::Error, tx::ReadTx},
@@ -119,7 +121,7 @@ pub async fn stores_by_code(
 /// # Errors
 /// [`Error::Unavailable`].
 pub async fn by_codes(tx: &mut ReadTx, codes: &[Code]) -> Result<HashMap<Code, MerchantId>, Error> {
-    store::merchants_by_codes(tx, codes).await
+    listed::merchants_by_codes(tx, codes).await
 }
 
 /// The codes of the merchants among `ids`, unknown ones left out.
@@ -130,5 +132,5 @@ pub async fn codes(
     tx: &mut ReadTx,
     ids: &[MerchantId],
 ) -> Result<HashMap<MerchantId, Code>, Error> {
-    store::codes_of_merchants(tx, ids).await
+    listed::codes_of_merchants(tx, ids).await
 }
