@@ -18,7 +18,7 @@ use crate::{
         points::{LARGEST, Points},
         text::{
             CardNumber, Category, Code, Email, Language, Name, Names, ReceiptNumber, Slug,
-            TextError,
+            TextError, printable,
         },
         time::{Instant, Month},
     },
@@ -438,7 +438,7 @@ written!(
         LINE
     ),
     |text| {
-        let fits = text.chars().count() <= LONGEST_SOUGHT && !text.chars().any(char::is_control);
+        let fits = text.chars().count() <= LONGEST_SOUGHT && text.chars().all(printable);
         fits.then(|| Search::new(text)).flatten().map(Self)
     },
     |sought| sought.0.to_string()

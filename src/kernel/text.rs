@@ -22,7 +22,7 @@ pub enum TextError {
 }
 
 /// Whether a character may stand in text that people see.
-fn printable(character: char) -> bool {
+pub fn printable(character: char) -> bool {
     let bidi = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     !character.is_control() && !bidi && character != '\u{feff}'
 }

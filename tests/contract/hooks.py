@@ -1,5 +1,6 @@
 """What no generator of test data can know of the API's values."""
 
+import datetime
 import os
 import uuid
 
@@ -27,6 +28,8 @@ def before_call(context, case, kwargs):
     An idempotency key means one act: the generator likes to use "0" for many, which is refused, as
     it should be. Each valid key gets an end of its own.
 
+    A pattern knows no calendar: a 30 February or a 53rd week of a year of 52 becomes a month that is.
+
     A key, a merchant or a store of the run itself is spared, so that the run goes on.
     """
     name, decoy = DECOYS.get(case.operation.definition.raw.get("operationId"), (None, None))
@@ -34,11 +37,29 @@ def before_call(context, case, kwargs):
         case.path_parameters[name] = os.environ[decoy]
     if case.query and not negative(case, ParameterLocation.QUERY):
         case.query.pop("cursor", None)
+        keep_to_the_calendar(case.query)
+    if isinstance(case.body, dict) and not negative(case, ParameterLocation.BODY):
+        keep_to_the_calendar(case.body)
     headers = case.headers or {}
     key = headers.get(KEY)
     if isinstance(key, str) and key and not negative(case, ParameterLocation.HEADER):
         end = uuid.uuid4().hex
         headers[KEY] = key[: LONGEST_KEY - len(end)] + end
+
+
+def keep_to_the_calendar(values):
+    """Puts a month into the place of a period that no calendar has."""
+    period = values.get("period")
+    if not isinstance(period, str) or len(period) == len("2017-06"):
+        return
+    try:
+        if "W" in period:
+            year, week = period.split("-W")
+            datetime.date.fromisocalendar(int(year), int(week), 1)
+        else:
+            datetime.date.fromisoformat(period)
+    except ValueError:
+        values["period"] = "2017-06"
 
 
 def negative(case, location):
