@@ -11,7 +11,7 @@ use crate::{
         paging::{self, List},
         problem::Problem,
         reply::{Reply, Sheet},
-        wire::{Cursor, Limit, Minor, Quantity},
+        wire::{Cursor, Limit, Minor, Quantity, Signed},
     },
     kernel::{
         ids::MerchantId,
@@ -39,10 +39,11 @@ pub struct Liability;
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "PointsWorth")]
 struct AmountOut {
-    /// How many points.
-    points: Quantity,
+    /// How many points; below zero where a receipt that came late spent in a period what was earned
+    /// after it.
+    points: Signed,
     /// What they settle at, in minor units.
-    worth: Minor,
+    worth: Signed,
 }
 
 /// What the issuer took itself, and what others took.
@@ -171,8 +172,8 @@ struct ForecastOut {
 impl From<Amount> for AmountOut {
     fn from(amount: Amount) -> Self {
         Self {
-            points: Quantity(amount.points),
-            worth: Minor(amount.worth),
+            points: Signed(amount.points),
+            worth: Signed(amount.worth),
         }
     }
 }
