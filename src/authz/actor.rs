@@ -51,6 +51,14 @@ impl Reach {
             Self::Member(_) => false,
         }
     }
+
+    /// The one merchant that it is about, where it is about one.
+    pub fn merchant(self) -> Option<MerchantId> {
+        match self {
+            Self::Merchant(own) => Some(own),
+            Self::Mall | Self::Member(_) => None,
+        }
+    }
 }
 
 /// A role of the policy, by its name without the prefix: "merchant.cashier".

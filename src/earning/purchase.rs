@@ -410,6 +410,10 @@ impl<'a> Work<'a> {
             rate: agreements::price_at(&till.prices, item.occurred_at)
                 .unwrap_or(version.programme.settles_at),
             expires_at,
+            only_at: version
+                .programme
+                .keeps(till.merchant_code.as_str())
+                .then_some(till.merchant),
         };
         let (_, posted) = self.books.issue(&event, lot)?;
         let period = self.books.transfers().last().map(|moved| moved.posted_in);

@@ -195,7 +195,7 @@ impl From<EarnError> for Problem {
                 &codes::AMOUNT_TOO_LARGE
             }
             EarnError::Ledger(LedgerError::NotEnoughPoints { .. }) => &codes::NOT_ENOUGH_POINTS,
-            EarnError::Ledger(LedgerError::Missing(_)) => {
+            EarnError::Ledger(LedgerError::Missing(_) | LedgerError::OnlyElsewhere) => {
                 return Self::of(&codes::INTERNAL_ERROR).because(error);
             }
         };

@@ -156,7 +156,11 @@ pub async fn reserve(
     within_limits(tx, &good, member, today).await?;
     let id: RedemptionId = tx.new_id();
     let event = event(Kind::Reserve, grant.actor(), member, id, now);
-    let posted = books.hold(&event, good.points)?;
+    let taker = match good.offered_by.as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    };
+    let posted = books.hold(&event, good.points, taker)?;
     if !store::take_from_stock(tx, good.id).await? {
         return Err(RedemptionError::OutOfStock);
     }

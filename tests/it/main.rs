@@ -19,6 +19,7 @@ mod authz;
 mod batch;
 mod by_itself;
 mod compile;
+mod earmarks;
 mod earn_rates;
 mod expiry;
 mod faults;

@@ -25,7 +25,7 @@ use crate::{
         points::Points,
         text::Names,
     },
-    ledger::{self, Balance, HistoryLine, lots::Lot},
+    ledger::{self, Balance, Earmark, HistoryLine, lots::Lot},
     members,
     reports::home::{Home, HomeLine, home},
 };
@@ -52,14 +52,28 @@ struct LotOut {
     earned_at: Moment,
     /// The first moment at which they can no longer be spent; without it, they never lapse.
     expires_at: Option<Moment>,
+    /// The only merchant that takes them; without it, whoever takes points.
+    only_at: Option<MerchantId>,
+}
+
+/// Points that one merchant alone takes.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Earmark")]
+struct EarmarkOut {
+    /// Which merchant.
+    merchant_id: MerchantId,
+    /// How many.
+    points: Points,
 }
 
 /// A member's points now.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Balance")]
 struct BalanceOut {
-    /// What can be spent; points that have lapsed are not in it.
+    /// What can be spent; points that have lapsed are not in it. For a merchant's key, what it takes.
     available: Points,
+    /// What of `available` one merchant alone takes, by merchant.
+    earmarked: Vec<EarmarkOut>,
     /// What is set aside for reserved goods.
     held: Points,
     /// What is owed because points were taken back after they had been spent; the next points
@@ -145,14 +159,28 @@ struct HomeLineOut {
     occurred_at: Moment,
 }
 
+/// Points that one merchant alone takes, with its name.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "HomeEarmark")]
+struct HomeEarmarkOut {
+    /// Which merchant.
+    merchant_id: MerchantId,
+    /// What people call it.
+    merchant_names: Names,
+    /// How many.
+    points: Points,
+}
+
 /// What a member sees first.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Home", skip_serializing_if_is_none)]
 struct HomeOut {
     /// The member's id.
     member_id: MemberId,
-    /// What can be spent; points that have lapsed are not in it.
+    /// What can be spent; points that have lapsed are not in it. For a merchant's key, what it takes.
     available: Points,
+    /// What of `available` one merchant alone takes, by merchant.
+    earmarked: Vec<HomeEarmarkOut>,
     /// What is set aside for reserved goods.
     held: Points,
     /// What is owed because points were taken back after they had been spent; the next points
@@ -190,6 +218,7 @@ impl HomeOut {
         Self {
             member_id: member,
             available: points(home.available),
+            earmarked: home.earmarked.into_iter().map(HomeEarmarkOut::of).collect(),
             held: points(home.held),
             owed: points(home.owed),
             next_expiry: home.next_expiry.map(|next| ExpiryOut {
@@ -212,6 +241,26 @@ impl LotOut {
             remaining: points(lot.remaining),
             earned_at: Moment(lot.earned_at),
             expires_at: lot.expires_at.map(Moment),
+            only_at: lot.only_at,
+        }
+    }
+}
+
+impl EarmarkOut {
+    fn of(earmark: &Earmark) -> Self {
+        Self {
+            merchant_id: earmark.merchant,
+            points: points(earmark.points),
+        }
+    }
+}
+
+impl HomeEarmarkOut {
+    fn of((merchant_id, merchant_names, earmarked): (MerchantId, Names, i64)) -> Self {
+        Self {
+            merchant_id,
+            merchant_names,
+            points: points(earmarked),
         }
     }
 }
@@ -221,6 +270,7 @@ impl BalanceOut {
         let lots = balance.lots.iter();
         Self {
             available: points(balance.available),
+            earmarked: balance.earmarked.iter().map(EarmarkOut::of).collect(),
             held: points(balance.held),
             owed: points(balance.owed),
             lots: lots.map(|lot| LotOut::of(reach, lot)).collect(),
@@ -286,7 +336,8 @@ impl Wallets {
     ) -> Result<Reply<200, BalanceOut>, Problem> {
         let mut tx = caller.db().read(&caller.grant).await?;
         members::within(&caller.grant, member_id.0)?;
-        let balance = ledger::balance(&mut tx, member_id.0).await?;
+        let taker = caller.grant.reach().merchant();
+        let balance = ledger::balance(&mut tx, member_id.0, taker).await?;
         let balance = balance.ok_or_else(|| Problem::of(&codes::UNKNOWN_MEMBER))?;
         Ok(Reply::new(&BalanceOut::of(caller.grant.reach(), &balance)))
     }

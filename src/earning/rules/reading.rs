@@ -17,6 +17,8 @@ struct RawEarning {
     cap_per_day: Option<i64>,
     cap_per_month: Option<i64>,
     #[serde(default)]
+    only_here: Vec<String>,
+    #[serde(default)]
     rules: Vec<RawRule>,
 }
 
@@ -121,6 +123,7 @@ impl Programme {
             cap: cap(earning.cap_per_day, earning.cap_per_month)
                 .map_err(|why| format!("earning.{why}"))?,
             rules,
+            only_here: earning.only_here,
             grace_days: expiry.grace_days.unwrap_or(30).min(3650),
             expiry: expiry.parse().map_err(|why| format!("expiry.{why}"))?,
             settles_at,

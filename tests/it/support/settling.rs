@@ -242,6 +242,7 @@ impl Mall {
             points,
             rate: self.terms.rate,
             expires_at: end.map(at),
+            only_at: None,
         };
         let (lot, _) = books.issue(&event, new).unwrap();
         books.post(&mut tx).await.unwrap();
@@ -351,7 +352,7 @@ impl Mall {
             ..Self::event_anywhere(&tx, Kind::Reserve, who, when)
         };
         let mut books = self.books(&mut tx, who, &[], when).await;
-        let posted = books.hold(&event, points).unwrap();
+        let posted = books.hold(&event, points, None).unwrap();
         books.post(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
         let id = event.source;
@@ -404,14 +405,14 @@ impl Mall {
     /// What a member can spend, and what she owes.
     pub async fn balance(&self, who: MemberId) -> (i64, i64) {
         let mut tx = self.reading().await;
-        let balance = ledger::balance(&mut tx, who).await.unwrap().unwrap();
+        let balance = ledger::balance(&mut tx, who, None).await.unwrap().unwrap();
         (balance.available, balance.owed)
     }
 
     /// What is left of a lot, and its last moment.
     pub async fn lot(&self, who: MemberId, lot: LotId) -> Option<(i64, Option<Instant>)> {
         let mut tx = self.reading().await;
-        let balance = ledger::balance(&mut tx, who).await.unwrap().unwrap();
+        let balance = ledger::balance(&mut tx, who, None).await.unwrap().unwrap();
         let found = balance.lots.into_iter().find(|known| known.id == lot);
         found.map(|lot| (lot.remaining, lot.expires_at))
     }
