@@ -275,6 +275,29 @@ pub enum FlowKind {
     Expired,
 }
 
+impl FlowKind {
+    const ALL: [Self; 6] = [
+        Self::Issued,
+        Self::TakenBack,
+        Self::Owed,
+        Self::Accepted,
+        Self::GivenBack,
+        Self::Expired,
+    ];
+
+    /// As queries, files and addresses write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::TakenBack => "taken-back",
+            Self::Owed => "owed",
+            Self::Accepted => "accepted",
+            Self::GivenBack => "given-back",
+            Self::Expired => "expired",
+        }
+    }
+}
+
 /// What moved in a period, summed by kind, by pair of merchants and by the era in which the points
 /// were earned. Of eras that overlap for one issuer, each counts: they must not.
 ///

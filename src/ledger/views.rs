@@ -272,15 +272,8 @@ pub(super) async fn members_with_due_lots(
 }
 
 fn flow_kind(text: &str) -> Result<FlowKind, Error> {
-    match text {
-        "issued" => Ok(FlowKind::Issued),
-        "taken-back" => Ok(FlowKind::TakenBack),
-        "owed" => Ok(FlowKind::Owed),
-        "expired" => Ok(FlowKind::Expired),
-        "accepted" => Ok(FlowKind::Accepted),
-        "given-back" => Ok(FlowKind::GivenBack),
-        _ => Err(Error::Corrupt("kind of flow")),
-    }
+    let kind = FlowKind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    kind.ok_or(Error::Corrupt("kind of flow"))
 }
 
 /// A line as it is selected.

@@ -7,7 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Answer, Knock, own, said, shown, sign_in::next, to};
 use crate::{
-    authz::{action::UseAccount, actor::Role},
+    authz::{
+        action::{ReadDisputes, ReadSettlements, UseAccount},
+        actor::Role,
+    },
     http::{admit::Caller, codes, problem::Problem},
     identity::{
         one_time::Enrolment,
@@ -23,9 +26,9 @@ use crate::{
 const LISTED: i64 = 20;
 
 /// Somebody who is signed in, as far as they are.
-struct Present {
+pub(super) struct Present {
     caller: Caller<UseAccount>,
-    person: Staff,
+    pub(super) person: Staff,
     need: Need,
 }
 
@@ -55,7 +58,7 @@ impl Present {
 }
 
 /// Whoever may go on at a page for those who are wholly signed in, or where to go first.
-async fn whole(knock: &Knock) -> Result<Result<Present, Response>, Problem> {
+pub(super) async fn whole(knock: &Knock) -> Result<Result<Present, Response>, Problem> {
     Ok(match Present::of(knock).await? {
         None => Err(to("/sign-in")),
         Some(present) if present.need == Need::Nothing => Ok(present),
@@ -69,11 +72,29 @@ pub(super) fn show(knock: Knock) -> Answer {
             Ok(present) => present,
             Err(elsewhere) => return Ok(elsewhere),
         };
-        Ok(account(&knock, &present, false))
+        let places = places(&knock).await?;
+        Ok(account(&knock, &present, &places, false))
     })
 }
 
-fn account(knock: &Knock, present: &Present, kept: bool) -> Response {
+/// Where somebody may go from here: address, and key of the words.
+async fn places(knock: &Knock) -> Result<Vec<(&'static str, &'static str)>, Problem> {
+    let mut places = Vec::new();
+    if knock.may::<ReadSettlements>().await?.is_some() {
+        places.push(("/settlements", "web-settlements"));
+    }
+    if knock.may::<ReadDisputes>().await?.is_some() {
+        places.push(("/disputes", "web-disputes"));
+    }
+    Ok(places)
+}
+
+fn account(
+    knock: &Knock,
+    present: &Present,
+    places: &[(&'static str, &'static str)],
+    kept: bool,
+) -> Response {
     let person = &present.person;
     let language = person.language;
     let word = |key: &str| text(language, key);
@@ -95,6 +116,12 @@ fn account(knock: &Knock, present: &Present, kept: bool) -> Response {
                 dd {
                     @if person.second_factor_since.is_some() { (word("web-on")) }
                     @else { a href="/second-factor" { (word("web-set-up")) } }
+                }
+            }
+            @if !places.is_empty() {
+                h2 { (word("web-places")) }
+                nav.row aria-label=(word("web-places")) {
+                    @for (path, key) in places { a href=(path) { (word(key)) } }
                 }
             }
             h2 { (word("web-preferences")) }
@@ -149,7 +176,8 @@ pub(super) fn prefer(knock: Knock) -> Answer {
         let person = sessions::prefer(&mut tx, &caller.grant, &caller.session()?, &wanted).await?;
         tx.commit().await?;
         present.person = person;
-        Ok(account(&knock, &present, true))
+        let places = places(&knock).await?;
+        Ok(account(&knock, &present, &places, true))
     })
 }
 

@@ -5,7 +5,9 @@
 //! the one that the browser asks for. Nothing comes from elsewhere, and nothing is inline.
 
 mod account;
+mod disputes;
 mod knock;
+mod settlements;
 mod sign_in;
 
 use std::sync::LazyLock;
@@ -84,6 +86,41 @@ pub fn routes(app: &App, route: Route) -> Route {
             "/account/sessions",
             get(at(account::sessions)).post(at(account::end_session)),
         )
+        .at("/settlements", get(at(settlements::list)))
+        .at("/settlements/:settlement_id", get(at(settlements::show)))
+        .at(
+            "/settlements/:settlement_id/issue",
+            post(at(settlements::issue)),
+        )
+        .at(
+            "/settlements/:settlement_id/statements.csv",
+            get(at(settlements::sheet)),
+        )
+        .at("/statements/:statement_id", get(at(settlements::statement)))
+        .at(
+            "/statements/:statement_id/confirm",
+            post(at(settlements::confirm)),
+        )
+        .at(
+            "/statements/:statement_id/statement.pdf",
+            get(at(settlements::pdf)),
+        )
+        .at(
+            "/statements/:statement_id/statement.xlsx",
+            get(at(settlements::xlsx)),
+        )
+        .at(
+            "/statements/:statement_id/statement.csv",
+            get(at(settlements::csv)),
+        )
+        .at(
+            "/statements/:statement_id/lines",
+            get(at(settlements::lines)).post(at(settlements::dispute)),
+        )
+        .at(
+            "/disputes",
+            get(at(disputes::list)).post(at(disputes::decide)),
+        )
         .at(STYLE_PATH.as_str(), get(make(|_| async { style() })))
 }
 
@@ -123,7 +160,7 @@ async fn answer(app: &App, request: Request, handler: Handler) -> Response {
 
 /// What a problem means to somebody who reads pages.
 fn said(language: crate::kernel::text::Language, problem: &Problem) -> String {
-    const KNOWN: [&str; 13] = [
+    const KNOWN: [&str; 26] = [
         "wrong-credentials",
         "too-many-tries",
         "wrong-code",
@@ -137,6 +174,19 @@ fn said(language: crate::kernel::text::Language, problem: &Problem) -> String {
         "form-refused",
         "unknown-mall",
         "unknown-session",
+        "not-allowed",
+        "unknown-settlement",
+        "unknown-line",
+        "unknown-dispute",
+        "invalid-cursor",
+        "lines-being-listed",
+        "needs-second-person",
+        "out-of-turn",
+        "statement-already-confirmed",
+        "line-already-disputed",
+        "line-moves-no-money",
+        "dispute-too-late",
+        "dispute-already-decided",
     ];
     let code = problem.kind().code;
     let key = if KNOWN.contains(&code) { code } else { "other" };
@@ -213,7 +263,7 @@ fn shown(knock: &Knock, person: Option<&Staff>, title: &str, content: &Markup) -
 }
 
 /// To another page, which is asked for anew.
-fn to(path: &'static str) -> Response {
+fn to(path: &str) -> Response {
     Response::builder()
         .status(StatusCode::SEE_OTHER)
         .header(header::LOCATION, path)

@@ -1,6 +1,7 @@
 //! A fresh mall for each test, and the people who act in it.
 
 pub mod books;
+pub mod browser;
 pub mod crediting;
 pub mod day;
 pub mod front;

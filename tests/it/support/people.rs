@@ -48,9 +48,14 @@ pub struct Person {
 
 impl People {
     pub async fn open() -> Self {
-        let clock = Clock::fixed(instant(NOON));
+        Self::open_as(&SHOPS, NOON).await
+    }
+
+    /// A mall that says this of itself, at that moment.
+    pub async fn open_as(sheet: &Sheet, moment: &str) -> Self {
+        let clock = Clock::fixed(instant(moment));
         let server = Self::server(&clock).await;
-        let front = Front::open(&server, &SHOPS, None).await;
+        let front = Front::open(&server, sheet, None).await;
         Self {
             server,
             front,
