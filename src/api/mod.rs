@@ -30,6 +30,7 @@ type Operations = (
         member::Redemptions,
         operator::staff::Staff,
         account::Account,
+        operator::adjustments::Adjustments,
     ),
 );
 
@@ -103,6 +104,7 @@ fn operations() -> Operations {
         member::Redemptions,
         operator::staff::Staff,
         account::Account,
+        operator::adjustments::Adjustments,
     );
     (operator, till, people)
 }

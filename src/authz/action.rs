@@ -141,6 +141,12 @@ actions! {
     ConfirmSettlement = "settlement" "confirm";
     /// Agree to a merchant's statement.
     ConfirmStatement = "statement" "confirm";
+    /// Add or take points by hand, or propose to.
+    ProposeAdjustment = "adjustment" "propose";
+    /// Decide what somebody else proposed to add or to take.
+    DecideAdjustment = "adjustment" "decide";
+    /// Read what was added and taken by hand.
+    ReadAdjustments = "adjustment" "read";
     /// Object to a line of a merchant's statement.
     RaiseDispute = "dispute" "raise";
     /// Read disputes.

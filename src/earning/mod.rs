@@ -7,6 +7,7 @@
 //! Where another transaction records the same receipt in the same moment, the unique constraint
 //! ends this one with [`db::Error::Retry`]; run again, it finds the receipt there.
 
+pub mod adjusting;
 mod due;
 pub mod line;
 pub mod purchase;

@@ -394,9 +394,19 @@ table! {
          is wrong is put right in a later period.";
     NEEDS_SECOND_PERSON = CONFLICT "needs-second-person"
         "Somebody else has to do this"
-        "Who closed a period does not issue its settlement, and who raised a dispute does not decide \
-         it. Use another person's key. A mall whose programme says approval = \"one\" issues its \
+        "Who closed a period does not issue its settlement, and who raised a dispute or proposed an \
+         adjustment does not decide it. Use another person's key. A mall whose programme says approval = \"one\" issues its \
          settlements when it closes the period.";
+    UNKNOWN_ADJUSTMENT = NOT_FOUND "unknown-adjustment"
+        "There is no such adjustment"
+        "List the adjustments to see their ids.";
+    ADJUSTMENT_DECIDED = CONFLICT "adjustment-already-decided"
+        "This adjustment is decided already"
+        "A decision is final. Read the adjustment to see it; propose another one to put it right.";
+    STORE_GIVES_NONE = CONFLICT "store-gives-no-points"
+        "This shop has no points to add"
+        "It is suspended, gives no points, may give none now, or has paid for its points in advance. \
+         Name another shop that bears what is added.";
     STATEMENT_CONFIRMED = CONFLICT "statement-already-confirmed"
         "This statement is confirmed already"
         "There is nothing left to do about it: its merchant confirmed it, or let the time pass.";

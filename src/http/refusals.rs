@@ -9,7 +9,7 @@ use super::{
 use crate::{
     app::MallError,
     db,
-    earning::EarnError,
+    earning::{EarnError, adjusting::AdjustError},
     gateway::stripe::event::EventError,
     identity::{IdentityError, password::HashError, signin::SignInError, staff::StaffError},
     kernel::time::OtherUnit,
@@ -198,6 +198,24 @@ impl From<EarnError> for Problem {
             EarnError::Ledger(LedgerError::Missing(_) | LedgerError::OnlyElsewhere) => {
                 return Self::of(&codes::INTERNAL_ERROR).because(error);
             }
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<AdjustError> for Problem {
+    fn from(error: AdjustError) -> Self {
+        let kind = match &error {
+            AdjustError::UnknownStore => &codes::UNKNOWN_STORE,
+            AdjustError::GivesNone => &codes::STORE_GIVES_NONE,
+            AdjustError::UnknownMember => &codes::UNKNOWN_MEMBER,
+            AdjustError::Unknown => &codes::UNKNOWN_ADJUSTMENT,
+            AdjustError::Decided => &codes::ADJUSTMENT_DECIDED,
+            AdjustError::NeedsSecondPerson => &codes::NEEDS_SECOND_PERSON,
+            AdjustError::NotEnoughPoints { .. } => &codes::NOT_ENOUGH_POINTS,
+            AdjustError::Amount(_) => &codes::AMOUNT_TOO_LARGE,
+            AdjustError::Cursor(_) => return cursor(),
+            AdjustError::Db(error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
     }

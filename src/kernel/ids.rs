@@ -232,6 +232,8 @@ kinds! {
     Store, StoreId, "sto", "store";
     /// A version of what a merchant settles by.
     Agreement, AgreementId, "agr", "agreement";
+    /// Points that somebody of the mall added or took by hand.
+    Adjustment, AdjustmentId, "adj", "adjustment";
     /// Money of a merchant that moved outside of settlements.
     CreditEntry, CreditEntryId, "cre", "credit entry";
     /// Something that was to be said to somebody.

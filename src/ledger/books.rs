@@ -520,7 +520,7 @@ impl Books {
         self.order.insert(lot.member, order);
     }
 
-    fn lots_of(&self, member: MemberId) -> impl Iterator<Item = &Lot> {
+    pub(super) fn lots_of(&self, member: MemberId) -> impl Iterator<Item = &Lot> {
         let order = self
             .order
             .get(&member)

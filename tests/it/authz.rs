@@ -383,7 +383,7 @@ async fn a_merchants_principal_never_reaches_the_mall() {
         RefundPurchase SpendPoints PostBatch ExpirePoints CreateGood ReadGoods ReserveGood ReadRedemptions
         ClaimGood CancelRedemption LapseRedemptions PreviewSettlement CloseSettlement
         ReadSettlements ReadStatements IssueSettlement ConfirmSettlement ConfirmStatement
-        RaiseDispute ReadDisputes DecideDispute RecordPayment RaiseDefault DeclareDefault ReadLiability
+        ProposeAdjustment DecideAdjustment ReadAdjustments RaiseDispute ReadDisputes DecideDispute RecordPayment RaiseDefault DeclareDefault ReadLiability
         VerifyBooks ReadContact SetContact ReadEarnRates SetEarnRate ReadStripeAccount SetStripeAccount FollowStripe
         ReadMessages RetryMessage SendMessages RelayJobs
     );

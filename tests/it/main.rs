@@ -13,6 +13,7 @@
     reason = "a test that meets the unexpected fails, and a story may be long"
 )]
 
+mod adjustments;
 mod agreements;
 mod api;
 mod authz;

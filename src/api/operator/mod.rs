@@ -1,6 +1,7 @@
 //! For the mall's operator: keys, merchants and stores, the catalogue, the books, settlements. A
 //! merchant's own keys reach what is theirs of it.
 
+pub mod adjustments;
 pub mod agreements;
 pub mod books;
 pub mod contacts;

@@ -19,8 +19,8 @@ use crate::{
     },
     kernel::{
         ids::{
-            JournalId, LotId, MemberId, MerchantId, PurchaseId, RedemptionId, RefundId, SpendId,
-            StoreId,
+            AdjustmentId, JournalId, LotId, MemberId, MerchantId, PurchaseId, RedemptionId,
+            RefundId, SpendId, StoreId,
         },
         points::Points,
         text::Names,
@@ -94,8 +94,8 @@ struct HistoryLineOut {
     journal_id: JournalId,
     /// The line's number in the member's history, from 1.
     number: i64,
-    /// Why: purchase, refund, spend, spend-return, reserve, claim, cancel, lapse, or expire; new
-    /// ones may be added.
+    /// Why: purchase, refund, spend, spend-return, reserve, claim, cancel, lapse, expire, or
+    /// adjust; new ones may be added.
     kind: String,
     /// What it changed; below zero where points went.
     points: Signed,
@@ -105,7 +105,7 @@ struct HistoryLineOut {
     merchant_id: Option<MerchantId>,
     /// In which store.
     store_id: Option<StoreId>,
-    /// The id of the purchase, refund, spend or redemption that caused it; a merchant's key sees
+    /// The id of the purchase, refund, spend, redemption or adjustment that caused it; a merchant's key sees
     /// what was caused in its own stores only.
     source_id: Option<String>,
     /// When it happened.
@@ -146,8 +146,8 @@ struct PlaceOut {
 struct HomeLineOut {
     /// The event's id.
     journal_id: JournalId,
-    /// Why: purchase, refund, spend, spend-return, reserve, claim, cancel, lapse, or expire; new
-    /// ones may be added.
+    /// Why: purchase, refund, spend, spend-return, reserve, claim, cancel, lapse, expire, or
+    /// adjust; new ones may be added.
     kind: String,
     /// What it changed; below zero where points went.
     points: Signed,
@@ -316,6 +316,7 @@ pub(in crate::api) fn source(kind: &str, id: Uuid) -> Option<String> {
         "purchase" => Some(PurchaseId::from_uuid(id).to_string()),
         "refund" | "spend-return" => Some(RefundId::from_uuid(id).to_string()),
         "spend" => Some(SpendId::from_uuid(id).to_string()),
+        "adjust" => Some(AdjustmentId::from_uuid(id).to_string()),
         "reserve" | "claim" | "cancel" | "lapse" => Some(RedemptionId::from_uuid(id).to_string()),
         _ => None,
     }

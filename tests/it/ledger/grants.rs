@@ -109,6 +109,16 @@ const CHANGES: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
+    (
+        "points_adjustment",
+        &[
+            "decided_at",
+            "decided_by",
+            "decision_note",
+            "journal_id",
+            "state",
+        ],
+    ),
     ("prepaid", &["used"]),
     ("purchase", &["clawed", "refunded"]),
     ("recovery_code", &["used_at"]),

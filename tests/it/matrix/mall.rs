@@ -212,6 +212,8 @@ impl House {
         for whose in [Whose::Own, Whose::Other] {
             self.writes_to(server, &things[&("merchant_id", whose)])
                 .await;
+            let proposed = self.proposes(server, &things, whose).await;
+            things.insert(("adjustment_id", whose), proposed);
         }
         let (lines, executed) = self.settle(server, &mut things).await;
         self.wire(server, &mut things).await;
@@ -463,6 +465,7 @@ impl Plaza {
                 ("issue_settlement", _) => return self.closed().await,
                 ("confirm_statement", _) => return self.issued().await,
                 ("decide_dispute", _) => return self.disputed().await,
+                ("decide_adjustment", _) => return self.proposed().await,
                 ("raise_dispute", "journal_id") => return self.line(),
                 ("buy_block", _) => return self.prepaying.clone(),
                 ("wind_down_merchant", _) => return self.newcomer().await.0,

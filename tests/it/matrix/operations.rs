@@ -22,7 +22,8 @@ pub struct Recipe {
 }
 
 /// Names in addresses and bodies that stand for something of a mall, or of one merchant in it.
-pub const SLOTS: [&str; 18] = [
+pub const SLOTS: [&str; 19] = [
+    "adjustment_id",
     "agreement_id",
     "card_number",
     "code",
@@ -73,7 +74,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 117] = [
+pub const RECIPES: [Recipe; 122] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -234,6 +235,25 @@ pub const RECIPES: [Recipe; 117] = [
         "set_stripe_account",
         ("stripe-account", "set"),
         r#"{"account": "acct_1"}"#,
+    ),
+    done(
+        "propose_adjustment",
+        ("adjustment", "propose"),
+        r#"{"member_id": "<member_id>", "store_id": "<store_id>", "way": "add", "points": 1,
+            "reason": "goodwill", "note": "Rain"}"#,
+    ),
+    with("list_adjustments", ("adjustment", "read"), "", ""),
+    with(
+        "list_adjustments",
+        ("adjustment", "read"),
+        "?state=proposed",
+        "",
+    ),
+    read("get_adjustment", ("adjustment", "read")),
+    done(
+        "decide_adjustment",
+        ("adjustment", "decide"),
+        r#"{"outcome": "approved", "note": "It did"}"#,
     ),
     with("list_disputes", ("dispute", "read"), "", ""),
     with("list_disputes", ("dispute", "read"), "?state=open", ""),

@@ -289,6 +289,38 @@ impl Mall {
     }
 
     /// Points that paid come back.
+    /// Somebody adds points of a shop by hand, or takes some.
+    pub async fn adjusts(&self, who: MemberId, shop: Shop, points: i64, when: &str) {
+        let mut tx = self.tx().await;
+        let event = Self::event(&tx, Kind::Adjust, who, shop, when);
+        let mut books = self.books(&mut tx, who, &[], when).await;
+        let posted = if points > 0 {
+            let new = NewLot {
+                points,
+                rate: Rate::new(1, 1).unwrap(),
+                expires_at: None,
+                only_at: None,
+            };
+            books.issue(&event, new).unwrap().1
+        } else {
+            books.deduct(&event, -points).unwrap()
+        };
+        books.post(&mut tx).await.unwrap();
+        tx.commit().await.unwrap();
+        self.as_admin(&format!(
+            "insert into points_adjustment (adjustment_id, member_id, merchant_id, store_id, points,
+                 reason, note, state, proposed_at, proposed_by, decided_at, decided_by, journal_id)
+             values ('{}', '{}', '{}', '{}', {points}, 'goodwill', 'x', 'posted', '{when}', 'system',
+                 '{when}', 'system', '{}')",
+            event.source,
+            who.uuid(),
+            shop.merchant.uuid(),
+            shop.store.uuid(),
+            posted.journal.uuid(),
+        ))
+        .await;
+    }
+
     pub async fn gives_back(
         &self,
         who: MemberId,
