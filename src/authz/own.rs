@@ -64,6 +64,8 @@ impl Family {
 pub struct OwnRole {
     /// Its name, with [`PREFIX`].
     pub code: String,
+    /// What it is called.
+    pub name: String,
     /// For whom.
     pub family: Family,
     /// Objects and actions.
@@ -73,14 +75,19 @@ pub struct OwnRole {
 /// What a mall's own roles mean, decided.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct OwnRoles {
-    families: BTreeMap<String, Family>,
+    families: BTreeMap<String, (Family, String)>,
     decisions: HashMap<(String, &'static str, &'static str), &'static str>,
 }
 
 impl OwnRoles {
     /// For whom a role is; none where the mall has no such role, or ended it.
     pub fn family(&self, role: &str) -> Option<Family> {
-        self.families.get(role).copied()
+        self.families.get(role).map(|(family, _)| *family)
+    }
+
+    /// What a role is called; none where the mall has no such role, or ended it.
+    pub fn called(&self, role: &str) -> Option<&str> {
+        self.families.get(role).map(|(_, name)| name.as_str())
     }
 
     /// How far `role` reaches with an action: "mall", "merchant", or not at all.
@@ -156,7 +163,9 @@ impl Policy {
                     wished.into_iter().any(|(o, a)| o == object && a == act)
                 })
                 .collect();
-            decided.families.insert(row.code.clone(), row.family);
+            decided
+                .families
+                .insert(row.code.clone(), (row.family, row.name.clone()));
             if held.is_empty() {
                 // Casbin says yes to empty questions where it has no rule at all.
                 continue;

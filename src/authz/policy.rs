@@ -175,6 +175,17 @@ impl Policy {
             .all(|&(object, act)| self.has(grant, object, act, scope, stores))
     }
 
+    /// Whether whoever holds this grant may do this too, as far as they reach at all.
+    pub fn may<A: Action>(
+        &self,
+        grant: &Grant<A>,
+        object: &'static str,
+        act: &'static str,
+    ) -> bool {
+        let own = Whole::of(grant.principal());
+        self.reach_of(&own, object, act).is_some()
+    }
+
     /// Whether whoever holds this grant may do this too, as far as `scope` and these stores.
     pub fn has<A: Action>(
         &self,

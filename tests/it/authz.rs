@@ -344,6 +344,8 @@ fn check_scopes<A: Action>(policy: &Policy) {
                 role: role_,
                 also: Vec::new(),
                 scope,
+                stores: rotunda::authz::actor::Stores::All,
+                own: std::sync::Arc::default(),
             };
             let grant: Option<Grant<A>> = policy.allow(&principal).ok();
             let right = policy.decide(role, A::OBJECT, A::ACT);
@@ -375,7 +377,7 @@ async fn a_merchants_principal_never_reaches_the_mall() {
     check_all!(
         &policy,
         Authenticate CreateKey ReadKeys RevokeKey SignIn UseAccount InviteStaff ReadStaff
-        ManageStaff StaffMerchant StaffMall SendLinks ManageTenants ApplyManifest ReadProgramme
+        ManageStaff ReadRoles ManageRoles StaffMerchant StaffMall SendLinks ManageTenants ApplyManifest ReadProgramme
         CreateMerchant ReadMerchants ActivateMerchant SuspendMerchant ProposeAgreement
         AcceptAgreement ReadAgreements RecordCredit ReadCredit SetCreditLimit EvaluateCredit
         WindDown EndPoints CreateStore ReadStores

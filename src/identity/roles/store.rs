@@ -68,7 +68,7 @@ pub(super) async fn lock(tx: &mut Tx) -> Result<(), Error> {
 /// Every living role with its rights; there are few.
 pub(super) async fn all(tx: &mut ReadTx) -> Result<Vec<OwnRole>, Error> {
     let rows = sqlx::query!(
-        r#"select role.code, role.scope, role_right.object as "object?",
+        r#"select role.code, role.name, role.scope, role_right.object as "object?",
                   role_right.action as "action?"
            from role
            left join role_right
@@ -84,6 +84,7 @@ pub(super) async fn all(tx: &mut ReadTx) -> Result<Vec<OwnRole>, Error> {
             roles.push(OwnRole {
                 family: family(&row.scope)?,
                 code: row.code,
+                name: row.name,
                 rights: Vec::new(),
             });
         }

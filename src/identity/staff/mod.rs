@@ -13,8 +13,9 @@ pub(super) mod links;
 pub(super) mod owners;
 mod roles;
 pub(super) mod store;
+mod words;
 
-use std::{fmt, str::FromStr};
+use std::{collections::HashMap, fmt};
 
 use chrono::TimeDelta;
 use secrecy::SecretString;
@@ -24,6 +25,7 @@ pub use links::{Kind as LinkKind, LinkMail, Ready, SendLink, begin_link, record_
 pub use roles::Roles;
 use roles::may_give;
 pub(super) use roles::may_narrow;
+pub use words::{State, Theme, WordError};
 
 use crate::{
     authz::{
@@ -65,72 +67,6 @@ const GUARDED: [&str; 4] = [
 /// Whether whoever has this reviewed role needs a second factor.
 pub fn is_guarded(role: &Role) -> bool {
     GUARDED.contains(&role.as_str())
-}
-
-/// How pages look to somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Theme {
-    /// As the device says.
-    System,
-    /// Dark on light.
-    Light,
-    /// Light on dark.
-    Dark,
-}
-
-impl Theme {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
-
-    /// As the table and the API write it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::Light => "light",
-            Self::Dark => "dark",
-        }
-    }
-}
-
-/// A word that is none of a closed set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("not one of the words that it may be")]
-pub struct WordError;
-
-impl FromStr for Theme {
-    type Err = WordError;
-    fn from_str(text: &str) -> Result<Self, WordError> {
-        let found = Self::ALL.into_iter().find(|theme| theme.as_str() == text);
-        found.ok_or(WordError)
-    }
-}
-
-/// How far somebody is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Asked to come; opens nothing.
-    Invited,
-    /// May sign in.
-    Active,
-    /// Opens nothing any more.
-    Ended,
-}
-
-impl State {
-    const ALL: [Self; 3] = [Self::Invited, Self::Active, Self::Ended];
-
-    /// As the table and the API write it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Invited => "invited",
-            Self::Active => "active",
-            Self::Ended => "ended",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
-    }
 }
 
 /// A person who works in the mall.
@@ -176,6 +112,15 @@ impl Staff {
     pub fn is_guarded(&self) -> bool {
         self.guarded_by_own || self.roles.iter().any(is_guarded)
     }
+}
+
+/// Somebody, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Who.
+    pub id: StaffId,
+    /// What they are called.
+    pub name: String,
 }
 
 /// Why something about people is refused.
@@ -362,11 +307,7 @@ pub async fn list(
     state: Option<State>,
     slice: &Slice,
 ) -> Result<Page<Staff>, StaffError> {
-    let merchant = match grant.reach() {
-        Reach::Mall => None,
-        Reach::Merchant(own) => Some(own),
-        Reach::Member(_) => return Err(StaffError::NotFound),
-    };
+    let merchant = only(grant.reach())?;
     let before = match &slice.after {
         Some(key) => Some(key.parse().map_err(|_| CursorError)?),
         None => None,
@@ -391,6 +332,49 @@ pub async fn get(
     Ok(staff)
 }
 
+/// Who has a role, the newest first, at most so many; of a merchant's people for whoever is of it.
+///
+/// # Errors
+/// [`StaffError::NotFound`], [`StaffError::Db`].
+pub async fn in_role(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadStaff>,
+    role: &str,
+    limit: i64,
+) -> Result<Vec<Named>, StaffError> {
+    let merchant = only(grant.reach())?;
+    Ok(store::in_role(tx, merchant, role, limit.clamp(1, MOST)).await?)
+}
+
+/// What these people are called, unknown ones and those out of reach left out.
+///
+/// # Errors
+/// [`StaffError::NotFound`], [`StaffError::Db`].
+pub async fn names(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadStaff>,
+    ids: &[StaffId],
+) -> Result<HashMap<StaffId, String>, StaffError> {
+    let merchant = only(grant.reach())?;
+    let found = store::names(tx, merchant, ids).await?;
+    Ok(found.into_iter().map(|one| (one.id, one.name)).collect())
+}
+
+/// The merchant of somebody within reach; none where they are the mall's.
+///
+/// # Errors
+/// [`StaffError::NotFound`], [`StaffError::Db`].
+pub async fn merchant_of(
+    tx: &mut ReadTx,
+    grant: &Grant<ManageStaff>,
+    id: StaffId,
+) -> Result<Option<MerchantId>, StaffError> {
+    let found = store::find(tx, id).await?;
+    let staff = found.ok_or(StaffError::NotFound)?;
+    within(grant.reach(), staff.merchant)?;
+    Ok(staff.merchant)
+}
+
 /// The letters and links that ask people to come, the newest first.
 ///
 /// # Errors
@@ -400,11 +384,7 @@ pub async fn invitations(
     grant: &Grant<ReadStaff>,
     slice: &Slice,
 ) -> Result<Page<LinkMail>, StaffError> {
-    let merchant = match grant.reach() {
-        Reach::Mall => None,
-        Reach::Merchant(own) => Some(own),
-        Reach::Member(_) => return Err(StaffError::NotFound),
-    };
+    let merchant = only(grant.reach())?;
     let before = match &slice.after {
         Some(key) => Some(key.parse().map_err(|_| CursorError)?),
         None => None,
@@ -534,6 +514,15 @@ async fn locked(tx: &mut Tx, reach: Reach, id: StaffId) -> Result<Staff, StaffEr
     let staff = found.ok_or(StaffError::NotFound)?;
     within(reach, staff.merchant)?;
     Ok(staff)
+}
+
+/// The merchant whose people alone are within reach; none: everybody is.
+fn only(reach: Reach) -> Result<Option<MerchantId>, StaffError> {
+    match reach {
+        Reach::Mall => Ok(None),
+        Reach::Merchant(own) => Ok(Some(own)),
+        Reach::Member(_) => Err(StaffError::NotFound),
+    }
 }
 
 /// What is out of reach is as if it were not there.

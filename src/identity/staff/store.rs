@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{LinkKind, LinkMail, Roles, Staff, State};
+use super::{LinkKind, LinkMail, Named, Roles, Staff, State};
 use crate::{
     authz::actor::{Role, Stores},
     db::{
@@ -315,6 +315,54 @@ pub(super) async fn page(
     .fetch_all(tx.conn())
     .await?;
     rows.into_iter().map(Staff::try_from).collect()
+}
+
+/// Who was not ended and has a role, the newest first; by `staff_role_role_idx`.
+pub(super) async fn in_role(
+    tx: &mut ReadTx,
+    merchant: Option<MerchantId>,
+    role: &str,
+    limit: i64,
+) -> Result<Vec<Named>, Error> {
+    let rows = sqlx::query_as!(
+        Named,
+        r#"select staff.staff_id as "id: _", staff.name
+           from staff_role
+           join staff on staff.staff_id = staff_role.staff_id
+           where staff_role.role = $1 and staff_role.ended_at is null and staff.state <> 'ended'
+             and ($2::uuid is null or staff_role.merchant_id = $2)
+           order by staff_role.staff_id desc
+           limit $3"#,
+        role,
+        merchant.map(|id| id.uuid()),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows)
+}
+
+/// What people are called; by `staff_pkey`.
+pub(super) async fn names(
+    tx: &mut ReadTx,
+    merchant: Option<MerchantId>,
+    ids: &[StaffId],
+) -> Result<Vec<Named>, Error> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query_as!(
+        Named,
+        r#"select staff_id as "id: _", name
+           from staff
+           where staff_id = any($1)
+             and ($2::uuid is null or staff_id in (
+                     select staff_id from staff_role where merchant_id = $2
+                 ))"#,
+        &ids,
+        merchant.map(|id| id.uuid()),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows)
 }
 
 /// A link as the table holds it.

@@ -114,6 +114,19 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("recovery_code", &["used_at"]),
     ("redemption", &["ended_at", "state", "store_id"]),
     (
+        "role",
+        &[
+            "changed_at",
+            "changed_by",
+            "ended_at",
+            "ended_by",
+            "guarded",
+            "name",
+            "revision",
+        ],
+    ),
+    ("role_change", &["decided_at", "decided_by", "state"]),
+    (
         "session",
         &["ended_at", "second_factor", "seen_at", "token_hash"],
     ),

@@ -221,11 +221,13 @@ impl House {
             text(&told["data"][0], "message_id"),
         );
         for whose in [Whose::Own, Whose::Other] {
-            for slot in ["redemption_id", "code", "key_id"] {
+            for slot in ["redemption_id", "code", "key_id", "role_change_id"] {
                 let made = self.make(server, &things, slot, whose).await;
                 things.insert((slot, whose), made);
             }
         }
+        let made = self.make(server, &things, "role_id", Whose::Own).await;
+        things.insert(("role_id", Whose::Own), made);
         self.people(server, &mut things).await;
         Furniture {
             things,
@@ -266,6 +268,13 @@ impl House {
             let merchant = &things[&("merchant_id", whose)];
             let made = self.invites(server, "merchant.cashier", Some(merchant));
             return made.await.0;
+        }
+        if slot == "role_id" {
+            return self.makes_a_role(server).await;
+        }
+        if slot == "role_change_id" {
+            let merchant = &things[&("merchant_id", whose)];
+            return self.proposes(server, merchant).await;
         }
         let member = &things[&("member_id", Whose::Own)];
         let wanted = json!({"good_id": things[&("good_id", whose)], "member_id": member});
@@ -478,6 +487,11 @@ impl Plaza {
             ("cancel_redemption", "redemption_id"),
             ("revoke_key", "key_id"),
             ("end_staff", "staff_id"),
+            ("propose_role_change", "staff_id"),
+            ("confirm_role_change", "role_change_id"),
+            ("reject_role_change", "role_change_id"),
+            ("set_role", "role_id"),
+            ("end_role", "role_id"),
         ];
         let used_up = used_up.contains(&(operation.recipe.name, slot)) && who.role.is_some();
         if used_up && matches!(whose, Whose::Own | Whose::Other) {
@@ -553,6 +567,8 @@ impl Plaza {
         }
         filled
             .replace("<line>", "0")
+            .replace("<object>", "purchase")
+            .replace("<action>", "record")
             .replace("<executed>", &self.executed)
     }
 }
@@ -562,7 +578,16 @@ fn roles(policy: &Policy, own: MerchantId) -> Vec<(&'static str, Option<Merchant
     let mut roles = Vec::new();
     for role in policy.roles() {
         let role: &'static str = role.to_owned().leak();
-        let key = |merchant| NewKey::new(policy, role.parse().unwrap(), Role::new(role), merchant);
+        let key = |merchant| {
+            NewKey::new(
+                policy,
+                &rotunda::authz::own::OwnRoles::default(),
+                role.parse().unwrap(),
+                Role::new(role),
+                merchant,
+                rotunda::authz::actor::Stores::All,
+            )
+        };
         let may: Vec<_> = [None, Some(own)]
             .into_iter()
             .filter(|merchant| key(*merchant).is_ok())

@@ -147,7 +147,7 @@ impl People {
     /// The token of somebody's invitation, who is invited by the vendor's right.
     pub async fn invited(&self, email: &str, roles: &[&str], merchant: Option<&str>) -> String {
         use rotunda::{
-            authz::{actor::Principal, actor::Role},
+            authz::actor::{Principal, Role, Stores},
             identity::staff::{NewStaff, Roles, Tell, invite},
             kernel::text::Language,
         };
@@ -161,7 +161,8 @@ impl People {
             email: email.parse().unwrap(),
             name: "Somebody".parse().unwrap(),
             language: Language::En,
-            roles: Roles::new(&app.policy, roles, merchant).unwrap(),
+            roles: Roles::new(&app.policy, grant.own_roles(), roles, merchant, Stores::All)
+                .unwrap(),
         };
         let mut tx = app.db.write(&grant).await.unwrap();
         let invited = invite(&mut tx, &app.policy, &grant, new, Tell::ByInviter).await;

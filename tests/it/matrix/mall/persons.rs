@@ -51,6 +51,25 @@ impl House {
         )
     }
 
+    /// A role of the mall's own, for merchants.
+    pub async fn makes_a_role(&self, server: &Server) -> String {
+        let rights = [json!({"object": "store", "action": "read"})];
+        let new = json!({"code": fresh_slug(), "name": "New", "scope": "merchant",
+                         "rights": rights});
+        let made = server.post(self.owner(), "/v1/roles", &new).await;
+        text(&made, "role_id")
+    }
+
+    /// A change of roles that waits for a second person.
+    pub async fn proposes(&self, server: &Server, merchant: &str) -> String {
+        let (staff, _, _) = self
+            .invites(server, "merchant.cashier", Some(merchant))
+            .await;
+        let change = json!({"staff_id": staff, "roles": ["merchant.manager"]});
+        let made = server.post(self.owner(), "/v1/role-changes", &change).await;
+        text(&made, "role_change_id")
+    }
+
     fn stranger(&self) -> Caller<'_> {
         Caller {
             key: None,
