@@ -75,6 +75,7 @@ pub struct OwnRole {
 /// What a mall's own roles mean, decided.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct OwnRoles {
+    rows: Vec<OwnRole>,
     families: BTreeMap<String, (Family, String)>,
     decisions: HashMap<(String, &'static str, &'static str), &'static str>,
 }
@@ -102,6 +103,11 @@ impl OwnRoles {
             return None;
         }
         self.decisions.get(&(role.to_owned(), object, act)).copied()
+    }
+
+    /// What the mall wrote, of which this is what it means.
+    pub fn rows(&self) -> &[OwnRole] {
+        &self.rows
     }
 
     /// Their names.
@@ -152,7 +158,10 @@ impl Policy {
     /// # Errors
     /// [`PolicyError::Casbin`].
     pub async fn decide_own(&self, rows: &[OwnRole]) -> Result<OwnRoles, PolicyError> {
-        let mut decided = OwnRoles::default();
+        let mut decided = OwnRoles {
+            rows: rows.to_vec(),
+            ..OwnRoles::default()
+        };
         for row in rows {
             let reach = row.family.reach();
             let held: Vec<(&'static str, &'static str)> = self

@@ -1,6 +1,9 @@
 //! Loads `policies/` into Casbin once and hands out grants.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use casbin::{CoreApi, DefaultModel, Enforcer, StringAdapter};
 use thiserror::Error;
@@ -140,6 +143,18 @@ impl Policy {
     /// [`Denied`].
     pub fn also<A: Action, B: Action>(&self, grant: &Grant<A>) -> Result<Grant<B>, Denied> {
         self.allow(grant.principal())
+    }
+
+    /// The same key, for whoever still has the right by these roles of the mall's own.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn renewed<A: Action>(
+        &self,
+        grant: &Grant<A>,
+        own: Arc<OwnRoles>,
+    ) -> Result<Grant<A>, Denied> {
+        self.allow(&grant.principal().clone().with(own))
     }
 
     /// The key to `A`, where the policy gives it to this principal, by its reviewed roles or by those

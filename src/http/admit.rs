@@ -97,6 +97,12 @@ impl<A: Action> Caller<A> {
         self.mall_at(revision).await
     }
 
+    /// Says that what requests are admitted by was changed here, so that this server looks again at
+    /// once.
+    pub async fn changed(&self) {
+        self.visit.app.is_stale(self.tenant.id, self.revision).await;
+    }
+
     /// The session of the person who asks.
     ///
     /// # Errors

@@ -186,6 +186,7 @@ pub async fn create(
         Reach::Merchant(own) if new.merchant == Some(own) => {}
         Reach::Merchant(_) | Reach::Member(_) => return Err(IdentityError::OutOfReach),
     }
+    let grant = &roles::fresh(tx, policy, grant).await?;
     new.may_be_made(policy, grant)?;
     let id: ApiKeyId = tx.new_id();
     let fresh = key_text::make(id, tx.entropy());

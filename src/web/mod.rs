@@ -15,11 +15,11 @@ use std::sync::LazyLock;
 use futures_util::future::BoxFuture;
 use maud::{DOCTYPE, Markup, html};
 use poem::{
-    Endpoint, Request, Response, Route,
+    Endpoint, EndpointExt, Request, Response, Route, RouteMethod,
     endpoint::make,
+    error::MethodNotAllowedError,
     get,
     http::{HeaderValue, StatusCode, header},
-    post,
 };
 use sha2::{Digest, Sha256};
 
@@ -31,7 +31,7 @@ use crate::{
     app::App,
     http::{
         codes,
-        problem::{Problem, chain},
+        problem::{Occurrence, Problem, chain},
     },
     identity::staff::{Staff, Theme},
     kernel::page::hex,
@@ -129,11 +129,30 @@ pages! {
 pub fn routes(app: &App, route: Route) -> Route {
     let at = |handler: Handler| page(app, handler);
     let pages = PLACES.iter().zip(HANDLERS);
-    let route = pages.fold(route, |route, (place, handlers)| match *handlers {
-        (Some(shows), Some(takes)) => route.at(place.path, get(at(shows)).post(at(takes))),
-        (Some(shows), None) => route.at(place.path, get(at(shows))),
-        (None, Some(takes)) => route.at(place.path, post(at(takes))),
-        (None, None) => route,
+    let route = pages.fold(route, |route, (place, (shows, takes))| {
+        let mut methods = RouteMethod::new();
+        let mut allowed = Vec::new();
+        if let Some(shows) = shows {
+            methods = methods.get(at(*shows));
+            allowed.extend(["GET", "HEAD"]);
+        }
+        if let Some(takes) = takes {
+            methods = methods.post(at(*takes));
+            allowed.push("POST");
+        }
+        let allowed = allowed.join(", ");
+        let other = move |_: MethodNotAllowedError| {
+            let allowed = HeaderValue::try_from(allowed.as_str());
+            async move {
+                let problem = Problem::of(&codes::METHOD_NOT_ALLOWED);
+                let mut answer = problem.response(Occurrence::default());
+                if let Ok(allowed) = allowed {
+                    answer.headers_mut().insert(header::ALLOW, allowed);
+                }
+                answer
+            }
+        };
+        route.at(place.path, methods.catch_error(other))
     });
     route.at(STYLE_PATH.as_str(), get(make(|_| async { style() })))
 }

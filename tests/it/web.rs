@@ -1,5 +1,8 @@
 //! Pages, as a browser without scripts meets them.
 
+mod console;
+mod places;
+
 use std::{cell::RefCell, collections::BTreeMap, fmt::Write};
 
 use poem::http::Method;
@@ -7,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     outside::{Answer, tables},
-    people::{PASSWORD, People, code, text},
+    people::{PASSWORD, People, Person, code, text},
 };
 
 /// A browser: it keeps cookies, follows where it is sent, and fills in forms.
@@ -18,6 +21,15 @@ struct Browser<'a> {
 }
 
 impl<'a> Browser<'a> {
+    /// Somebody's who is signed in.
+    fn of(mall: &'a People, person: &Person) -> Self {
+        let browser = Self::new(mall, "en");
+        let token = person.token.clone();
+        let session = "__Host-rotunda".to_owned();
+        browser.cookies.borrow_mut().insert(session, token);
+        browser
+    }
+
     fn new(mall: &'a People, language: &'static str) -> Self {
         Self {
             mall,
@@ -229,7 +241,7 @@ async fn an_owner_comes_by_invitation_sets_up_a_second_factor_goes_and_comes_aga
     );
     assert_eq!(page.body.matches("<li><code>").count(), 10);
     let page = ada.get("/account").await;
-    assert!(page.body.contains("operator.owner") && page.body.contains("ada@mall.example"));
+    assert!(page.body.contains("Mall owner") && page.body.contains("ada@mall.example"));
     let token = ada.cookies.borrow()["__Host-rotunda"].clone();
     let out = ada.submit(&page, "/sign-out", &[]).await;
     assert!(out.body.contains("<h1>Sign in</h1>"));
@@ -262,7 +274,7 @@ async fn an_owner_comes_by_invitation_sets_up_a_second_factor_goes_and_comes_aga
     );
     let now = code(&secret, mall.clock.now());
     let page = ada.submit(&page, "/sign-in/code", &[("code", &now)]).await;
-    assert!(page.body.contains("operator.owner"), "{}", page.body);
+    assert!(page.body.contains("Mall owner"), "{}", page.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,7 +287,7 @@ async fn a_form_that_is_not_ours_does_nothing() {
     let page = ada.get("/sign-in").await;
     let early = seal(&page, "/sign-in");
     let page = ada.submit(&page, "/sign-in", &fields).await;
-    assert!(page.body.contains("operator.auditor"), "{}", page.body);
+    assert!(page.body.contains("Auditor"), "{}", page.body);
     let foreign = seal(&eve.get("/sign-in").await, "/sign-in");
     let own = seal(&page, "/sign-out");
     let before = tables(&mall.front.tenant).await;

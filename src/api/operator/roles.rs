@@ -312,7 +312,9 @@ impl Roles {
         };
         let policy = &caller.app().policy;
         let made = roles::create(once.tx(), policy, &caller.grant, new).await;
-        once.finish(made.map(RoleOut::from)).await
+        let answer = once.finish(made.map(RoleOut::from)).await;
+        caller.changed().await;
+        answer
     }
 
     /// List the mall's own roles
@@ -371,6 +373,7 @@ impl Roles {
         let mut tx = caller.db().write(&caller.grant).await?;
         let role = roles::change(&mut tx, policy, &caller.grant, role_id.0, edit).await?;
         tx.commit().await?;
+        caller.changed().await;
         Ok(Reply::new(&role.into()))
     }
 
@@ -392,6 +395,7 @@ impl Roles {
         let mut tx = caller.db().write(&caller.grant).await?;
         let role = roles::end(&mut tx, policy, &caller.grant, role_id.0).await?;
         tx.commit().await?;
+        caller.changed().await;
         Ok(Reply::new(&role.into()))
     }
 

@@ -11,12 +11,14 @@
 
 mod store;
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::staff;
 use crate::{
     authz::{
-        action::{self, Authenticate, ManageRoles, ReadRoles, StaffMerchant},
+        action::{self, Action, Authenticate, ManageRoles, ReadRoles, StaffMerchant},
         actor::{Reach, Role as RoleName, Stores},
         grant::Grant,
         own::{Family, OwnRole, PREFIX},
@@ -136,6 +138,26 @@ pub async fn all(tx: &mut ReadTx, _grant: &Grant<Authenticate>) -> Result<Vec<Ow
     store::all(tx).await
 }
 
+/// A grant by the mall's own roles as they are in this transaction, and stay until it ends: nobody gives
+/// what was put into a role a moment ago.
+pub(super) async fn fresh<A: Action>(
+    tx: &mut Tx,
+    policy: &Policy,
+    grant: &Grant<A>,
+) -> Result<Grant<A>, db::Error> {
+    store::hold(tx).await?;
+    let rows = store::all(tx).await?;
+    if rows == grant.own_roles().rows() {
+        return Ok(grant.clone());
+    }
+    let own = policy.decide_own(&rows).await;
+    let own = own.map_err(|_| db::Error::Corrupt("roles"))?;
+    // What was lost meanwhile is noticed by whoever asks for it again.
+    policy
+        .renewed(grant, Arc::new(own))
+        .map_err(|_| db::Error::Stale)
+}
+
 /// Roles of the mall's own, the newest first, those that ended too; whoever is of a merchant sees those
 /// for merchants.
 ///
@@ -185,9 +207,10 @@ pub async fn create(
     new: NewRole,
 ) -> Result<Role, RoleError> {
     whole_mall(grant)?;
+    store::lock(tx).await?;
+    let grant = &fresh(tx, policy, grant).await?;
     let rights = suitable(policy, new.family, &new.rights)?;
     may_touch(policy, grant, new.family, &rights)?;
-    store::lock(tx).await?;
     if store::all(tx).await?.len() >= MOST_ROLES {
         return Err(RoleError::TooMany);
     }
@@ -223,6 +246,8 @@ pub async fn change(
     id: OwnRoleId,
     edit: Edit,
 ) -> Result<Role, RoleError> {
+    store::lock(tx).await?;
+    let grant = &fresh(tx, policy, grant).await?;
     let role = living(tx, grant, id).await?;
     if role.revision != edit.revision {
         return Err(RoleError::Overtaken(role.revision));
@@ -254,6 +279,8 @@ pub async fn end(
     grant: &Grant<ManageRoles>,
     id: OwnRoleId,
 ) -> Result<Role, RoleError> {
+    store::lock(tx).await?;
+    let grant = &fresh(tx, policy, grant).await?;
     let role = match living(tx, grant, id).await {
         Err(RoleError::Ended) => {
             let found = store::find(tx, id).await?;
@@ -268,7 +295,6 @@ pub async fn end(
 
 async fn living(tx: &mut Tx, grant: &Grant<ManageRoles>, id: OwnRoleId) -> Result<Role, RoleError> {
     whole_mall(grant)?;
-    store::lock(tx).await?;
     let role = store::find(tx, id).await?.ok_or(RoleError::NotFound)?;
     if role.ended_at.is_some() {
         return Err(RoleError::Ended);

@@ -60,9 +60,20 @@ fn family(scope: &str) -> Result<Family, Error> {
     }
 }
 
-/// Has changes of roles wait for each other, as everything that revises the mall does.
+/// Has changes of roles wait for each other, and for whoever gives one; before any person is locked.
 pub(super) async fn lock(tx: &mut Tx) -> Result<(), Error> {
-    tx.revise().await
+    sqlx::query!("select role_id from role where ended_at is null order by role_id for update")
+        .fetch_all(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Has the roles stay as they are until the transaction ends; before any person is locked.
+pub(super) async fn hold(tx: &mut Tx) -> Result<(), Error> {
+    sqlx::query!("select role_id from role where ended_at is null order by role_id for share")
+        .fetch_all(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// Every living role with its rights; there are few.

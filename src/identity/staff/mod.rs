@@ -27,6 +27,7 @@ use roles::may_give;
 pub(super) use roles::may_narrow;
 pub use words::{State, Theme, WordError};
 
+use super::roles::fresh;
 use crate::{
     authz::{
         action::{InviteStaff, ManageStaff, ReadStaff},
@@ -233,6 +234,7 @@ pub async fn invite(
     {
         return Err(StaffError::UnknownMerchant);
     }
+    let grant = &fresh(tx, policy, grant).await?;
     may_give(policy, grant, &new.roles)?;
     let owners = owners::lock(tx, new.roles.merchant).await?;
     owners.one_is_enough(grant.actor(), &[], &new.roles.roles)?;
@@ -272,6 +274,7 @@ pub async fn invite_again(
     id: StaffId,
     tell: Tell,
 ) -> Result<Invited, StaffError> {
+    let grant = &fresh(tx, policy, grant).await?;
     let staff = locked(tx, grant.reach(), id).await?;
     if staff.state != State::Invited {
         return Err(StaffError::NotInvited);
@@ -457,6 +460,7 @@ pub(super) async fn begin(
     id: StaffId,
     wanted: Option<Wanted>,
 ) -> Result<Change, StaffError> {
+    let grant = &fresh(tx, policy, grant).await?;
     let merchant = store::find(tx, id).await?.and_then(|found| found.merchant);
     // Owners before anybody else, so that two who end each other do not both see the other one.
     let owners = owners::lock(tx, merchant).await?;

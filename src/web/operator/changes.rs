@@ -22,7 +22,8 @@ use crate::{
 const PATH: &str = "/console/changes";
 
 /// Why a change is not decided.
-const REFUSALS: [&codes::Kind; 6] = [
+const REFUSALS: [&codes::Kind; 7] = [
+    &codes::INVALID_PARAMETER,
     &codes::NEEDS_SECOND_OWNER,
     &codes::ROLE_CHANGE_DECIDED,
     &codes::ROLE_CHANGE_OVERTAKEN,
@@ -149,8 +150,9 @@ async fn decided(knock: &Knock, seat: &Seat<ManageStaff>) -> Result<(), Problem>
     match knock.field("decision") {
         "confirm" => changes::confirm(&mut tx, policy, grant, id).await?,
         "reject" => changes::reject(&mut tx, grant, id).await?,
-        _ => return Err(Problem::of(&codes::FORM_REFUSED)),
+        _ => return Err(Problem::of(&codes::INVALID_PARAMETER).param("decision")),
     };
     tx.commit().await?;
+    seat.caller.changed().await;
     Ok(())
 }

@@ -407,6 +407,7 @@ async fn changed(knock: &Knock, seat: &Seat<ManageStaff>, ends: bool) -> Result<
         format!("{PATH}/{id}")
     };
     tx.commit().await?;
+    seat.caller.changed().await;
     Ok(to_address(&next))
 }
 

@@ -235,6 +235,7 @@ async fn made(knock: &Knock, seat: &Seat<ManageRoles>) -> Result<Role, Problem> 
     let mut tx = seat.caller.db().write(grant).await?;
     let role = roles::create(&mut tx, policy, grant, new).await?;
     tx.commit().await?;
+    seat.caller.changed().await;
     Ok(role)
 }
 
@@ -391,6 +392,7 @@ async fn changed(knock: &Knock, seat: &Seat<ManageRoles>, id: OwnRoleId) -> Resu
     let mut tx = seat.caller.db().write(grant).await?;
     roles::change(&mut tx, policy, grant, id, edit).await?;
     tx.commit().await?;
+    seat.caller.changed().await;
     Ok(())
 }
 
@@ -426,6 +428,7 @@ pub(in crate::web) fn end(knock: Knock) -> Answer {
         {
             Ok(_) => {
                 tx.commit().await?;
+                seat.caller.changed().await;
                 Ok(to_address(&format!("{PATH}/{id}")))
             }
             Err(problem) => {

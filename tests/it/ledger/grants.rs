@@ -193,7 +193,7 @@ const CHANGES: &[(&str, &[&str])] = &[
 ];
 
 /// What is only ever appended to.
-const APPEND_ONLY: [&str; 14] = [
+const APPEND_ONLY: [&str; 15] = [
     "account",
     "adjustment",
     "credit_entry",
@@ -205,6 +205,7 @@ const APPEND_ONLY: [&str; 14] = [
     "prepaid_use",
     "programme",
     "refund",
+    "role_right",
     "statement_line",
     "stripe_event",
     "transfer",

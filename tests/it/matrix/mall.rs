@@ -16,9 +16,7 @@ use std::{
 
 use poem::http::Method;
 use rotunda::{
-    authz::{actor::Role, policy::Policy},
     db::tenants::Tenant,
-    identity::NewKey,
     kernel::{ids::MerchantId, time::Clock},
 };
 use serde_json::{Value, json};
@@ -343,7 +341,7 @@ impl Plaza {
             outside("a revoked key", Some(ended)),
             outside("another mall's key", Some(self.stranger.clone())),
         ];
-        for (role, merchant) in roles(&server.app.policy, own) {
+        for (role, merchant) in persons::roles(&server.app.policy, own) {
             let key = server.key(tenant, role, merchant).await;
             everybody.push(Who {
                 name: role,
@@ -571,37 +569,6 @@ impl Plaza {
             .replace("<action>", "record")
             .replace("<executed>", &self.executed)
     }
-}
-
-/// Every role of the policy that a key may have, with the merchant where it needs one.
-fn roles(policy: &Policy, own: MerchantId) -> Vec<(&'static str, Option<MerchantId>)> {
-    let mut roles = Vec::new();
-    for role in policy.roles() {
-        let role: &'static str = role.to_owned().leak();
-        let key = |merchant| {
-            NewKey::new(
-                policy,
-                &rotunda::authz::own::OwnRoles::default(),
-                role.parse().unwrap(),
-                Role::new(role),
-                merchant,
-                rotunda::authz::actor::Stores::All,
-            )
-        };
-        let may: Vec<_> = [None, Some(own)]
-            .into_iter()
-            .filter(|merchant| key(*merchant).is_ok())
-            .collect();
-        let family = role.split('.').next().unwrap();
-        let expected: &[_] = match family {
-            "operator" | "machine" => &[None],
-            "merchant" => &[Some(own)],
-            _ => &[],
-        };
-        assert_eq!(may, expected, "{role}");
-        roles.extend(may.into_iter().map(|merchant| (role, merchant)));
-    }
-    roles
 }
 
 fn text(body: &Value, name: &str) -> String {

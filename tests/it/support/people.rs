@@ -153,7 +153,11 @@ impl People {
         };
         use secrecy::ExposeSecret;
         let app = &self.server.app;
-        let vendor = Principal::platform(Some(self.front.tenant.id));
+        let tenant = self.front.tenant.id;
+        let anonymous = app.policy.allow(&Principal::anonymous(tenant)).unwrap();
+        let revision = app.revision(tenant, true).await.unwrap();
+        let own = app.own_roles(&anonymous, tenant, revision).await.unwrap();
+        let vendor = Principal::platform(Some(tenant)).with(own);
         let grant = app.policy.allow(&vendor).unwrap();
         let roles = roles.iter().map(|role| Role::new(*role)).collect();
         let merchant = merchant.map(|id| id.parse().unwrap());

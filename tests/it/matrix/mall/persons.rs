@@ -3,7 +3,16 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use rotunda::db::tenants::Schema;
+use rotunda::{
+    authz::{
+        actor::{Role, Stores},
+        own::OwnRoles,
+        policy::Policy,
+    },
+    db::tenants::Schema,
+    identity::NewKey,
+    kernel::ids::MerchantId,
+};
 use serde_json::{Value, json};
 
 use super::{House, Plaza, Things, Whose, text};
@@ -185,4 +194,35 @@ pub fn nobodys(body: &str) -> String {
     ["<password>", "<totp>", "<invitation>", "<reset>"]
         .into_iter()
         .fold(body, |body, name| body.replace(name, "nobody"))
+}
+
+/// Every role of the policy that a key may have, with the merchant where it needs one.
+pub fn roles(policy: &Policy, own: MerchantId) -> Vec<(&'static str, Option<MerchantId>)> {
+    let mut roles = Vec::new();
+    for role in policy.roles() {
+        let role: &'static str = role.to_owned().leak();
+        let key = |merchant| {
+            NewKey::new(
+                policy,
+                &OwnRoles::default(),
+                role.parse().unwrap(),
+                Role::new(role),
+                merchant,
+                Stores::All,
+            )
+        };
+        let may: Vec<_> = [None, Some(own)]
+            .into_iter()
+            .filter(|merchant| key(*merchant).is_ok())
+            .collect();
+        let family = role.split('.').next().unwrap();
+        let expected: &[_] = match family {
+            "operator" | "machine" => &[None],
+            "merchant" => &[Some(own)],
+            _ => &[],
+        };
+        assert_eq!(may, expected, "{role}");
+        roles.extend(may.into_iter().map(|merchant| (role, merchant)));
+    }
+    roles
 }
