@@ -58,6 +58,7 @@ console-state-ended = Ended
 console-invite = Invite somebody
 console-invited = The invitation was made.
 console-invited-link = This server sends no mail. Pass this link on: it is shown this once and opens for seven days.
+console-invited-at = Invited on
 console-merchant-code = Merchant (code)
 console-stores = Only these stores (codes)
 console-stores-hint = Separated by commas. Left empty, all stores of the merchant are theirs.

@@ -58,6 +58,7 @@ console-state-ended = 已终止
 console-invite = 邀请人员
 console-invited = 邀请已创建。
 console-invited-link = 此服务器不发送邮件。请转交此链接：仅显示一次，七天内有效。
+console-invited-at = 邀请时间
 console-merchant-code = 商户（代码）
 console-stores = 仅限门店（代码）
 console-stores-hint = 用逗号分隔。留空则为该商户的所有门店。

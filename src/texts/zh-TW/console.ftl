@@ -58,6 +58,7 @@ console-state-ended = 已終止
 console-invite = 邀請人員
 console-invited = 邀請已建立。
 console-invited-link = 此伺服器不寄送郵件。請轉交此連結：僅顯示一次，七天內有效。
+console-invited-at = 邀請時間
 console-merchant-code = 店家（代碼）
 console-stores = 僅限門市（代碼）
 console-stores-hint = 以逗號分隔。留空則為該店家的所有門市。

@@ -335,7 +335,7 @@ async fn person_page(
                 @else if person.is_guarded() { (seat.word("console-needs-factor")) }
                 @else { (seat.word("console-off")) }
             }
-            dt { (seat.word("web-since")) } dd { (seat.minute(person.created_at)) }
+            dt { (seat.word("console-invited-at")) } dd { (seat.minute(person.created_at)) }
         }
         @if person.state != State::Ended && seat.may("staff", "manage") {
             (manage(knock, seat, &person, &codes))
@@ -348,7 +348,12 @@ async fn person_page(
 /// What can be done about a person.
 fn manage(knock: &Knock, seat: &Seat<ReadStaff>, person: &Staff, codes: &str) -> Markup {
     let path = format!("{PATH}/{}", person.id);
-    let has = |role: &str| person.roles.iter().any(|one| one.as_str() == role);
+    // What was ticked stays ticked where it was not done.
+    let sent = !knock.field("how").is_empty();
+    let has = |role: &str| match sent {
+        true => knock.field(&format!("role.{role}")) == "on",
+        false => person.roles.iter().any(|one| one.as_str() == role),
+    };
     let family = match person.merchant {
         Some(_) => Family::Merchant,
         None => Family::Mall,

@@ -52,7 +52,7 @@ pub(in crate::web) fn list(knock: Knock) -> Answer {
             p { (seat.word("console-permissions-text")) }
             @for (object, acts) in &groups {
                 h2 { (seat.word(&format!("object-{object}"))) }
-                div.scroll { table {
+                div.scroll { table.halves {
                     thead { tr {
                         th scope="col" { (seat.word("console-permission")) }
                         th scope="col" { (seat.word("web-roles")) }
@@ -96,7 +96,8 @@ pub(in crate::web) fn show(knock: Knock) -> Answer {
         let words = seat.word(&format!("right-{}-{}", right.0, right.1));
         let of_merchants = policy.grantable(Family::Merchant).contains(&right);
         let content = html! {
-            p { (text_with(language, "console-who-text", &[("right", &words)])) }
+            @if page.items.is_empty() { p { (words) } }
+            @else { p { (text_with(language, "console-who-text", &[("right", &words)])) } }
             p.hint { code { (right.0) " " (right.1) } }
             @if page.items.is_empty() {
                 p.empty { (seat.word("console-nobody")) }

@@ -13,11 +13,14 @@ use super::{
 };
 use crate::{
     authz::{
-        action::{self, Action, ManageRoles, ReadRoles},
+        action::{self, Action, ManageRoles, ReadRoles, ReadStaff},
         own::Family,
     },
     http::{codes, problem::Problem},
-    identity::roles::{self, Edit, NewRole, Right, Role},
+    identity::{
+        roles::{self, Edit, NewRole, Right, Role},
+        staff,
+    },
     kernel::ids::OwnRoleId,
     texts::text_with,
 };
@@ -284,16 +287,11 @@ async fn reviewed(
 
 /// Those who have a role, for whoever may see who works here.
 async fn have<A: Action>(knock: &Knock, seat: &Seat<A>, code: &str) -> Result<Markup, Problem> {
-    let Some(caller) = knock
-        .caller_for::<crate::authz::action::ReadStaff>()
-        .await
-        .ok()
-        .flatten()
-    else {
+    let Some(caller) = knock.caller_for::<ReadStaff>().await.ok().flatten() else {
         return Ok(html! {});
     };
     let mut tx = caller.db().read(&caller.grant).await?;
-    let found = crate::identity::staff::in_role(&mut tx, &caller.grant, code, SHOWN).await?;
+    let found = staff::in_role(&mut tx, &caller.grant, code, SHOWN).await?;
     drop(tx);
     Ok(html! {
         h2 { (seat.word("console-role-have")) }
@@ -323,9 +321,10 @@ async fn own_page<A: Action>(
         "console-role-changed",
         &[("revision", &revision), ("when", &when)],
     );
+    let by = called(knock, &role.changed_by).await?;
     let content = html! {
         p { (seat.word(scope_word(role.family))) " · " code { (role.code) } }
-        p.hint { (changed) " " code { (role.changed_by) } }
+        p.hint { (changed) " " (by) }
         @if role.guarded { p.hint { (seat.word("console-guarded")) } }
         @if let Some(ended) = role.ended_at {
             p.bad { (text_with(language, "console-role-ended", &[("when", &seat.minute(ended))])) }
@@ -353,6 +352,18 @@ async fn own_page<A: Action>(
         p { a href=(PATH) { (seat.word("console-roles")) } }
     };
     Ok(seat.page(knock, &role.name, problem, &content))
+}
+
+/// Whoever did something, by name for whoever may see who works here.
+async fn called(knock: &Knock, actor: &str) -> Result<Markup, Problem> {
+    if let (Ok(id), Ok(Some(caller))) = (actor.parse(), knock.caller_for::<ReadStaff>().await) {
+        let mut tx = caller.db().read(&caller.grant).await?;
+        let names = staff::names(&mut tx, &caller.grant, &[id]).await?;
+        if let Some(name) = names.get(&id) {
+            return Ok(html! { a href=(format!("/console/people/{id}")) { (name) } });
+        }
+    }
+    Ok(html! { code { (actor) } })
 }
 
 /// The role that an address means, for whoever changes roles.
