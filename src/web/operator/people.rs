@@ -349,10 +349,13 @@ async fn person_page(
 fn manage(knock: &Knock, seat: &Seat<ReadStaff>, person: &Staff, codes: &str) -> Markup {
     let path = format!("{PATH}/{}", person.id);
     // What was ticked stays ticked where it was not done.
-    let sent = !knock.field("how").is_empty();
-    let has = |role: &str| match sent {
-        true => knock.field(&format!("role.{role}")) == "on",
-        false => person.roles.iter().any(|one| one.as_str() == role),
+    let refused = !knock.field("how").is_empty();
+    let has = |role: &str| {
+        if refused {
+            knock.field(&format!("role.{role}")) == "on"
+        } else {
+            person.roles.iter().any(|one| one.as_str() == role)
+        }
     };
     let family = match person.merchant {
         Some(_) => Family::Merchant,
