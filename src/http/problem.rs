@@ -53,7 +53,7 @@ pub struct Permission {
 #[derive(Debug, Clone)]
 pub struct Problem {
     kind: &'static Kind,
-    detail: String,
+    detail: Box<str>,
     param: Option<String>,
     faults: Vec<Fault>,
     permission: Option<Box<Permission>>,
@@ -103,7 +103,7 @@ impl Problem {
     pub fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
         Self {
             kind,
-            detail: detail.into(),
+            detail: detail.into().into_boxed_str(),
             param: None,
             faults: Vec::new(),
             permission: None,

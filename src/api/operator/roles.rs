@@ -268,8 +268,11 @@ fn permission(caller: &Caller<ReadRoles>, right: (&'static str, &'static str)) -
     }
 }
 
+/// A permission, and its place in the program's list.
+type Placed = (usize, (&'static str, &'static str));
+
 /// The list of permissions from a place on: it is the program's, and has a place by number.
-fn listed(slice: &Slice) -> Result<Page<(usize, (&'static str, &'static str))>, Problem> {
+fn listed(slice: &Slice) -> Result<Page<Placed>, Problem> {
     let first = match &slice.after {
         None => 0,
         Some(key) => key
@@ -402,6 +405,7 @@ impl Roles {
     /// List the permissions
     ///
     /// Everything that can be permitted, as a sentence in each language, with the roles that have it.
+    #[expect(clippy::unused_async, reason = "what it lists is in the program")]
     #[oai(
         path = "/v1/permissions",
         method = "get",

@@ -159,13 +159,11 @@ pub async fn propose(
         decided_by: None,
     };
     store::expire(tx, id).await?;
-    match store::open_of(tx, id).await? {
-        Some(open) => Err(ChangeError::AlreadyOpen(open)),
-        None => {
-            store::insert(tx, &proposal).await?;
-            Ok(proposal)
-        }
+    if let Some(open) = store::open_of(tx, id).await? {
+        return Err(ChangeError::AlreadyOpen(open));
     }
+    store::insert(tx, &proposal).await?;
+    Ok(proposal)
 }
 
 /// Does what was proposed.

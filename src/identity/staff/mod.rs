@@ -237,7 +237,7 @@ pub async fn invite(
     let grant = &fresh(tx, policy, grant).await?;
     may_give(policy, grant, &new.roles)?;
     let owners = owners::lock(tx, new.roles.merchant).await?;
-    owners.one_is_enough(grant.actor(), &[], &new.roles.roles)?;
+    owners.one_is_enough(grant.actor(), &[], &new.roles.all)?;
     let email = lower(&new.email);
     if store::by_email(tx, &email).await?.is_some() {
         return Err(StaffError::AddressTaken);
@@ -250,7 +250,7 @@ pub async fn invite(
         zone: None,
         theme: Theme::System,
         state: State::Invited,
-        roles: new.roles.roles,
+        roles: new.roles.all,
         guarded_by_own: false,
         merchant: new.roles.merchant,
         stores: new.roles.stores,
@@ -489,7 +489,7 @@ pub(super) async fn begin(
 impl Change {
     /// The roles that they are to have.
     pub(super) fn after(&self) -> &[Role] {
-        self.to.as_ref().map_or(&[], |to| &to.roles)
+        self.to.as_ref().map_or(&[], |to| &to.all)
     }
 
     /// That whoever asks for it need not be two.

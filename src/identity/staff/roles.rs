@@ -18,7 +18,7 @@ const MOST_STORES: usize = 50;
 /// The roles that somebody is to have: at least one, all of the mall or all of one merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roles {
-    pub(super) roles: Vec<Role>,
+    pub(super) all: Vec<Role>,
     pub(super) merchant: Option<MerchantId>,
     pub(super) stores: Stores,
 }
@@ -62,7 +62,7 @@ impl Roles {
             return Err(StaffError::CannotNarrow);
         }
         Ok(Self {
-            roles,
+            all: roles,
             merchant,
             stores,
         })
@@ -71,7 +71,7 @@ impl Roles {
     /// Those that somebody has.
     pub(crate) fn of(staff: &Staff) -> Self {
         Self {
-            roles: staff.roles.clone(),
+            all: staff.roles.clone(),
             merchant: staff.merchant,
             stores: staff.stores.clone(),
         }
@@ -92,7 +92,7 @@ impl Roles {
     }
 
     pub(super) fn has(&self, role: &str) -> bool {
-        self.roles.iter().any(|one| one.as_str() == role)
+        self.all.iter().any(|one| one.as_str() == role)
     }
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn may_give<A: Action>(
         None => policy.also::<A, StaffMall>(grant).is_ok(),
     };
     let beyond = |role: &&Role| !policy.could_act_as(grant, role, roles.scope(), &roles.stores);
-    match roles.roles.iter().find(beyond) {
+    match roles.all.iter().find(beyond) {
         Some(role) if !staffs => Err(StaffError::BeyondOwn(role.as_str().to_owned())),
         _ => Ok(()),
     }

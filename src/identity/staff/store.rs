@@ -69,7 +69,7 @@ pub(crate) fn stores(named: Option<Vec<Uuid>>) -> Stores {
 /// The same, as the column holds it.
 pub(crate) fn store_ids(stores: &Stores) -> Option<Vec<Uuid>> {
     let named = stores.named()?;
-    Some(named.iter().map(|store| store.uuid()).collect())
+    Some(named.iter().map(StoreId::uuid).collect())
 }
 
 pub(super) async fn insert(tx: &mut Tx, staff: &Staff) -> Result<(), Error> {
@@ -129,7 +129,7 @@ pub(super) async fn set_roles(tx: &mut Tx, staff: StaffId, roles: &Roles) -> Res
     tx.revise().await?;
     let (now, by) = (tx.now(), tx.actor().to_string());
     let wanted: Vec<String> = roles
-        .roles
+        .all
         .iter()
         .map(|role| role.as_str().to_owned())
         .collect();
@@ -153,7 +153,7 @@ pub(super) async fn set_roles(tx: &mut Tx, staff: StaffId, roles: &Roles) -> Res
     )
     .fetch_all(tx.conn())
     .await?;
-    for role in &roles.roles {
+    for role in &roles.all {
         if !kept.iter().any(|kept| kept == role.as_str()) {
             insert_role(tx, staff, role, roles.merchant, &roles.stores).await?;
         }
@@ -348,7 +348,7 @@ pub(super) async fn names(
     merchant: Option<MerchantId>,
     ids: &[StaffId],
 ) -> Result<Vec<Named>, Error> {
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let ids: Vec<Uuid> = ids.iter().map(StaffId::uuid).collect();
     let rows = sqlx::query_as!(
         Named,
         r#"select staff_id as "id: _", name

@@ -61,9 +61,9 @@ async fn list_page(
         let name = names.get(&id).cloned().unwrap_or_else(|| id.to_string());
         html! { a href=(format!("/console/people/{id}")) { (name) } }
     };
-    let by = |actor: &str| match actor.parse() {
-        Ok(id) => person(id),
-        Err(_) => html! { code { (actor) } },
+    let by = |actor: &str| {
+        let id = actor.parse();
+        id.map_or_else(|_| html! { code { (actor) } }, person)
     };
     let content = html! {
         p { (seat.word("console-changes-text")) }
