@@ -24,6 +24,7 @@ use crate::{
         action::{Authenticate, ReadProgramme},
         actor::Principal,
         grant::Grant,
+        own::OwnRoles,
         policy::{Denied, Policy, PolicyError},
     },
     config::Config,
@@ -41,7 +42,7 @@ use crate::{
         self, IdentityError, Recognised,
         one_time::{Vault, VaultError},
         password::Hashing,
-        sessions,
+        roles, sessions,
         signin::Desk,
     },
     kernel::{
@@ -145,6 +146,8 @@ pub struct Inner {
     /// What keeps the secrets of one-time codes; none where the settings have no key.
     pub vault: Option<Vault>,
     principals: Cache<(TenantId, i64, [u8; 32]), Recognised>,
+    /// What the malls' own roles mean, each mall's as of one revision.
+    own_roles: Cache<(TenantId, i64), Arc<OwnRoles>>,
     migrated: AtomicBool,
     draining: AtomicBool,
     answering: Cache<(), ()>,
@@ -203,6 +206,7 @@ impl App {
             hashing: Hashing::default(),
             vault,
             principals: remembering(CHECKED),
+            own_roles: remembering(CHECKED),
             migrated: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             answering: remembering(BELIEVED),
@@ -359,8 +363,9 @@ impl Inner {
         }
         let asked = async {
             let mut tx = self.db.read(grant).await?;
-            let found = identity::authenticate(&mut tx, grant, presented).await?;
+            let mut found = identity::authenticate(&mut tx, grant, presented).await?;
             drop(tx);
+            found.principal.own = self.own_roles(grant, tenant, revision).await?;
             if let Some(seen) = found.session
                 && seen.stale
             {
@@ -371,6 +376,28 @@ impl Inner {
             Ok(found)
         };
         self.principals.try_get_with(key, asked).await
+    }
+
+    /// What the mall's own roles mean, as of that revision or a later one.
+    ///
+    /// # Errors
+    /// [`IdentityError::Db`], [`IdentityError::Policy`].
+    pub async fn own_roles(
+        &self,
+        grant: &Grant<Authenticate>,
+        tenant: TenantId,
+        revision: i64,
+    ) -> Result<Arc<OwnRoles>, IdentityError> {
+        let key = (tenant, revision);
+        if let Some(found) = self.own_roles.get(&key).await {
+            return Ok(found);
+        }
+        let mut tx = self.db.read(grant).await?;
+        let rows = roles::all(&mut tx, grant).await?;
+        drop(tx);
+        let decided = Arc::new(self.policy.decide_own(&rows).await?);
+        self.own_roles.insert(key, Arc::clone(&decided)).await;
+        Ok(decided)
     }
 
     /// No more requests from now on; `/readyz` says so.

@@ -29,6 +29,8 @@ type Operations = (
     (
         member::Redemptions,
         operator::staff::Staff,
+        operator::roles::Roles,
+        operator::role_changes::RoleChanges,
         account::Account,
         operator::adjustments::Adjustments,
     ),
@@ -103,6 +105,8 @@ fn operations() -> Operations {
     let people = (
         member::Redemptions,
         operator::staff::Staff,
+        operator::roles::Roles,
+        operator::role_changes::RoleChanges,
         account::Account,
         operator::adjustments::Adjustments,
     );

@@ -187,7 +187,7 @@ pub async fn get(
     purchase: PurchaseId,
 ) -> Result<Option<Found>, db::Error> {
     let found = store::found(tx, purchase).await?;
-    Ok(found.filter(|found| grant.reach().covers(found.merchant)))
+    Ok(found.filter(|found| grant.covers(found.merchant, found.store)))
 }
 
 /// Lets points lapse whose time has come, of at most `limit` members; how many points of how many

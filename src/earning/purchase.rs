@@ -227,7 +227,7 @@ impl<'a> Work<'a> {
     /// The till of an item that reaches so far, and what is known of its receipt.
     fn look(&self, item: &Item) -> Result<(&TillStore, Option<Answer>), EarnError> {
         let till = self.stores.get(&item.store);
-        let till = till.filter(|till| item.grant.reach().covers(till.merchant));
+        let till = till.filter(|till| item.grant.covers(till.merchant, item.store));
         let till = till.ok_or(EarnError::UnknownStore)?;
         let known = self.known.get(&receipt_key(item));
         let before = known.map(|known| {

@@ -114,7 +114,7 @@ fn words(tools: &Tools, mall: &Tenant, document: &Document) -> (String, String) 
     let until = open.map(|moment| format!("{} ({})", mall.zone.minute(moment), mall.zone));
     let link = tools.base_url.as_deref().map(|base| {
         let mall = address::of(Some(base), None, mall);
-        format!("{mall}/statements/{}", document.statement)
+        format!("{mall}/console/statements/{}", document.statement)
     });
     let period = document.period.to_string();
     let of = OfStatement {

@@ -226,6 +226,10 @@ kinds! {
     Link, LinkId, "lnk", "link";
     /// A role that a person has.
     StaffRole, StaffRoleId, "sro", "role of a person";
+    /// A role that a mall made for itself.
+    OwnRole, OwnRoleId, "rol", "role";
+    /// A change of somebody's roles that waits for a second person.
+    RoleChange, RoleChangeId, "rch", "change of roles";
     /// A company of the alliance.
     Merchant, MerchantId, "mer", "merchant";
     /// A place where a merchant sells.

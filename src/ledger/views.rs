@@ -19,6 +19,10 @@ use crate::{
     },
 };
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one query, and a line for each column of it"
+)]
 pub(super) async fn balance(
     tx: &mut ReadTx,
     member: MemberId,

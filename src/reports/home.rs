@@ -109,6 +109,10 @@ impl Row {
 ///
 /// # Errors
 /// [`Error::Unavailable`].
+#[expect(
+    clippy::too_many_lines,
+    reason = "one query, and a line for each column of it"
+)]
 pub async fn home(
     tx: &mut ReadTx,
     grant: &Grant<ReadMembers>,

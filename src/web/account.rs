@@ -1,16 +1,13 @@
-//! What is one's own: who one is, the second factor, sessions. The consoles will begin here.
+//! What is one's own: who one is, the second factor, sessions.
 
 use maud::{Markup, PreEscaped, html};
 use poem::Response;
 use qrcode::{QrCode, render::svg};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Answer, Knock, own, said, shown, sign_in::next, to};
+use super::{Answer, Knock, console::role_called, own, said, shown, sign_in::next, to};
 use crate::{
-    authz::{
-        action::{ReadDisputes, ReadSettlements, UseAccount},
-        actor::Role,
-    },
+    authz::{action::UseAccount, actor::Role},
     http::{admit::Caller, codes, problem::Problem},
     identity::{
         one_time::Enrolment,
@@ -27,7 +24,7 @@ const LISTED: i64 = 20;
 
 /// Somebody who is signed in, as far as they are.
 pub(super) struct Present {
-    caller: Caller<UseAccount>,
+    pub(super) caller: Caller<UseAccount>,
     pub(super) person: Staff,
     need: Need,
 }
@@ -72,34 +69,18 @@ pub(super) fn show(knock: Knock) -> Answer {
             Ok(present) => present,
             Err(elsewhere) => return Ok(elsewhere),
         };
-        let places = places(&knock).await?;
-        Ok(account(&knock, &present, &places, false))
+        Ok(account(&knock, &present, false))
     })
 }
 
-/// Where somebody may go from here: address, and key of the words.
-async fn places(knock: &Knock) -> Result<Vec<(&'static str, &'static str)>, Problem> {
-    let mut places = Vec::new();
-    if knock.may::<ReadSettlements>().await?.is_some() {
-        places.push(("/settlements", "web-settlements"));
-    }
-    if knock.may::<ReadDisputes>().await?.is_some() {
-        places.push(("/disputes", "web-disputes"));
-    }
-    Ok(places)
-}
-
-fn account(
-    knock: &Knock,
-    present: &Present,
-    places: &[(&'static str, &'static str)],
-    kept: bool,
-) -> Response {
+fn account(knock: &Knock, present: &Present, kept: bool) -> Response {
     let person = &present.person;
     let language = person.language;
     let word = |key: &str| text(language, key);
     let mall = present.caller.tenant.names.get(language);
-    let roles = person.roles.iter().map(Role::as_str);
+    let own = present.caller.grant.own_roles();
+    let called = |role: &Role| role_called(language, own, role.as_str());
+    let roles = person.roles.iter().map(called);
     let content = html! {
         main {
             h1 { (word("web-account")) }
@@ -111,19 +92,14 @@ fn account(
                 @if let Some(merchant) = person.merchant {
                     dt { (word("web-merchant")) } dd { code { (merchant) } }
                 }
-                dt { (word("web-roles")) } dd { @for role in roles { code { (role) } " " } }
+                dt { (word("web-roles")) } dd { ul.tags { @for role in roles { li { (role) } } } }
                 dt { (word("web-second-factor")) }
                 dd {
                     @if person.second_factor_since.is_some() { (word("web-on")) }
                     @else { a href="/second-factor" { (word("web-set-up")) } }
                 }
             }
-            @if !places.is_empty() {
-                h2 { (word("web-places")) }
-                nav.row aria-label=(word("web-places")) {
-                    @for (path, key) in places { a href=(path) { (word(key)) } }
-                }
-            }
+            p { a href="/console" { (word("console-open")) } }
             h2 { (word("web-preferences")) }
             (preferences(knock, person))
         }
@@ -176,8 +152,7 @@ pub(super) fn prefer(knock: Knock) -> Answer {
         let person = sessions::prefer(&mut tx, &caller.grant, &caller.session()?, &wanted).await?;
         tx.commit().await?;
         present.person = person;
-        let places = places(&knock).await?;
-        Ok(account(&knock, &present, &places, true))
+        Ok(account(&knock, &present, true))
     })
 }
 

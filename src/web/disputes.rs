@@ -5,10 +5,10 @@ use poem::Response;
 
 use super::{
     Answer, Knock,
-    account::{Present, whole},
-    own, said,
-    settlements::{money, onward},
-    shown, to,
+    console::{enter, more, slice},
+    own,
+    settlements::money,
+    to,
 };
 use crate::{
     authz::action::{DecideDispute, ReadDisputes},
@@ -23,27 +23,22 @@ use crate::{
 };
 
 /// The address of the list.
-const DISPUTES: &str = "/disputes";
+const DISPUTES: &str = "/console/disputes";
 
 /// The most characters of a note.
 const LONGEST_NOTE: usize = 1000;
 
 pub(super) fn list(knock: Knock) -> Answer {
-    Box::pin(async move {
-        match whole(&knock).await? {
-            Ok(present) => page(&knock, &present, None).await,
-            Err(elsewhere) => Ok(elsewhere),
-        }
-    })
+    Box::pin(async move { page(&knock, None).await })
 }
 
-async fn page(
-    knock: &Knock,
-    present: &Present,
-    problem: Option<Problem>,
-) -> Result<Response, Problem> {
-    let caller = knock.must::<ReadDisputes>().await?;
-    let slice = knock.slice(DISPUTES)?;
+async fn page(knock: &Knock, problem: Option<Problem>) -> Result<Response, Problem> {
+    let seat = match enter::<ReadDisputes>(knock).await? {
+        Ok(seat) => seat,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
+    let caller = &seat.caller;
+    let slice = slice(&seat, knock, DISPUTES)?;
     let mut tx = caller.db().read(&caller.grant).await?;
     let page = disputes::list(&mut tx, &caller.grant, None, &slice).await?;
     let mut ids: Vec<MerchantId> = page
@@ -53,18 +48,20 @@ async fn page(
         .collect();
     ids.sort_unstable();
     ids.dedup();
-    let called = merchants::called(&mut tx, &ids).await?;
+    let known_as = merchants::called(&mut tx, &ids).await?;
     drop(tx);
-    let decides = knock.may::<DecideDispute>().await?.is_some();
-    let (language, mall) = (present.person.language, &caller.tenant);
-    let word = |key: &str| text(language, key);
+    let decides = seat.may("dispute", "decide");
+    let (language, mall) = (seat.language(), &caller.tenant);
+    let word = |key: &str| seat.word(key);
     let name = |id: MerchantId| {
-        let found = called.get(&id).map(|it| it.names.get(language).to_owned());
+        let found = known_as
+            .get(&id)
+            .map(|it| it.names.get(language).to_owned());
         found.unwrap_or_default()
     };
     let row = |one: &Dispute| {
         html! { tr {
-            th scope="row" { a href={ "/settlements/" (one.settlement) } { (one.period) } }
+            th scope="row" { a href={ "/console/settlements/" (one.settlement) } { (one.period) } }
             td { (name(one.merchant)) }
             td { (name(one.payer)) " → " (name(one.receiver)) }
             td.number { (money(one.amount, mall.currency)) }
@@ -80,9 +77,7 @@ async fn page(
         } }
     };
     let content = html! {
-        main.wide {
-            h1 { (word("web-disputes")) }
-            @if let Some(problem) = &problem { p.bad role="alert" { (said(language, problem)) } }
+        div {
             @if page.items.is_empty() { p { (word("web-no-disputes")) } } @else {
                 div.scroll tabindex="0" role="region" aria-label=(word("web-disputes")) { table {
                     thead { tr {
@@ -97,19 +92,10 @@ async fn page(
                     tbody { @for one in &page.items { (row(one)) } }
                 } }
             }
-            (onward(knock, language, DISPUTES, &page).unwrap_or_default())
+            (more(&seat, DISPUTES, page.next.as_deref()))
         }
     };
-    let mut response = shown(
-        knock,
-        Some(&present.person),
-        &word("web-disputes"),
-        &content,
-    );
-    if let Some(problem) = problem {
-        response.set_status(problem.status());
-    }
-    Ok(response)
+    Ok(seat.page(knock, &word("web-disputes"), problem.as_ref(), &content))
 }
 
 /// How the operator decides.
@@ -133,10 +119,11 @@ fn decision(knock: &Knock, language: Language, id: DisputeId) -> Markup {
 
 pub(super) fn decide(knock: Knock) -> Answer {
     Box::pin(async move {
-        let present = match whole(&knock).await? {
-            Ok(present) => present,
+        let seat = match enter::<DecideDispute>(&knock).await? {
+            Ok(seat) => seat,
             Err(elsewhere) => return Ok(elsewhere),
         };
+        let caller = &seat.caller;
         let id = knock.field("dispute").parse();
         let id = id.map_err(|_| Problem::of(&codes::UNKNOWN_DISPUTE))?;
         let outcome = match knock.field("outcome") {
@@ -148,7 +135,6 @@ pub(super) fn decide(knock: Knock) -> Answer {
         if note.is_empty() || note.chars().count() > LONGEST_NOTE || !note.chars().all(printable) {
             return Err(Problem::of(&codes::FORM_REFUSED));
         }
-        let caller = knock.must::<DecideDispute>().await?;
         let mut tx = caller.db().write(&caller.grant).await?;
         let decided = disputes::decide(&mut tx, &caller.grant, id, outcome, note).await;
         match decided.map_err(Problem::from) {
@@ -159,7 +145,7 @@ pub(super) fn decide(knock: Knock) -> Answer {
             Err(problem) => {
                 drop(tx);
                 let known = [&codes::DISPUTE_DECIDED, &codes::NEEDS_SECOND_PERSON];
-                page(&knock, &present, Some(own(problem, &known)?)).await
+                page(&knock, Some(own(problem, &known)?)).await
             }
         }
     })

@@ -23,15 +23,11 @@ use crate::{
     authz::action::{Action, UseAccount},
     http::{
         admit::{Caller, Stranger, admit_session},
-        codes, paging,
+        codes,
         problem::Problem,
-        wire::{Cursor, Limit},
     },
     identity::{sessions::LONGEST, staff::Staff},
-    kernel::{
-        page::{Slice, hex},
-        text::Language,
-    },
+    kernel::{page::hex, text::Language},
 };
 
 /// The session's cookie, and the one of seals.
@@ -186,8 +182,30 @@ impl Knock {
         self.query.get(name).map_or("", String::as_str)
     }
 
+    /// The part of the address that its pattern gives that name.
+    pub(super) fn part(&self, name: &str) -> String {
+        self.request
+            .path_params::<BTreeMap<String, String>>()
+            .ok()
+            .and_then(|mut parts| parts.remove(name))
+            .unwrap_or_default()
+    }
+
+    /// The address, without what it asks.
+    pub(super) fn path(&self) -> &str {
+        self.request.uri().path()
+    }
+
     /// Whoever is signed in; nobody where the cookie opens nothing.
     pub(super) async fn caller(&self) -> Result<Option<Caller<UseAccount>>, Problem> {
+        self.caller_for().await
+    }
+
+    /// The same, where they may do `A`.
+    ///
+    /// # Errors
+    /// `not-allowed`, `second-factor-needed`, and what [`admit_session`] says.
+    pub(super) async fn caller_for<A: Action>(&self) -> Result<Option<Caller<A>>, Problem> {
         let Some(token) = &self.token else {
             return Ok(None);
         };
@@ -196,37 +214,6 @@ impl Knock {
             Err(problem) if *problem.kind() == codes::UNKNOWN_KEY => Ok(None),
             Err(problem) => Err(problem),
         }
-    }
-
-    /// Whoever is signed in, where the policy lets them do `A`.
-    ///
-    /// # Errors
-    /// `not-allowed`; `unknown-key` where nobody is.
-    pub(super) async fn must<A: Action>(&self) -> Result<Caller<A>, Problem> {
-        let token = self.token.clone();
-        let token = token.ok_or_else(|| Problem::of(&codes::UNKNOWN_KEY))?;
-        admit_session(&self.request, token).await
-    }
-
-    /// The same, or nobody where the policy does not.
-    pub(super) async fn may<A: Action>(&self) -> Result<Option<Caller<A>>, Problem> {
-        match self.must().await {
-            Ok(caller) => Ok(Some(caller)),
-            Err(problem) if *problem.kind() == codes::NOT_ALLOWED => Ok(None),
-            Err(problem) => Err(problem),
-        }
-    }
-
-    /// What the address has in that place.
-    pub(super) fn place(&self, name: &str) -> &str {
-        self.request.raw_path_param(name).unwrap_or_default()
-    }
-
-    /// Which page of the list at `path` is asked for.
-    pub(super) fn slice(&self, path: &str) -> Result<Slice, Problem> {
-        let cursor = Some(self.asked("cursor")).filter(|cursor| !cursor.is_empty());
-        let cursor = cursor.map(|cursor| Cursor(cursor.to_owned()));
-        paging::slice(self.stranger.app(), path, Limit::default(), cursor.as_ref())
     }
 
     /// Has the session's cookie hold this token from now on; none: be gone.

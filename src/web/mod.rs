@@ -5,8 +5,10 @@
 //! the one that the browser asks for. Nothing comes from elsewhere, and nothing is inline.
 
 mod account;
+mod console;
 mod disputes;
 mod knock;
+mod operator;
 mod settlements;
 mod sign_in;
 
@@ -15,20 +17,23 @@ use std::sync::LazyLock;
 use futures_util::future::BoxFuture;
 use maud::{DOCTYPE, Markup, html};
 use poem::{
-    Endpoint, Request, Response, Route,
+    Endpoint, EndpointExt, Request, Response, Route, RouteMethod,
     endpoint::make,
+    error::MethodNotAllowedError,
     get,
     http::{HeaderValue, StatusCode, header},
-    post,
 };
 use sha2::{Digest, Sha256};
 
-use self::knock::Knock;
+use self::{
+    knock::Knock,
+    operator::{changes, people, permissions, roles},
+};
 use crate::{
     app::App,
     http::{
         codes,
-        problem::{Problem, chain},
+        problem::{Occurrence, Problem, chain},
     },
     identity::staff::{Staff, Theme},
     kernel::page::hex,
@@ -54,74 +59,117 @@ type Answer = BoxFuture<'static, Result<Response, Problem>>;
 /// A page, or what its form does.
 type Handler = fn(Knock) -> Answer;
 
+/// An address at which there is a page, with what one needs to see it and to send its form; no right
+/// where it is for whoever comes, or for oneself.
+pub struct Place {
+    /// The address; what begins with a colon stands for something.
+    pub path: &'static str,
+    /// What seeing it takes; none where it is not to be seen.
+    pub get: Option<Option<Right>>,
+    /// What sending its form takes; none where it has none.
+    pub post: Option<Option<Right>>,
+}
+
+/// An object and an action of the policy.
+type Right = (&'static str, &'static str);
+
+/// What shows a page, and what takes its form.
+type Handlers = (Option<Handler>, Option<Handler>);
+
+/// Declares every page once: for the routes, and for whoever checks who gets into which.
+macro_rules! pages {
+    ($($path:literal $(get $get:path $(as $gr:literal $ga:literal)?)?
+        $(, post $post:path $(as $pr:literal $pa:literal)?)?;)*) => {
+        /// Every page, in the order of this file.
+        pub const PLACES: &[Place] = &[$(Place {
+            path: $path,
+            get: pages!(@right $($get)? ; $($($gr $ga)?)?),
+            post: pages!(@right $($post)? ; $($($pr $pa)?)?),
+        }),*];
+
+        const HANDLERS: &[Handlers] = &[$((
+            pages!(@handler $($get)?),
+            pages!(@handler $($post)?),
+        )),*];
+    };
+    (@right ; ) => { None };
+    (@right $handler:path ; ) => { Some(None) };
+    (@right $handler:path ; $object:literal $act:literal) => { Some(Some(($object, $act))) };
+    (@handler ) => { None };
+    (@handler $handler:path) => { Some($handler) };
+}
+
+pages! {
+    "/sign-in" get sign_in::show, post sign_in::submit;
+    "/sign-in/code" get sign_in::code, post sign_in::submit_code;
+    "/sign-out" , post account::sign_out;
+    "/password" get sign_in::forgot, post sign_in::submit_forgot;
+    "/password/reset" get sign_in::reset, post sign_in::submit_reset;
+    "/invitation" get sign_in::invited, post sign_in::submit_invited;
+    "/second-factor" get account::factor, post account::submit_factor;
+    "/second-factor/begin" , post account::begin_factor;
+    "/account" get account::show, post account::prefer;
+    "/account/sessions" get account::sessions, post account::end_session;
+    "/console" get console::show;
+    "/console/people" get people::list as "staff" "read";
+    "/console/people/invite" get people::invite as "staff" "invite",
+        post people::submit_invite as "staff" "invite";
+    "/console/people/:person" get people::show as "staff" "read";
+    "/console/people/:person/roles" , post people::set_roles as "staff" "manage";
+    "/console/people/:person/end" , post people::end as "staff" "manage";
+    "/console/changes" get changes::list as "staff" "read";
+    "/console/changes/:change" , post changes::decide as "staff" "manage";
+    "/console/roles" get roles::list as "role" "read";
+    "/console/roles/new" get roles::new as "role" "manage", post roles::create as "role" "manage";
+    "/console/roles/:role" get roles::show as "role" "read", post roles::change as "role" "manage";
+    "/console/roles/:role/end" , post roles::end as "role" "manage";
+    "/console/permissions" get permissions::list as "role" "read";
+    "/console/permissions/:object/:action" get permissions::show as "staff" "read";
+    "/console/settlements" get settlements::list as "settlement" "read";
+    "/console/settlements/:settlement" get settlements::show as "statement" "read";
+    "/console/settlements/:settlement/issue" , post settlements::issue as "settlement" "issue";
+    "/console/settlements/:settlement/statements.csv" get settlements::sheet as "statement" "read";
+    "/console/statements/:statement" get settlements::statement as "statement" "read";
+    "/console/statements/:statement/confirm" , post settlements::confirm as "statement" "confirm";
+    "/console/statements/:statement/statement.pdf" get settlements::pdf as "statement" "read";
+    "/console/statements/:statement/statement.xlsx" get settlements::xlsx as "statement" "read";
+    "/console/statements/:statement/statement.csv" get settlements::csv as "statement" "read";
+    "/console/statements/:statement/lines" get settlements::lines as "statement" "read",
+        post settlements::dispute as "dispute" "raise";
+    "/console/disputes" get disputes::list as "dispute" "read",
+        post disputes::decide as "dispute" "decide";
+}
+
 /// Every page, added to `route`.
 pub fn routes(app: &App, route: Route) -> Route {
     let at = |handler: Handler| page(app, handler);
-    route
-        .at("/sign-in", get(at(sign_in::show)).post(at(sign_in::submit)))
-        .at(
-            "/sign-in/code",
-            get(at(sign_in::code)).post(at(sign_in::submit_code)),
-        )
-        .at("/sign-out", post(at(account::sign_out)))
-        .at(
-            "/password",
-            get(at(sign_in::forgot)).post(at(sign_in::submit_forgot)),
-        )
-        .at(
-            "/password/reset",
-            get(at(sign_in::reset)).post(at(sign_in::submit_reset)),
-        )
-        .at(
-            "/invitation",
-            get(at(sign_in::invited)).post(at(sign_in::submit_invited)),
-        )
-        .at(
-            "/second-factor",
-            get(at(account::factor)).post(at(account::submit_factor)),
-        )
-        .at("/second-factor/begin", post(at(account::begin_factor)))
-        .at("/account", get(at(account::show)).post(at(account::prefer)))
-        .at(
-            "/account/sessions",
-            get(at(account::sessions)).post(at(account::end_session)),
-        )
-        .at("/settlements", get(at(settlements::list)))
-        .at("/settlements/:settlement_id", get(at(settlements::show)))
-        .at(
-            "/settlements/:settlement_id/issue",
-            post(at(settlements::issue)),
-        )
-        .at(
-            "/settlements/:settlement_id/statements.csv",
-            get(at(settlements::sheet)),
-        )
-        .at("/statements/:statement_id", get(at(settlements::statement)))
-        .at(
-            "/statements/:statement_id/confirm",
-            post(at(settlements::confirm)),
-        )
-        .at(
-            "/statements/:statement_id/statement.pdf",
-            get(at(settlements::pdf)),
-        )
-        .at(
-            "/statements/:statement_id/statement.xlsx",
-            get(at(settlements::xlsx)),
-        )
-        .at(
-            "/statements/:statement_id/statement.csv",
-            get(at(settlements::csv)),
-        )
-        .at(
-            "/statements/:statement_id/lines",
-            get(at(settlements::lines)).post(at(settlements::dispute)),
-        )
-        .at(
-            "/disputes",
-            get(at(disputes::list)).post(at(disputes::decide)),
-        )
-        .at(STYLE_PATH.as_str(), get(make(|_| async { style() })))
+    let pages = PLACES.iter().zip(HANDLERS);
+    let route = pages.fold(route, |route, (place, (shows, takes))| {
+        let mut methods = RouteMethod::new();
+        let mut allowed = Vec::new();
+        if let Some(shows) = shows {
+            methods = methods.get(at(*shows));
+            allowed.extend(["GET", "HEAD"]);
+        }
+        if let Some(takes) = takes {
+            methods = methods.post(at(*takes));
+            allowed.push("POST");
+        }
+        let allowed = allowed.join(", ");
+        let other = move |_: MethodNotAllowedError| {
+            let allowed = HeaderValue::try_from(allowed.as_str());
+            async move {
+                let problem = Problem::of(&codes::METHOD_NOT_ALLOWED);
+                let mut answer = problem.response(Occurrence::default());
+                if let Ok(allowed) = allowed {
+                    answer.headers_mut().insert(header::ALLOW, allowed);
+                }
+                answer
+            }
+        };
+        route.at(place.path, methods.catch_error(other))
+    });
+    route.at(STYLE_PATH.as_str(), get(make(|_| async { style() })))
 }
 
 fn page(app: &App, handler: Handler) -> impl Endpoint<Output = Response> + use<> {
@@ -160,37 +208,11 @@ async fn answer(app: &App, request: Request, handler: Handler) -> Response {
 
 /// What a problem means to somebody who reads pages.
 fn said(language: crate::kernel::text::Language, problem: &Problem) -> String {
-    const KNOWN: [&str; 26] = [
-        "wrong-credentials",
-        "too-many-tries",
-        "wrong-code",
-        "no-second-factor",
-        "second-factor-off",
-        "second-factor-set-up",
-        "link-not-valid",
-        "bad-password",
-        "wrong-password",
-        "signing-in-busy",
-        "form-refused",
-        "unknown-mall",
-        "unknown-session",
-        "not-allowed",
-        "unknown-settlement",
-        "unknown-line",
-        "unknown-dispute",
-        "invalid-cursor",
-        "lines-being-listed",
-        "needs-second-person",
-        "out-of-turn",
-        "statement-already-confirmed",
-        "line-already-disputed",
-        "line-moves-no-money",
-        "dispute-too-late",
-        "dispute-already-decided",
-    ];
-    let code = problem.kind().code;
-    let key = if KNOWN.contains(&code) { code } else { "other" };
-    text(language, &format!("web-problem-{key}"))
+    let key = format!("web-problem-{}", problem.kind().code);
+    match text(language, &key) {
+        same if same == key => text(language, "web-problem-other"),
+        words => words,
+    }
 }
 
 /// A whole page.
@@ -239,6 +261,17 @@ fn themed(theme: Theme) -> Option<&'static str> {
 
 /// A page of the mall, with whoever is signed in.
 fn shown(knock: &Knock, person: Option<&Staff>, title: &str, content: &Markup) -> Response {
+    shown_at(knock, person, title, None, content)
+}
+
+/// The same below a menu.
+fn shown_at(
+    knock: &Knock,
+    person: Option<&Staff>,
+    title: &str,
+    menu: Option<&Markup>,
+    content: &Markup,
+) -> Response {
     let language = knock.language_of(person);
     let mall = knock.stranger.tenant.names.get(language);
     let whole = html! {
@@ -255,6 +288,7 @@ fn shown(knock: &Knock, person: Option<&Staff>, title: &str, content: &Markup) -
                 }
             }
         }
+        @if let Some(menu) = menu { (menu) }
         (content)
     };
     let titled = text_with(language, "web-title", &[("page", title), ("mall", mall)]);
@@ -263,7 +297,12 @@ fn shown(knock: &Knock, person: Option<&Staff>, title: &str, content: &Markup) -
 }
 
 /// To another page, which is asked for anew.
-fn to(path: &str) -> Response {
+fn to(path: &'static str) -> Response {
+    to_address(path)
+}
+
+/// The same of an address that is made up here.
+fn to_address(path: &str) -> Response {
     Response::builder()
         .status(StatusCode::SEE_OTHER)
         .header(header::LOCATION, path)

@@ -3,14 +3,16 @@
 //! The operator sees every merchant's, a merchant its own. A statement's page prints the same tables as
 //! its files, so that they cannot differ in a figure.
 
+use std::collections::HashMap;
+
 use maud::{Markup, html};
 use poem::{IntoResponse, Response};
 use uuid::Uuid;
 
 use super::{
     Answer, Knock,
-    account::{Present, whole},
-    own, said, shown, to,
+    console::{Seat, enter, more, slice},
+    own, to, to_address,
 };
 use crate::{
     authz::action::{
@@ -24,13 +26,12 @@ use crate::{
     kernel::{
         ids::{JournalId, LotId, MerchantId, SettlementId, StatementId},
         money::Currency,
-        page::Page,
         text::{Language, printable},
         time::{Instant, Zone},
     },
     ledger::FlowLine,
-    merchants,
-    reports::sources::{Source, origins, sources},
+    merchants::{self, Called},
+    reports::sources::{Origin, Source, origins, sources},
     settlement::{
         self, Face, Settlement, State, Statement, confirming,
         disputes::{self, Objection},
@@ -39,17 +40,20 @@ use crate::{
     texts::text,
 };
 
+/// The address of the list.
+const SETTLEMENTS: &str = "/console/settlements";
+
 /// The most characters of a merchant's reason.
 const LONGEST_REASON: usize = 1000;
 
 /// Which settlement or statement an address means.
 fn settlement_of(knock: &Knock) -> Result<SettlementId, Problem> {
-    let id = knock.place("settlement_id").parse();
+    let id = knock.part("settlement").parse();
     id.map_err(|_| Problem::of(&codes::UNKNOWN_SETTLEMENT))
 }
 
 fn statement_of(knock: &Knock) -> Result<StatementId, Problem> {
-    let id = knock.place("statement_id").parse();
+    let id = knock.part("statement").parse();
     id.map_err(|_| Problem::of(&codes::UNKNOWN_SETTLEMENT))
 }
 
@@ -62,45 +66,28 @@ fn moment(at: Option<Instant>, zone: Zone) -> String {
     at.map(|at| zone.minute(at)).unwrap_or_default()
 }
 
-/// The way to the next page of a list, where there is one.
-pub(super) fn onward<T>(
-    knock: &Knock,
-    language: Language,
-    path: &str,
-    page: &Page<T>,
-) -> Option<Markup> {
-    let next = page.next.as_ref()?;
-    let cursor = knock.stranger.app().cursor_key().seal(path, next);
-    Some(html! {
-        p { a rel="next" href={ (path) "?cursor=" (cursor) } { (text(language, "web-next-page")) } }
-    })
-}
-
 pub(super) fn list(knock: Knock) -> Answer {
     Box::pin(async move {
-        let present = match whole(&knock).await? {
-            Ok(present) => present,
+        let seat = match enter::<ReadSettlements>(&knock).await? {
+            Ok(seat) => seat,
             Err(elsewhere) => return Ok(elsewhere),
         };
-        let language = present.person.language;
-        let word = |key: &str| text(language, key);
-        let caller = knock.must::<ReadSettlements>().await?;
-        let slice = knock.slice("/settlements")?;
+        let (caller, word) = (&seat.caller, |key: &str| seat.word(key));
+        let slice = slice(&seat, &knock, SETTLEMENTS)?;
         let mut tx = caller.db().read(&caller.grant).await?;
         let page = settlement::list(&mut tx, &caller.grant, &slice).await?;
         drop(tx);
         let zone = caller.tenant.zone;
         let row = |one: &Settlement| {
             html! { tr {
-                th scope="row" { a href={ "/settlements/" (one.id) } { (one.period) } }
+                th scope="row" { a href={ "/console/settlements/" (one.id) } { (one.period) } }
                 td { (word(&format!("settlement-state-{}", one.state.as_str()))) }
                 td { (moment(one.issued_at, zone)) }
                 td { (moment(one.confirm_by, zone)) }
             } }
         };
         let content = html! {
-            main.wide {
-                h1 { (word("web-settlements")) }
+            div {
                 @if page.items.is_empty() { p { (word("web-no-settlements")) } } @else {
                     div.scroll tabindex="0" role="region" aria-label=(word("web-settlements")) { table {
                         thead { tr {
@@ -112,39 +99,29 @@ pub(super) fn list(knock: Knock) -> Answer {
                         tbody { @for one in &page.items { (row(one)) } }
                     } }
                 }
-                (onward(&knock, language, "/settlements", &page).unwrap_or_default())
+                (more(&seat, SETTLEMENTS, page.next.as_deref()))
             }
         };
-        Ok(shown(
-            &knock,
-            Some(&present.person),
-            &word("web-settlements"),
-            &content,
-        ))
+        Ok(seat.page(&knock, &word("web-settlements"), None, &content))
     })
 }
 
 pub(super) fn show(knock: Knock) -> Answer {
-    Box::pin(async move {
-        let present = match whole(&knock).await? {
-            Ok(present) => present,
-            Err(elsewhere) => return Ok(elsewhere),
-        };
-        settlement_page(&knock, &present, None).await
-    })
+    Box::pin(async move { settlement_page(&knock, None).await })
 }
 
 /// A period with the statements of it that one may see.
-async fn settlement_page(
-    knock: &Knock,
-    present: &Present,
-    problem: Option<Problem>,
-) -> Result<Response, Problem> {
+async fn settlement_page(knock: &Knock, problem: Option<Problem>) -> Result<Response, Problem> {
+    let seat = match enter::<ReadStatements>(knock).await? {
+        Ok(seat) => seat,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
+    let caller = &seat.caller;
     let id = settlement_of(knock)?;
-    let path = format!("/settlements/{id}");
-    let caller = knock.must::<ReadStatements>().await?;
-    let reader = knock.must::<ReadSettlements>().await?;
-    let slice = knock.slice(&path)?;
+    let path = format!("/console/settlements/{id}");
+    let reader = knock.caller_for::<ReadSettlements>().await?;
+    let reader = reader.ok_or_else(|| Problem::of(&codes::NOT_ALLOWED))?;
+    let slice = slice(&seat, knock, &path)?;
     let mut tx = caller.db().read(&caller.grant).await?;
     let one = settlement::get(&mut tx, &reader.grant, id).await?;
     let page = settlement::statements(&mut tx, &caller.grant, id, &slice).await?;
@@ -153,17 +130,37 @@ async fn settlement_page(
         .iter()
         .map(|statement| statement.merchant)
         .collect();
-    let called = merchants::called(&mut tx, &ids).await?;
+    let known_as = merchants::called(&mut tx, &ids).await?;
     drop(tx);
-    let issues = one.state == State::Proofed && knock.may::<IssueSettlement>().await?.is_some();
-    let (language, mall) = (present.person.language, &caller.tenant);
-    let word = |key: &str| text(language, key);
-    let name = |statement: &Statement| {
-        let found = called.get(&statement.merchant);
-        found
-            .map_or(statement.code.as_str(), |it| it.names.get(language))
-            .to_owned()
+    let issues = one.state == State::Proofed && seat.may("settlement", "issue");
+    let word = |key: &str| seat.word(key);
+    let content = html! {
+        div {
+            p { a href="/console/settlements" { (word("web-settlements")) } }
+            (facts(&seat, &one))
+            @if issues {
+                form method="post" action={ (path) "/issue" } {
+                    (knock.seal())
+                    p.hint { (word("web-issue-text")) }
+                    button type="submit" { (word("web-issue")) }
+                }
+            }
+            h2 { (word("web-statements")) }
+            @if page.items.is_empty() { p { (word("web-no-statements")) } } @else {
+                (statements(&seat, &page.items, &known_as))
+                p { a href={ (path) "/statements.csv" } { (word("web-all-as-csv")) } }
+            }
+            (more(&seat, &path, page.next.as_deref()))
+        }
     };
+    let title = format!("{} {}", word("web-settlement"), one.period);
+    Ok(seat.page(knock, &title, problem.as_ref(), &content))
+}
+
+/// What a settlement is about, as far as it has come.
+fn facts(seat: &Seat<ReadStatements>, one: &Settlement) -> Markup {
+    let word = |key: &str| seat.word(key);
+    let mall = &seat.caller.tenant;
     let facts = [
         ("statement-currency", mall.currency.code().to_owned()),
         (
@@ -183,81 +180,68 @@ async fn settlement_page(
             one.digest.clone().unwrap_or_default(),
         ),
     ];
-    let content = html! {
-        main.wide {
-            p { a href="/settlements" { (word("web-settlements")) } }
-            h1 { (word("web-settlement")) " " (one.period) }
-            @if let Some(problem) = &problem { p.bad role="alert" { (said(language, problem)) } }
-            dl {
-                @for (label, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
-                    dt { (word(label)) } dd { (fact) }
-                }
+    html! {
+        dl {
+            @for (label, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
+                dt { (word(label)) } dd { (fact) }
             }
-            @if issues {
-                form method="post" action={ (path) "/issue" } {
-                    (knock.seal())
-                    p.hint { (word("web-issue-text")) }
-                    button type="submit" { (word("web-issue")) }
-                }
-            }
-            h2 { (word("web-statements")) }
-            @if page.items.is_empty() { p { (word("web-no-statements")) } } @else {
-                div.scroll tabindex="0" role="region" aria-label=(word("web-statements")) { table {
-                    thead { tr {
-                        th scope="col" { (word("statement-merchant")) }
-                        th scope="col" { (word("statement-state")) }
-                        th.number scope="col" { (word("figure-receives")) }
-                        th.number scope="col" { (word("figure-pays")) }
-                        th.number scope="col" { (word("figure-net")) }
-                    } }
-                    tbody { @for statement in &page.items { tr {
-                        th scope="row" { a href={ "/statements/" (statement.id) } { (name(statement)) } }
-                        td { (word(&format!("statement-state-{}", statement.state.as_str()))) }
-                        td.number { (money(statement.position.receives, mall.currency)) }
-                        td.number { (money(statement.position.pays, mall.currency)) }
-                        td.number { (money(statement.position.net, mall.currency)) }
-                    } } }
-                } }
-                p { a href={ (path) "/statements.csv" } { (word("web-all-as-csv")) } }
-            }
-            (onward(knock, language, &path, &page).unwrap_or_default())
         }
-    };
-    let title = format!("{} {}", word("web-settlement"), one.period);
-    Ok(refused(
-        shown(knock, Some(&present.person), &title, &content),
-        problem,
-    ))
+    }
 }
 
-/// The page with the status of what was refused.
-fn refused(mut response: Response, problem: Option<Problem>) -> Response {
-    if let Some(problem) = problem {
-        response.set_status(problem.status());
+/// One line a merchant.
+fn statements(
+    seat: &Seat<ReadStatements>,
+    all: &[Statement],
+    known_as: &HashMap<MerchantId, Called>,
+) -> Markup {
+    let (language, mall) = (seat.language(), &seat.caller.tenant);
+    let word = |key: &str| seat.word(key);
+    let name = |statement: &Statement| {
+        let found = known_as.get(&statement.merchant);
+        found
+            .map_or(statement.code.as_str(), |it| it.names.get(language))
+            .to_owned()
+    };
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(word("web-statements")) { table {
+            thead { tr {
+                th scope="col" { (word("statement-merchant")) }
+                th scope="col" { (word("statement-state")) }
+                th.number scope="col" { (word("figure-receives")) }
+                th.number scope="col" { (word("figure-pays")) }
+                th.number scope="col" { (word("figure-net")) }
+            } }
+            tbody { @for statement in all { tr {
+                th scope="row" { a href={ "/console/statements/" (statement.id) } { (name(statement)) } }
+                td { (word(&format!("statement-state-{}", statement.state.as_str()))) }
+                td.number { (money(statement.position.receives, mall.currency)) }
+                td.number { (money(statement.position.pays, mall.currency)) }
+                td.number { (money(statement.position.net, mall.currency)) }
+            } } }
+        } }
     }
-    response
 }
 
 pub(super) fn issue(knock: Knock) -> Answer {
     Box::pin(async move {
-        let present = match whole(&knock).await? {
-            Ok(present) => present,
+        let seat = match enter::<IssueSettlement>(&knock).await? {
+            Ok(seat) => seat,
             Err(elsewhere) => return Ok(elsewhere),
         };
-        let id = settlement_of(&knock)?;
-        let caller = knock.must::<IssueSettlement>().await?;
+        let (id, caller) = (settlement_of(&knock)?, &seat.caller);
         let (zone, currency) = (caller.tenant.zone, caller.tenant.currency);
         let mut tx = caller.db().write(&caller.grant).await?;
         let done = confirming::issue(&mut tx, &caller.grant, id, zone, currency).await;
         match done.map_err(Problem::from) {
             Ok(_) => {
                 tx.commit().await?;
-                Ok(to(&format!("/settlements/{id}")))
+                Ok(to_address(&format!("/console/settlements/{id}")))
             }
             Err(problem) => {
                 drop(tx);
                 let problem = own(problem, &[&codes::NEEDS_SECOND_PERSON, &codes::OUT_OF_TURN])?;
-                settlement_page(&knock, &present, Some(problem)).await
+                settlement_page(&knock, Some(problem)).await
             }
         }
     })
@@ -265,12 +249,11 @@ pub(super) fn issue(knock: Knock) -> Answer {
 
 pub(super) fn sheet(knock: Knock) -> Answer {
     Box::pin(async move {
-        let present = match whole(&knock).await? {
-            Ok(present) => present,
+        let seat = match enter::<ReadStatements>(&knock).await? {
+            Ok(seat) => seat,
             Err(elsewhere) => return Ok(elsewhere),
         };
-        let (id, language) = (settlement_of(&knock)?, present.person.language);
-        let caller = knock.must::<ReadStatements>().await?;
+        let (id, language, caller) = (settlement_of(&knock)?, seat.language(), &seat.caller);
         let mall = &caller.tenant;
         let mut tx = caller.db().read(&caller.grant).await?;
         let (period, text) =
@@ -281,42 +264,33 @@ pub(super) fn sheet(knock: Knock) -> Answer {
 }
 
 pub(super) fn statement(knock: Knock) -> Answer {
-    Box::pin(async move {
-        let present = match whole(&knock).await? {
-            Ok(present) => present,
-            Err(elsewhere) => return Ok(elsewhere),
-        };
-        statement_page(&knock, &present, None).await
-    })
+    Box::pin(async move { statement_page(&knock, None).await })
 }
 
-async fn document_of(knock: &Knock, language: Language) -> Result<Document, Problem> {
-    let caller = knock.must::<ReadStatements>().await?;
-    let (id, mall) = (statement_of(knock)?, &caller.tenant);
+async fn document_of(knock: &Knock, seat: &Seat<ReadStatements>) -> Result<Document, Problem> {
+    let (caller, id) = (&seat.caller, statement_of(knock)?);
     let mut tx = caller.db().read(&caller.grant).await?;
+    let (mall, language) = (&caller.tenant, seat.language());
     Ok(document::of(&mut tx, &caller.grant, id, mall, language).await?)
 }
 
-async fn statement_page(
-    knock: &Knock,
-    present: &Present,
-    problem: Option<Problem>,
-) -> Result<Response, Problem> {
-    let language = present.person.language;
-    let word = |key: &str| text(language, key);
-    let document = document_of(knock, language).await?;
-    let path = format!("/statements/{}", document.statement);
+async fn statement_page(knock: &Knock, problem: Option<Problem>) -> Result<Response, Problem> {
+    let seat = match enter::<ReadStatements>(knock).await? {
+        Ok(seat) => seat,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
+    let word = |key: &str| seat.word(key);
+    let document = document_of(knock, &seat).await?;
+    let path = format!("/console/statements/{}", document.statement);
     let confirms = document.confirmed_at.is_none()
         && document.state.is_issued()
-        && knock.may::<ConfirmStatement>().await?.is_some();
+        && seat.may("statement", "confirm");
     let places = document.currency.places();
     let content = html! {
-        main.wide {
-            p { a href={ "/settlements/" (document.settlement) } {
+        div {
+            p { a href={ "/console/settlements/" (document.settlement) } {
                 (word("web-settlement")) " " (document.period)
             } }
-            h1 { (word("statement-title")) }
-            @if let Some(problem) = &problem { p.bad role="alert" { (said(language, problem)) } }
             dl { @for (label, fact) in document.facts() { dt { (label) } dd { (fact) } } }
             @for note in document.notes() { p.hint { (note) } }
             p.row {
@@ -337,10 +311,7 @@ async fn statement_page(
         }
     };
     let title = format!("{} {}", word("statement-title"), document.period);
-    Ok(refused(
-        shown(knock, Some(&present.person), &title, &content),
-        problem,
-    ))
+    Ok(seat.page(knock, &title, problem.as_ref(), &content))
 }
 
 /// A table of the statement; its numbers lead to the lines that they are made of.
@@ -376,24 +347,23 @@ fn printed(table: &Table, places: u32, path: &str) -> Markup {
 
 pub(super) fn confirm(knock: Knock) -> Answer {
     Box::pin(async move {
-        let present = match whole(&knock).await? {
-            Ok(present) => present,
+        let seat = match enter::<ConfirmStatement>(&knock).await? {
+            Ok(seat) => seat,
             Err(elsewhere) => return Ok(elsewhere),
         };
-        let id = statement_of(&knock)?;
-        let caller = knock.must::<ConfirmStatement>().await?;
+        let (id, caller) = (statement_of(&knock)?, &seat.caller);
         let currency = caller.tenant.currency;
         let mut tx = caller.db().write(&caller.grant).await?;
         let done = confirming::confirm(&mut tx, &caller.grant, id, currency).await;
         match done.map_err(Problem::from) {
             Ok(_) => {
                 tx.commit().await?;
-                Ok(to(&format!("/statements/{id}")))
+                Ok(to_address(&format!("/console/statements/{id}")))
             }
             Err(problem) => {
                 drop(tx);
                 let problem = own(problem, &[&codes::STATEMENT_CONFIRMED, &codes::OUT_OF_TURN])?;
-                statement_page(&knock, &present, Some(problem)).await
+                statement_page(&knock, Some(problem)).await
             }
         }
     })
@@ -413,11 +383,11 @@ pub(super) fn csv(knock: Knock) -> Answer {
 
 /// The statement as a file, printed on a thread that may take its time.
 async fn file<M: Media>(knock: Knock, face: Face) -> Result<Response, Problem> {
-    let present = match whole(&knock).await? {
-        Ok(present) => present,
+    let seat = match enter::<ReadStatements>(&knock).await? {
+        Ok(seat) => seat,
         Err(elsewhere) => return Ok(elsewhere),
     };
-    let document = document_of(&knock, present.person.language).await?;
+    let document = document_of(&knock, &seat).await?;
     let name = document.file_name(face);
     let bytes = tokio::task::spawn_blocking(move || document.print(face))
         .await
@@ -426,30 +396,24 @@ async fn file<M: Media>(knock: Knock, face: Face) -> Result<Response, Problem> {
 }
 
 pub(super) fn lines(knock: Knock) -> Answer {
-    Box::pin(async move {
-        let present = match whole(&knock).await? {
-            Ok(present) => present,
-            Err(elsewhere) => return Ok(elsewhere),
-        };
-        lines_page(&knock, &present, None).await
-    })
+    Box::pin(async move { lines_page(&knock, None).await })
 }
 
 /// Every movement behind a statement's figures: receipt, grant, rules and terms.
-async fn lines_page(
-    knock: &Knock,
-    present: &Present,
-    problem: Option<Problem>,
-) -> Result<Response, Problem> {
+async fn lines_page(knock: &Knock, problem: Option<Problem>) -> Result<Response, Problem> {
+    let seat = match enter::<ReadStatements>(knock).await? {
+        Ok(seat) => seat,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
+    let caller = &seat.caller;
     let id = statement_of(knock)?;
-    let path = format!("/statements/{id}/lines");
-    let caller = knock.must::<ReadStatements>().await?;
-    let slice = knock.slice(&path)?;
+    let path = format!("/console/statements/{id}/lines");
+    let slice = slice(&seat, knock, &path)?;
     let mut tx = caller.db().read(&caller.grant).await?;
     let one = settlement::statement(&mut tx, &caller.grant, id).await?;
     let page = settlement::lines(&mut tx, &caller.grant, id, &slice).await?;
     let ids: Vec<Uuid> = page.items.iter().map(|line| line.source).collect();
-    let known = sources(&mut tx, &caller.grant, &ids).await?;
+    let sources = sources(&mut tx, &caller.grant, &ids).await?;
     let lots: Vec<LotId> = page.items.iter().map(|line| line.lot).collect();
     let origins = origins(&mut tx, &caller.grant, &lots).await?;
     let mut parties: Vec<MerchantId> = page
@@ -459,54 +423,19 @@ async fn lines_page(
         .collect();
     parties.sort_unstable();
     parties.dedup();
-    let called = merchants::called(&mut tx, &parties).await?;
+    let known_as = merchants::called(&mut tx, &parties).await?;
     drop(tx);
-    let disputes = one.confirmed_at.is_none()
-        && one.state.is_issued()
-        && knock.may::<RaiseDispute>().await?.is_some();
-    let (language, mall) = (present.person.language, &caller.tenant);
-    let word = |key: &str| text(language, key);
-    let name = |id: MerchantId| {
-        let found = called.get(&id);
-        found
-            .map(|it| it.names.get(language).to_owned())
-            .unwrap_or_default()
-    };
-    let row = |line: &FlowLine| {
-        let origin = origins.get(&line.lot);
-        let agreement = origin
-            .and_then(|origin| origin.agreement)
-            .map(|(_, version)| version);
-        html! { tr {
-            th scope="row" {
-                (mall.zone.minute(line.occurred_at))
-                @if line.late { " " em { (word("web-late")) } }
-            }
-            td { (word(&format!("flow-{}", line.kind.as_str()))) }
-            td { (name(line.by)) }
-            td { (name(line.from)) }
-            td.number { (Cell::Points(line.points).shown(0)) }
-            td.number { (money(line.value, mall.currency)) }
-            td { @match known.get(&line.source) {
-                Some(Source::Receipt(number)) => (number),
-                Some(Source::Good(code)) => (code),
-                None => {},
-            } }
-            td {
-                (mall.zone.minute(line.earned_at))
-                @if let Some(version) = origin.and_then(|origin| origin.programme) {
-                    " · " (word("web-programme")) " " (version)
-                }
-                @if let Some(version) = agreement { " · " (word("web-agreement")) " " (version) }
-            }
-            @if disputes { td { @if line.by != line.from { (objection(knock, language, &path, line)) } } }
-        } }
+    let disputes =
+        one.confirmed_at.is_none() && one.state.is_issued() && seat.may("dispute", "raise");
+    let word = |key: &str| seat.word(key);
+    let known = Known {
+        names: known_as,
+        sources,
+        origins,
     };
     let content = html! {
-        main.wide {
-            p { a href={ "/statements/" (id) } { (word("statement-title")) " " (one.period) } }
-            h1 { (word("web-lines")) }
-            @if let Some(problem) = &problem { p.bad role="alert" { (said(language, problem)) } }
+        div {
+            p { a href={ "/console/statements/" (id) } { (word("statement-title")) " " (one.period) } }
             @if page.items.is_empty() { p { (word("web-no-lines")) } } @else {
                 div.scroll tabindex="0" role="region" aria-label=(word("web-lines")) { table {
                     thead { tr {
@@ -519,16 +448,63 @@ async fn lines_page(
                         th scope="col" { (word("web-earned")) }
                         @if disputes { th scope="col" { (word("web-dispute")) } }
                     } }
-                    tbody { @for line in &page.items { (row(line)) } }
+                    tbody { @for line in &page.items { tr {
+                        (known.row(&seat, line))
+                        @if disputes { td { @if line.by != line.from {
+                            (objection(knock, seat.language(), &path, line))
+                        } } }
+                    } } }
                 } }
             }
-            (onward(knock, language, &path, &page).unwrap_or_default())
+            (more(&seat, &path, page.next.as_deref()))
         }
     };
-    Ok(refused(
-        shown(knock, Some(&present.person), &word("web-lines"), &content),
-        problem,
-    ))
+    Ok(seat.page(knock, &word("web-lines"), problem.as_ref(), &content))
+}
+
+/// What is known of the lines of a page.
+struct Known {
+    names: HashMap<MerchantId, Called>,
+    sources: HashMap<Uuid, Source>,
+    origins: HashMap<LotId, Origin>,
+}
+
+impl Known {
+    fn name(&self, language: Language, id: MerchantId) -> &str {
+        let found = self.names.get(&id);
+        found.map_or("", |it| it.names.get(language))
+    }
+
+    fn row(&self, seat: &Seat<ReadStatements>, line: &FlowLine) -> Markup {
+        let (language, mall) = (seat.language(), &seat.caller.tenant);
+        let word = |key: &str| seat.word(key);
+        let origin = self.origins.get(&line.lot);
+        let programme = origin.and_then(|origin| origin.programme);
+        let agreement = origin.and_then(|origin| origin.agreement);
+        html! {
+            th scope="row" {
+                (mall.zone.minute(line.occurred_at))
+                @if line.late { " " em { (word("web-late")) } }
+            }
+            td { (word(&format!("flow-{}", line.kind.as_str()))) }
+            td { (self.name(language, line.by)) }
+            td { (self.name(language, line.from)) }
+            td.number { (Cell::Points(line.points).shown(0)) }
+            td.number { (money(line.value, mall.currency)) }
+            td { @match self.sources.get(&line.source) {
+                Some(Source::Receipt(number)) => (number),
+                Some(Source::Good(code)) => (code),
+                None => {},
+            } }
+            td {
+                (mall.zone.minute(line.earned_at))
+                @if let Some(version) = programme { " · " (word("web-programme")) " " (version) }
+                @if let Some((_, version)) = agreement {
+                    " · " (word("web-agreement")) " " (version)
+                }
+            }
+        }
+    }
 }
 
 /// How a merchant objects to a line.
@@ -552,19 +528,20 @@ fn objection(knock: &Knock, language: Language, path: &str, line: &FlowLine) -> 
 
 pub(super) fn dispute(knock: Knock) -> Answer {
     Box::pin(async move {
-        let present = match whole(&knock).await? {
-            Ok(present) => present,
+        let seat = match enter::<RaiseDispute>(&knock).await? {
+            Ok(seat) => seat,
             Err(elsewhere) => return Ok(elsewhere),
         };
-        let refused = || Problem::of(&codes::FORM_REFUSED);
-        let journal: JournalId = knock.field("journal").parse().map_err(|_| refused())?;
-        let line = knock.field("line").parse().map_err(|_| refused())?;
+        let caller = &seat.caller;
+        let unknown = || Problem::of(&codes::UNKNOWN_LINE);
+        let journal: JournalId = knock.field("journal").parse().map_err(|_| unknown())?;
+        let line = knock.field("line").parse().map_err(|_| unknown())?;
         let reason = knock.field("reason").trim();
         if reason.is_empty()
             || reason.chars().count() > LONGEST_REASON
             || !reason.chars().all(printable)
         {
-            return Err(refused());
+            return Err(Problem::of(&codes::FORM_REFUSED));
         }
         let objection = Objection {
             statement: statement_of(&knock)?,
@@ -572,13 +549,12 @@ pub(super) fn dispute(knock: Knock) -> Answer {
             line,
             reason: reason.to_owned(),
         };
-        let caller = knock.must::<RaiseDispute>().await?;
         let mut tx = caller.db().write(&caller.grant).await?;
         let raised = disputes::raise(&mut tx, &caller.grant, &objection, caller.tenant.zone).await;
         match raised.map_err(Problem::from) {
             Ok(_) => {
                 tx.commit().await?;
-                Ok(to("/disputes"))
+                Ok(to("/console/disputes"))
             }
             Err(problem) => {
                 drop(tx);
@@ -588,7 +564,7 @@ pub(super) fn dispute(knock: Knock) -> Answer {
                     &codes::DISPUTE_TOO_LATE,
                     &codes::OUT_OF_TURN,
                 ];
-                lines_page(&knock, &present, Some(own(problem, &known)?)).await
+                lines_page(&knock, Some(own(problem, &known)?)).await
             }
         }
     })

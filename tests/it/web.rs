@@ -1,5 +1,7 @@
 //! Pages, as a browser without scripts meets them.
 
+mod console;
+mod places;
 mod statements;
 
 use poem::http::Method;
@@ -61,7 +63,7 @@ async fn an_owner_comes_by_invitation_sets_up_a_second_factor_goes_and_comes_aga
     );
     assert_eq!(page.body.matches("<li><code>").count(), 10);
     let page = ada.get("/account").await;
-    assert!(page.body.contains("operator.owner") && page.body.contains("ada@mall.example"));
+    assert!(page.body.contains("Mall owner") && page.body.contains("ada@mall.example"));
     let token = ada.cookies.borrow()["__Host-rotunda"].clone();
     let out = ada.submit(&page, "/sign-out", &[]).await;
     assert!(out.body.contains("<h1>Sign in</h1>"));
@@ -94,7 +96,7 @@ async fn an_owner_comes_by_invitation_sets_up_a_second_factor_goes_and_comes_aga
     );
     let now = code(&secret, mall.clock.now());
     let page = ada.submit(&page, "/sign-in/code", &[("code", &now)]).await;
-    assert!(page.body.contains("operator.owner"), "{}", page.body);
+    assert!(page.body.contains("Mall owner"), "{}", page.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +109,7 @@ async fn a_form_that_is_not_ours_does_nothing() {
     let page = ada.get("/sign-in").await;
     let early = seal(&page, "/sign-in");
     let page = ada.submit(&page, "/sign-in", &fields).await;
-    assert!(page.body.contains("operator.auditor"), "{}", page.body);
+    assert!(page.body.contains("Auditor"), "{}", page.body);
     let foreign = seal(&eve.get("/sign-in").await, "/sign-in");
     let own = seal(&page, "/sign-out");
     let before = tables(&mall.front.tenant).await;
@@ -136,10 +138,10 @@ async fn a_form_that_is_not_ours_does_nothing() {
         ("/second-factor/begin", &[]),
         ("/account", &[("language", "en"), ("theme", "dark")]),
         ("/account/sessions", &[("session", "others")]),
-        ("/settlements/x/issue", &[]),
-        ("/statements/x/confirm", &[]),
-        ("/statements/x/lines", &[("reason", "x")]),
-        ("/disputes", &[("dispute", "x")]),
+        ("/console/settlements/x/issue", &[]),
+        ("/console/statements/x/confirm", &[]),
+        ("/console/statements/x/lines", &[("reason", "x")]),
+        ("/console/disputes", &[("dispute", "x")]),
     ];
     for (action, fields) in forms {
         for (seal, headers) in cases {

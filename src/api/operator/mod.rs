@@ -15,6 +15,8 @@ pub mod liability;
 pub mod merchants;
 pub mod messages;
 pub mod payments;
+pub mod role_changes;
+pub mod roles;
 pub mod settlements;
 pub mod staff;
 pub mod statements;

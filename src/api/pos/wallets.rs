@@ -8,7 +8,10 @@ use uuid::Uuid;
 
 use crate::{
     api::Group,
-    authz::{action::ReadMembers, actor::Reach},
+    authz::{
+        action::ReadMembers,
+        actor::{Reach, Stores},
+    },
     http::{
         admit::Caller,
         codes,
@@ -280,8 +283,9 @@ impl BalanceOut {
 }
 
 impl HistoryLineOut {
-    fn of(reach: Reach, line: HistoryLine) -> Self {
+    fn of(reach: Reach, stores: &Stores, line: HistoryLine) -> Self {
         let own = line.merchant.is_some_and(|merchant| shown(reach, merchant));
+        let own = own && line.store.is_none_or(|store| stores.covers(store));
         let shown = own || !matches!(reach, Reach::Merchant(_));
         Self {
             journal_id: line.id,
@@ -385,9 +389,9 @@ impl Wallets {
         members::within(&caller.grant, member_id.0)?;
         let page = ledger::history(&mut tx, member_id.0, &slice).await?;
         let page = page.ok_or_else(|| Problem::of(&codes::UNKNOWN_MEMBER))?;
-        let reach = caller.grant.reach();
+        let (reach, stores) = (caller.grant.reach(), caller.grant.stores());
         let list = List::new(caller.app(), &url, page, |line| {
-            HistoryLineOut::of(reach, line)
+            HistoryLineOut::of(reach, stores, line)
         });
         Ok(Reply::new(&list))
     }

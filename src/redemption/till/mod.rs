@@ -443,7 +443,7 @@ fn within<'a>(
     found: Option<&'a TillStore>,
 ) -> Result<&'a TillStore, SpendError> {
     found
-        .filter(|place| grant.reach().covers(place.merchant))
+        .filter(|place| grant.covers(place.merchant, place.store))
         .ok_or(SpendError::UnknownStore)
 }
 

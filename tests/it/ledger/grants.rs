@@ -124,6 +124,19 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("recovery_code", &["used_at"]),
     ("redemption", &["ended_at", "state", "store_id"]),
     (
+        "role",
+        &[
+            "changed_at",
+            "changed_by",
+            "ended_at",
+            "ended_by",
+            "guarded",
+            "name",
+            "revision",
+        ],
+    ),
+    ("role_change", &["decided_at", "decided_by", "state"]),
+    (
         "session",
         &["ended_at", "second_factor", "seen_at", "token_hash"],
     ),
@@ -190,7 +203,7 @@ const CHANGES: &[(&str, &[&str])] = &[
 ];
 
 /// What is only ever appended to.
-const APPEND_ONLY: [&str; 14] = [
+const APPEND_ONLY: [&str; 15] = [
     "account",
     "adjustment",
     "credit_entry",
@@ -202,6 +215,7 @@ const APPEND_ONLY: [&str; 14] = [
     "prepaid_use",
     "programme",
     "refund",
+    "role_right",
     "statement_line",
     "stripe_event",
     "transfer",

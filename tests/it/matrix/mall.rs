@@ -16,9 +16,7 @@ use std::{
 
 use poem::http::Method;
 use rotunda::{
-    authz::{actor::Role, policy::Policy},
     db::tenants::Tenant,
-    identity::NewKey,
     kernel::{ids::MerchantId, time::Clock},
 };
 use serde_json::{Value, json};
@@ -212,7 +210,7 @@ impl House {
         for whose in [Whose::Own, Whose::Other] {
             self.writes_to(server, &things[&("merchant_id", whose)])
                 .await;
-            let proposed = self.proposes(server, &things, whose).await;
+            let proposed = self.adjusts(server, &things, whose).await;
             things.insert(("adjustment_id", whose), proposed);
         }
         let (lines, executed) = self.settle(server, &mut things).await;
@@ -223,11 +221,13 @@ impl House {
             text(&told["data"][0], "message_id"),
         );
         for whose in [Whose::Own, Whose::Other] {
-            for slot in ["redemption_id", "code", "key_id"] {
+            for slot in ["redemption_id", "code", "key_id", "role_change_id"] {
                 let made = self.make(server, &things, slot, whose).await;
                 things.insert((slot, whose), made);
             }
         }
+        let made = self.make(server, &things, "role_id", Whose::Own).await;
+        things.insert(("role_id", Whose::Own), made);
         self.people(server, &mut things).await;
         Furniture {
             things,
@@ -268,6 +268,13 @@ impl House {
             let merchant = &things[&("merchant_id", whose)];
             let made = self.invites(server, "merchant.cashier", Some(merchant));
             return made.await.0;
+        }
+        if slot == "role_id" {
+            return self.makes_a_role(server).await;
+        }
+        if slot == "role_change_id" {
+            let merchant = &things[&("merchant_id", whose)];
+            return self.proposes(server, merchant).await;
         }
         let member = &things[&("member_id", Whose::Own)];
         let wanted = json!({"good_id": things[&("good_id", whose)], "member_id": member});
@@ -336,7 +343,7 @@ impl Plaza {
             outside("a revoked key", Some(ended)),
             outside("another mall's key", Some(self.stranger.clone())),
         ];
-        for (role, merchant) in roles(&server.app.policy, own) {
+        for (role, merchant) in persons::roles(&server.app.policy, own) {
             let key = server.key(tenant, role, merchant).await;
             everybody.push(Who {
                 name: role,
@@ -481,6 +488,11 @@ impl Plaza {
             ("cancel_redemption", "redemption_id"),
             ("revoke_key", "key_id"),
             ("end_staff", "staff_id"),
+            ("propose_role_change", "staff_id"),
+            ("confirm_role_change", "role_change_id"),
+            ("reject_role_change", "role_change_id"),
+            ("set_role", "role_id"),
+            ("end_role", "role_id"),
         ];
         let used_up = used_up.contains(&(operation.recipe.name, slot)) && who.role.is_some();
         if used_up && matches!(whose, Whose::Own | Whose::Other) {
@@ -556,30 +568,10 @@ impl Plaza {
         }
         filled
             .replace("<line>", "0")
+            .replace("<object>", "purchase")
+            .replace("<action>", "record")
             .replace("<executed>", &self.executed)
     }
-}
-
-/// Every role of the policy that a key may have, with the merchant where it needs one.
-fn roles(policy: &Policy, own: MerchantId) -> Vec<(&'static str, Option<MerchantId>)> {
-    let mut roles = Vec::new();
-    for role in policy.roles() {
-        let role: &'static str = role.to_owned().leak();
-        let key = |merchant| NewKey::new(policy, role.parse().unwrap(), Role::new(role), merchant);
-        let may: Vec<_> = [None, Some(own)]
-            .into_iter()
-            .filter(|merchant| key(*merchant).is_ok())
-            .collect();
-        let family = role.split('.').next().unwrap();
-        let expected: &[_] = match family {
-            "operator" | "machine" => &[None],
-            "merchant" => &[Some(own)],
-            _ => &[],
-        };
-        assert_eq!(may, expected, "{role}");
-        roles.extend(may.into_iter().map(|merchant| (role, merchant)));
-    }
-    roles
 }
 
 fn text(body: &Value, name: &str) -> String {

@@ -176,7 +176,7 @@ async fn an_issued_statement_reaches_its_merchant_in_its_language_with_the_pdf()
         );
         assert!(
             text.contains(&format!(
-                "https://{}/statements/stm_",
+                "https://{}/console/statements/stm_",
                 june.mall.tenant.hosts[0]
             )),
             "{text}"
@@ -232,7 +232,10 @@ async fn aiosmtpd_takes_a_statement_and_python_reads_it_as_it_was_meant() {
     let said = |part: &str| letter[part].as_str().unwrap().to_owned();
     assert!(said("subject").contains("燈下茶") && said("subject").contains("2026-06"));
     assert!(said("text").contains("淨額 -5.00 CNY"), "{letter}");
-    let page = format!("https://{}/statements/stm_", june.mall.tenant.hosts[0]);
+    let page = format!(
+        "https://{}/console/statements/stm_",
+        june.mall.tenant.hosts[0]
+    );
     assert!(said("text").contains(&page), "{letter}");
 
     // The file is the statement, to the byte.

@@ -4,16 +4,28 @@ use std::{cell::RefCell, collections::BTreeMap, fmt::Write};
 
 use poem::http::Method;
 
-use super::{outside::Answer, people::People};
+use super::{
+    outside::Answer,
+    people::{People, Person},
+};
 
 /// A browser: it keeps cookies, follows where it is sent, and fills in forms.
 pub struct Browser<'a> {
-    mall: &'a People,
+    pub mall: &'a People,
     pub cookies: RefCell<BTreeMap<String, String>>,
     language: &'static str,
 }
 
 impl<'a> Browser<'a> {
+    /// Somebody's who is signed in.
+    pub fn of(mall: &'a People, person: &Person) -> Self {
+        let browser = Self::new(mall, "en");
+        let token = person.token.clone();
+        let session = "__Host-rotunda".to_owned();
+        browser.cookies.borrow_mut().insert(session, token);
+        browser
+    }
+
     pub fn new(mall: &'a People, language: &'static str) -> Self {
         Self {
             mall,

@@ -141,6 +141,8 @@ impl Mall {
             role: Role::new(role),
             also: Vec::new(),
             scope,
+            stores: rotunda::authz::actor::Stores::All,
+            own: std::sync::Arc::default(),
         };
         self.app.policy.allow(&principal).unwrap()
     }

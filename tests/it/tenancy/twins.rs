@@ -171,10 +171,19 @@ impl Twin {
         let path = "/v1/staff/invitations/acceptance";
         let opened = self.server.post(stranger, path, &chosen).await;
         let token = opened["token"].as_str().unwrap();
+        let staff = self.server.get(self.caller(token), "/v1/me").await;
         let secret = self.made(token, "/v1/me/second-factor", Value::Null, "secret");
         let shown = json!({"code": code(&secret.await, instant(NOON))});
         let path = "/v1/me/second-factor/activation";
         self.server.post(self.caller(token), path, &shown).await;
+        let rights = json!([{"object": "store", "action": "read"}]);
+        let code = email.split('@').next().unwrap();
+        let role = json!({"code": code, "name": "Desk", "scope": "mall", "rights": rights});
+        self.made(owner, "/v1/roles", role, "role_id").await;
+        let change =
+            json!({"staff_id": staff["person"]["staff_id"], "roles": [format!("own.{code}")]});
+        self.made(owner, "/v1/role-changes", change, "role_change_id")
+            .await;
         let guess = json!({"email": email, "password": "guess"}).to_string();
         let wrong = self
             .server

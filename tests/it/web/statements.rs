@@ -55,14 +55,6 @@ impl July {
         Self { mall, settlement }
     }
 
-    /// Somebody who is signed in, at a browser.
-    async fn comes(&self, person: &Person) -> Browser<'_> {
-        let browser = Browser::new(&self.mall, "en");
-        let cookie = ("__Host-rotunda".to_owned(), person.token.clone());
-        browser.cookies.borrow_mut().extend([cookie]);
-        browser
-    }
-
     async fn finance(&self) -> Person {
         let roles = ["operator.finance"];
         self.mall.whole("fay@mall.example", &roles, None).await
@@ -84,7 +76,7 @@ impl July {
     }
 
     fn page(&self) -> String {
-        format!("/settlements/{}", self.settlement)
+        format!("/console/settlements/{}", self.settlement)
     }
 }
 
@@ -95,8 +87,8 @@ async fn a_settlement_is_issued_and_read_down_to_the_receipt() {
         july.finance().await,
         july.of_shop("tea", "merchant.finance").await,
     );
-    let (fay, tea) = (july.comes(&fay).await, july.comes(&tea).await);
-    let list = fay.get("/settlements").await;
+    let (fay, tea) = (Browser::of(&july.mall, &fay), Browser::of(&july.mall, &tea));
+    let list = fay.get("/console/settlements").await;
     assert!(
         list.body.contains(&format!("href=\"{}\"", july.page())),
         "{}",
@@ -125,7 +117,7 @@ async fn a_settlement_is_issued_and_read_down_to_the_receipt() {
 
     let own = july.statement("tea").await;
     assert_eq!(own["figures"]["net"], -12_74);
-    let address = format!("/statements/{}", text(&own["statement_id"]));
+    let address = format!("/console/statements/{}", text(&own["statement_id"]));
     let list = tea.get(&july.page()).await;
     assert!(
         list.body.contains(&address) && !list.body.contains(">Cake<"),
@@ -159,7 +151,7 @@ async fn a_settlement_is_issued_and_read_down_to_the_receipt() {
     }
 
     let other = format!(
-        "/statements/{}",
+        "/console/statements/{}",
         text(&july.statement("cake").await["statement_id"])
     );
     for path in [
@@ -176,15 +168,15 @@ async fn a_settlement_is_issued_and_read_down_to_the_receipt() {
         );
     }
     for path in [
-        "/statements/x",
-        "/settlements/x",
-        "/settlements/stl_01",
-        "/statements/x/lines",
+        "/console/statements/x",
+        "/console/settlements/x",
+        "/console/settlements/stl_01",
+        "/console/statements/x/lines",
     ] {
         assert_eq!(fay.get(path).await.status, 404, "{path}");
     }
     let nobody = Browser::new(&july.mall, "en");
-    for path in ["/settlements", &address, "/disputes"] {
+    for path in ["/console/settlements", &address, "/console/disputes"] {
         assert!(
             nobody.get(path).await.body.contains("<h1>Sign in</h1>"),
             "{path}"
@@ -202,15 +194,15 @@ async fn a_line_is_disputed_and_decided_and_the_rest_is_confirmed() {
     ];
     let [fay, tea, cashier] = &people;
     let (fay, tea, cashier) = (
-        july.comes(fay).await,
-        july.comes(tea).await,
-        july.comes(cashier).await,
+        Browser::of(&july.mall, fay),
+        Browser::of(&july.mall, tea),
+        Browser::of(&july.mall, cashier),
     );
     let page = fay.get(&july.page()).await;
     fay.submit(&page, &format!("{}/issue", july.page()), &[])
         .await;
     let address = format!(
-        "/statements/{}",
+        "/console/statements/{}",
         text(&july.statement("tea").await["statement_id"])
     );
     let path = format!("{address}/lines");
@@ -248,7 +240,7 @@ async fn a_line_is_disputed_and_decided_and_the_rest_is_confirmed() {
     assert_eq!(twice.status, 409);
     assert!(twice.body.contains("disputed already"), "{}", twice.body);
 
-    let list = fay.get("/disputes").await;
+    let list = fay.get("/console/disputes").await;
     let (_, form) = list.body.split_once("name=\"dispute\" value=\"").unwrap();
     let id = form.split('"').next().unwrap().to_owned();
     let fields = [
@@ -264,7 +256,7 @@ async fn a_line_is_disputed_and_decided_and_the_rest_is_confirmed() {
         )
         .await;
     assert_eq!(refused.status, 200);
-    let decided = fay.submit(&list, "/disputes", &fields).await;
+    let decided = fay.submit(&list, "/console/disputes", &fields).await;
     assert!(
         decided
             .body
@@ -272,7 +264,7 @@ async fn a_line_is_disputed_and_decided_and_the_rest_is_confirmed() {
         "{}",
         decided.body
     );
-    let twice = fay.submit(&list, "/disputes", &fields).await;
+    let twice = fay.submit(&list, "/console/disputes", &fields).await;
     assert_eq!(twice.status, 409);
 
     let page = tea.get(&address).await;
@@ -282,7 +274,7 @@ async fn a_line_is_disputed_and_decided_and_the_rest_is_confirmed() {
     let late = tea.submit(&page, &confirm, &[]).await;
     assert_eq!(late.status, 409, "{}", late.body);
     // A cashier has no part in it.
-    for path in ["/settlements", "/disputes", &address] {
+    for path in ["/console/settlements", "/console/disputes", &address] {
         let refused = cashier.get(path).await;
         assert_eq!(refused.status, 403, "{path}");
         assert!(
@@ -291,5 +283,11 @@ async fn a_line_is_disputed_and_decided_and_the_rest_is_confirmed() {
             refused.body
         );
     }
-    assert!(!cashier.get("/account").await.body.contains("/settlements"));
+    assert!(
+        !cashier
+            .get("/account")
+            .await
+            .body
+            .contains("/console/settlements")
+    );
 }

@@ -128,7 +128,7 @@ impl House {
     }
 
     /// Finance proposes to add a point at a merchant's store; the adjustment's id.
-    pub(super) async fn proposes(&self, server: &Server, things: &Things, whose: Whose) -> String {
+    pub(super) async fn adjusts(&self, server: &Server, things: &Things, whose: Whose) -> String {
         let body = json!({"member_id": things[&("member_id", Whose::Own)],
             "store_id": things[&("store_id", whose)], "way": "add", "points": 1,
             "reason": "goodwill", "note": "Rain"});
@@ -160,6 +160,6 @@ impl Plaza {
     /// An adjustment that waits for a second person.
     pub(super) async fn proposed(&self) -> String {
         let (server, things) = (&self.server, &self.things);
-        self.house.proposes(server, things, Whose::Own).await
+        self.house.adjusts(server, things, Whose::Own).await
     }
 }
