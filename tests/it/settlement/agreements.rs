@@ -142,6 +142,7 @@ async fn example_b_the_pool_is_paid_at_issue_and_pays_at_redemption() {
         assert_eq!(said, lapsed);
         mall.closes("2026-07").await;
         assert_eq!(mall.broken().await, [""; 0]);
+        mall.every_face_agrees().await;
     }
 }
 
@@ -174,6 +175,7 @@ async fn example_c_a_part_is_reimbursed_and_the_most_specific_fee_wins() {
     assert_eq!(mall.nets("2026-06").await, june);
     mall.closes("2026-06").await;
     assert_eq!(mall.broken().await, [""; 0]);
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]
@@ -203,6 +205,7 @@ async fn example_d_a_point_settles_at_what_was_agreed_on_and_a_coupon_when_it_is
     mall.claims(ada, c, coupon, "2026-08-03T04:00:00Z").await;
     let august = nets([("a", -100), ("c", 100), ("operator", 0)]);
     assert_eq!(mall.nets("2026-08").await, august);
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]
@@ -238,6 +241,8 @@ async fn example_j_tax_is_taken_once_a_statement() {
     );
     // 0.00 on each line of 0.07, and 0.01 on the three.
     assert_eq!((figures["d"].receives, figures["d"].tax_received), (21, 1));
+    mall.closes("2026-06").await;
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]
@@ -269,6 +274,7 @@ async fn example_k_points_keep_who_bears_their_cost_when_the_terms_change() {
     assert_eq!(mall.nets("2026-06").await, june);
     mall.closes("2026-06").await;
     assert_eq!(mall.broken().await, [""; 0]);
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]
@@ -303,6 +309,7 @@ async fn model_m6_three_share_the_cost() {
     assert_eq!(mall.nets("2026-07").await, july);
     mall.closes("2026-07").await;
     assert_eq!(mall.broken().await, [""; 0]);
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]

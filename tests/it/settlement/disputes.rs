@@ -137,6 +137,7 @@ async fn example_l_the_rest_settles_and_what_was_held_goes_to_who_it_belongs_to(
         let again = june.mall.decides(5, dispute.id, outcome).await;
         assert!(matches!(again, Err(DisputeError::AlreadyDecided)));
         assert_eq!(june.mall.broken().await, [""; 0]);
+        june.mall.every_face_agrees().await;
     }
 }
 

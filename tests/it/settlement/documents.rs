@@ -1,160 +1,14 @@
-//! SET-7: a statement says the same on paper, in the workbook, in the sheet and in the API, to the unit.
+//! SET-7: a statement says the same on its page, on paper, in the workbook, in the sheet and in the API,
+//! to the unit. Here in months that have a bit of everything; the worked examples ask it of theirs.
 
-use std::io::Cursor;
-
-use calamine::{Data, Reader, Xlsx};
 use rotunda::{
-    authz::action::ReadStatements,
-    kernel::{ids::SettlementId, money::decimal, page::Slice, text::Language},
+    kernel::text::Language,
     merchants::agreements::{AgreementTerms, Breakage, Fees, InvoicedBy, Model, Price, Tax},
-    settlement::{
-        self, Course, Document, LineKind,
-        disputes::Outcome,
-        document::{self, Cell},
-        figures::{Amount, FIGURES},
-    },
+    settlement::{Course, LineKind, disputes::Outcome},
 };
 
+use super::faces::documents_of;
 use crate::support::settling::{Mall, at};
-
-/// Every statement of a month, as a document, beside its figures as the API reads them.
-async fn documents(
-    mall: &Mall,
-    period: &str,
-    language: Language,
-) -> Vec<(settlement::Statement, Document)> {
-    let closed = mall.closes(period).await.settlement;
-    documents_of(mall, closed.id, language).await
-}
-
-async fn documents_of(
-    mall: &Mall,
-    settlement: SettlementId,
-    language: Language,
-) -> Vec<(settlement::Statement, Document)> {
-    let grant = mall.grant_of::<ReadStatements>("operator.auditor", None);
-    let mut tx = mall.db.read(&grant).await.unwrap();
-    let all = Slice {
-        limit: 100,
-        after: None,
-    };
-    let page = settlement::statements(&mut tx, &grant, settlement, &all).await;
-    let mut found = Vec::new();
-    for statement in page.unwrap().items {
-        let printed = document::of(&mut tx, &grant, statement.id, &mall.tenant, language);
-        found.push((statement, printed.await.unwrap()));
-    }
-    found
-}
-
-/// Rows as people read them: words and numbers without commas between digits, places that are empty
-/// left out.
-fn rows(document: &Document) -> Vec<Vec<String>> {
-    let places = document.currency.places();
-    let tables = document.tables();
-    let rows = tables.iter().flat_map(|table| &table.rows);
-    let written = |cell: &Cell| match cell {
-        Cell::Text(text) => Some(text.clone()),
-        Cell::Points(points) => Some(points.to_string()),
-        Cell::Money(minor) => Some(decimal(*minor, places)),
-        Cell::Empty => None,
-    };
-    rows.map(|row| row.iter().filter_map(written).collect())
-        .collect()
-}
-
-/// The paper's words in their order, without the spaces and the commas in numbers.
-fn on_paper(document: &Document) -> String {
-    let pdf = lopdf::Document::load_mem(&document.paper().unwrap()).unwrap();
-    let numbers: Vec<u32> = pdf.get_pages().into_keys().collect();
-    let text = pdf.extract_text(&numbers).unwrap();
-    text.replace([',', ' ', '\n'], "")
-}
-
-/// Each number of a workbook in its order, in minor units or points.
-fn in_the_workbook(document: &Document) -> Vec<f64> {
-    let bytes = document.workbook().unwrap();
-    let mut book = Xlsx::new(Cursor::new(bytes)).unwrap();
-    let names = book.sheet_names();
-    let mut numbers = Vec::new();
-    for name in names {
-        let sheet = book.worksheet_range(&name).unwrap();
-        numbers.extend(sheet.rows().flatten().filter_map(|cell| match cell {
-            Data::Float(number) => Some(*number),
-            _ => None,
-        }));
-    }
-    numbers
-}
-
-fn agree(statement: &settlement::Statement, document: &Document) {
-    let places = document.currency.places();
-    assert_eq!(document.position, statement.position);
-    let sum: i64 = document.lines.iter().map(|line| line.amount).sum();
-    assert_eq!(sum, statement.position.net, "the lines are the net");
-
-    // On paper every row stands as it is, figure behind label, in the order of the tables.
-    let paper = on_paper(document);
-    let mut rest = paper.as_str();
-    for row in rows(document) {
-        let row = row.concat().replace([',', ' '], "");
-        let at = rest.find(&row);
-        let at = at.unwrap_or_else(|| panic!("{row} is not on paper: {rest}"));
-        rest = &rest[at + row.len()..];
-    }
-    assert!(paper.contains(&document.digest()) && paper.contains(&statement.id.to_string()));
-
-    // In the sheet, too.
-    let text = document.csv();
-    let mut sheet = csv::Reader::from_reader(text.as_bytes());
-    let lines: Vec<csv::StringRecord> = sheet.records().map(Result::unwrap).collect();
-    let lines: Vec<Vec<&str>> = lines
-        .iter()
-        .map(|line| {
-            line.iter()
-                .skip(4)
-                .filter(|cell| !cell.is_empty())
-                .collect()
-        })
-        .collect();
-    let tail = lines.split_at(document.facts().len()).1;
-    assert_eq!(tail, rows(document));
-
-    // The workbook's numbers are those of the tables: figures and payments, then lines.
-    let mut tables = document.tables();
-    let made_of = tables.remove(1);
-    tables.push(made_of);
-    let cells = tables.iter().flat_map(|table| table.rows.iter().flatten());
-    let wanted: Vec<String> = cells
-        .filter_map(|cell| match cell {
-            Cell::Points(points) => Some(points.to_string()),
-            Cell::Money(minor) => Some(decimal(*minor, places)),
-            Cell::Text(_) | Cell::Empty => None,
-        })
-        .collect();
-    let found = in_the_workbook(document);
-    assert_eq!(found.len(), wanted.len());
-    for (number, wanted) in found.iter().zip(&wanted) {
-        let number = format!(
-            "{number:.*}",
-            wanted.split_once('.').map_or(0, |(_, part)| part.len())
-        );
-        assert_eq!(number, *wanted);
-    }
-
-    // And the merchant's line of the month's sheet has the same figures in the same order.
-    let row = settlement::csv(
-        Language::En,
-        statement.period,
-        document.currency,
-        [(&statement.code, &statement.position)],
-    );
-    let figures = FIGURES.map(|(_, of)| match of(&document.position) {
-        Amount::Points(points) => points.to_string(),
-        Amount::Money(minor) => decimal(minor, places),
-    });
-    assert!(row.trim_end().ends_with(&figures.join(",")), "{row}");
-}
 
 #[tokio::test]
 async fn set_7_every_face_of_every_statement_says_the_same_to_the_unit() {
@@ -172,16 +26,11 @@ async fn set_7_every_face_of_every_statement_says_the_same_to_the_unit() {
         .await;
     let quiet = "2026-08";
     mall.earns(ada, d, 1, "2026-08-01T04:00:00Z").await;
-    let mut seen = 0;
     for (period, fee) in [("2026-06", 0), ("2026-07", 125), (quiet, 50)] {
         mall.terms.fee_basis_points = fee;
-        for language in Language::ALL {
-            for (statement, document) in documents(&mall, period, language).await {
-                agree(&statement, &document);
-                seen += 1;
-            }
-        }
+        mall.closes(period).await;
     }
+    let seen = mall.every_face_agrees().await;
     assert!(seen >= 3 * (3 + 2 + 1), "{seen}");
 }
 
@@ -239,15 +88,10 @@ async fn set_7_with_a_pool_tax_fees_what_lapsed_and_what_an_earlier_month_left()
     mall.spends(ada, c, 701, "2026-07-10T04:00:00Z").await;
     mall.lapses(ada, "2026-07-21T00:00:00Z").await;
     let july = mall.closed_and_issued("2026-07").await.id;
+    mall.every_face_agrees().await;
     let mut kinds = Vec::new();
-    for language in Language::ALL {
-        for (statement, document) in [
-            documents_of(&mall, june, language).await,
-            documents_of(&mall, july, language).await,
-        ]
-        .concat()
-        {
-            agree(&statement, &document);
+    for month in [june, july] {
+        for (statement, document) in documents_of(&mall, month, Language::En).await {
             kinds.extend(document.lines.iter().map(|line| line.kind));
             let position = statement.position;
             if statement.code.as_str() == "c" {

@@ -48,6 +48,8 @@ async fn example_a_the_issuers_pay_the_shop_that_took_the_points() {
             json!(-600)
         ]
     );
+    mall.closes("2026-06").await;
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]
@@ -80,6 +82,8 @@ async fn example_e_five_debts_come_down_to_one_payer_and_two_payments() {
         payments,
         [payment(a.merchant, 575), payment(b.merchant, 450)]
     );
+    mall.closes("2026-06").await;
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]
@@ -120,6 +124,7 @@ async fn example_f_a_return_after_the_close_reverses_in_the_next_month_fee_inclu
     assert_eq!(mall.nets("2026-06").await, june);
     assert!(mall.closes("2026-07").await.fresh);
     assert_eq!(mall.broken().await, [""; 0]);
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]
@@ -162,6 +167,7 @@ async fn example_g_a_debt_is_filled_and_the_points_provenance_moves_with_it() {
     );
     mall.closes("2026-06").await;
     assert_eq!(mall.broken().await, [""; 0]);
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]
@@ -189,6 +195,8 @@ async fn example_o_points_at_home_are_shown_apart_and_move_no_money() {
         (position.redeemed, position.given_back, position.own_points),
         (100, 40, 60)
     );
+    mall.closes("2026-06").await;
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]
@@ -221,4 +229,5 @@ async fn example_p_a_late_bundle_is_posted_in_the_next_month_and_june_stays_as_i
     assert_eq!(line.occurred_at, at("2026-06-30T04:00:00Z"));
     let again = mall.closes("2026-06").await;
     assert_eq!((again.fresh, again.settlement), (false, closed.settlement));
+    mall.every_face_agrees().await;
 }

@@ -8,6 +8,7 @@ mod desk;
 mod disputes;
 mod documents;
 mod examples;
+pub mod faces;
 mod files;
 mod laws;
 mod listing;

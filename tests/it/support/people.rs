@@ -12,6 +12,7 @@ use super::{
     front::{Front, PLAIN, Sheet},
     instant,
     outside::{Answer, Caller, Server},
+    settling::Mall,
     url,
 };
 use rotunda::{db::locator::Targets, kernel::time::Instant};
@@ -60,6 +61,18 @@ impl People {
             server,
             front,
             clock,
+            asked: AtomicU32::new(1),
+        }
+    }
+
+    /// Those of a mall that lives in a test, met at a server of its own.
+    pub async fn before(mall: &Mall) -> Self {
+        let server = Self::server(&mall.clock).await;
+        let front = Front::of(&server, mall.tenant.clone()).await;
+        Self {
+            server,
+            front,
+            clock: mall.clock.clone(),
             asked: AtomicU32::new(1),
         }
     }

@@ -114,6 +114,7 @@ async fn example_i_a_block_is_used_up_by_giving_points_and_never_by_taking_them(
     mall.closes("2026-07").await;
     assert_eq!(mall.holds("prepaid", Some(a)).await, 114_00);
     assert_eq!(mall.broken().await, [""; 0]);
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]

@@ -63,6 +63,7 @@ async fn example_h_the_operator_pays_in_the_place_of_who_does_not() {
     assert!(july.values().all(|net| *net == 0), "{july:?}");
     mall.closes("2026-07").await;
     assert_eq!(mall.broken().await, [""; 0]);
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]
@@ -106,6 +107,7 @@ async fn example_h_or_each_creditor_bears_its_part_and_has_a_claim_in_the_next_m
     // Each claim is in the ledger once.
     assert_eq!(mall.holds("receivable", Some(d)).await, 9_00);
     assert_eq!(mall.broken().await, [""; 0]);
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]

@@ -96,6 +96,7 @@ async fn example_h_points_are_good_to_the_end_and_the_deposit_goes_back_when_not
     };
     assert_eq!(mall.ends().await, ended);
     assert_eq!(mall.broken().await, [""; 0]);
+    mall.every_face_agrees().await;
 }
 
 #[tokio::test]
