@@ -28,7 +28,8 @@ pub struct Programme {
     pub rules: Vec<Rule>,
     /// The merchants, by code, whose points can be spent with themselves alone.
     only_here: Vec<String>,
-    /// The most points that one person adds or takes by hand; beyond, a second one decides.
+    /// The most points of one member that single persons add and take by hand in a day, together;
+    /// beyond, a second one decides.
     pub adjust_alone: i64,
     /// How long points live.
     pub expiry: Expiry,

@@ -165,10 +165,56 @@ async fn little_is_done_at_once_and_much_by_two() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn much_in_small_parts_is_much() {
+    let june = June::open().await;
+    let state = |made: &Answer| {
+        assert_eq!(made.status, 201, "{}", made.body);
+        made.json()["state"].as_str().unwrap().to_owned()
+    };
+    // What two decided counts for nobody.
+    let two = june.proposes(&june.finance[0], "tea", 60).await;
+    assert_eq!(
+        june.decides(&june.finance[1], &two, "approved")
+            .await
+            .status,
+        200
+    );
+    let keys = [&june.support, &june.finance[0], &june.finance[1]];
+    let tries = (0..9).map(|number| june.proposes(keys[number % 3], "cake", 10));
+    let made = futures_util::future::join_all(tries).await;
+    let at_once = made.iter().filter(|one| state(one) == "posted").count();
+    assert_eq!(at_once, 5, "fifty a day, whoever gives them");
+    assert_eq!(june.balance().await["available"], 210);
+    let one = june.proposes(&june.support, "tea", -1).await;
+    assert_eq!(state(&one), "proposed", "taking counts as giving does");
+
+    june.clock.set(instant("2026-06-15T23:59:59Z"));
+    assert_eq!(
+        state(&june.proposes(&june.support, "tea", 1).await),
+        "proposed"
+    );
+    june.clock.set(instant("2026-06-16T00:00:00Z"));
+    assert_eq!(
+        state(&june.proposes(&june.support, "tea", -49).await),
+        "posted"
+    );
+    assert_eq!(
+        state(&june.proposes(&june.support, "tea", 2).await),
+        "proposed"
+    );
+    assert_eq!(
+        state(&june.proposes(&june.support, "tea", 1).await),
+        "posted"
+    );
+    june.holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_lapses_in_spend_order_and_never_more_than_there_is() {
     let june = June::open().await;
     june.clock.set(instant("2026-06-15T13:00:00Z"));
     june.proposes(&june.support, "cake", 30).await;
+    june.clock.set(instant("2026-06-16T09:00:00Z"));
     let taken = june.proposes(&june.support, "tea", -40).await;
     assert_eq!(taken.json()["state"], "posted", "{}", taken.body);
     let balance = june.balance().await;

@@ -126,8 +126,8 @@ impl Adjustments {
     /// Add or take points by hand
     ///
     /// For what no rule can know: a promise, a complaint, a mistake, fraud. Up to the programme's
-    /// `adjust_alone` it is done at once; beyond, it is `proposed` and somebody else decides. What is
-    /// added is a grant of the shop's merchant, which bears it when it is spent; what is taken ends as
+    /// `adjust_alone` for one member in a day it is done at once; beyond, it is `proposed` and somebody
+    /// else decides. What is added is a grant of the shop's merchant, which bears it when it is spent; what is taken ends as
     /// if it had lapsed, and never more than the member has. 409 `store-gives-no-points`,
     /// `not-enough-points`.
     #[oai(

@@ -28,7 +28,7 @@ use crate::{
     },
     ledger::{
         self, LedgerError,
-        books::{NewLot, Wanted},
+        books::{Books, NewLot, Wanted},
         transfer::{Event, Kind},
     },
     merchants::{self, TillStore, agreements},
@@ -205,8 +205,8 @@ impl From<LedgerError> for AdjustError {
     }
 }
 
-/// Adds or takes points, where the programme lets one person do so many; else leaves them for a second
-/// person to decide.
+/// Adds or takes points, where the programme lets one person do so many for the member in a day; else
+/// leaves them for a second person to decide.
 ///
 /// # Errors
 /// [`AdjustError::UnknownStore`], [`AdjustError::UnknownMember`], [`AdjustError::GivesNone`],
@@ -238,12 +238,14 @@ pub async fn propose(
         journal: None,
     };
     let version = setting.at(now).ok_or(AdjustError::UnknownStore)?;
-    if proposal.points.unsigned_abs() <= version.programme.adjust_alone.unsigned_abs() {
-        it.journal = Some(post(tx, setting, &place, &it).await?);
-        it.state = AdjustState::Posted;
-        it.decided = Some((now, it.proposed_by.clone(), None));
-    } else if proposal.points > 0 {
-        gives(&place, now)?;
+    match alone(tx, setting, &it, version.programme.adjust_alone).await? {
+        Some(books) => {
+            it.journal = Some(post(tx, setting, books, &place, &it).await?);
+            it.state = AdjustState::Posted;
+            it.decided = Some((now, it.proposed_by.clone(), None));
+        }
+        None if proposal.points > 0 => gives(&place, now)?,
+        None => {}
     }
     store::insert(tx, &it).await?;
     Ok(it)
@@ -275,7 +277,8 @@ pub async fn decide(
     it.state = AdjustState::Rejected;
     if approved {
         let place = place(tx, grant.reach(), it.store).await?;
-        it.journal = Some(post(tx, setting, &place, &it).await?);
+        let books = open(tx, setting, it.member).await?;
+        it.journal = Some(post(tx, setting, books, &place, &it).await?);
         it.state = AdjustState::Posted;
     }
     it.decided = Some((now, actor, Some(note.to_owned())));
@@ -335,21 +338,46 @@ fn gives(place: &TillStore, at: Instant) -> Result<(), AdjustError> {
     }
 }
 
+/// The member's books, locked, where one person may do this: with what single persons did for the
+/// member since the day began, it is at most the limit. So nobody gives much in small parts, nor do two
+/// at once.
+async fn alone(
+    tx: &mut Tx,
+    setting: &Setting,
+    it: &Adjustment,
+    limit: i64,
+) -> Result<Option<Books>, AdjustError> {
+    let (points, limit) = (it.points.unsigned_abs(), limit.unsigned_abs());
+    if points > limit {
+        return Ok(None);
+    }
+    let books = open(tx, setting, it.member).await?;
+    let day = setting.zone.day(it.proposed_at);
+    let done = store::alone_since(tx, it.member, setting.zone.start_of(day)).await?;
+    let all = points.saturating_add(done.unsigned_abs());
+    Ok((all <= limit).then_some(books))
+}
+
+/// The member's books; nobody else moves the member's points until the transaction ends.
+async fn open(tx: &mut Tx, setting: &Setting, member: MemberId) -> Result<Books, AdjustError> {
+    let wanted = Wanted {
+        members: vec![member],
+        spenders: vec![member],
+        lots: Vec::new(),
+        due_by: tx.now(),
+    };
+    Ok(ledger::open_books(tx, setting.zone, &wanted).await?)
+}
+
 /// Moves the points.
 async fn post(
     tx: &mut Tx,
     setting: &Setting,
+    mut books: Books,
     place: &TillStore,
     it: &Adjustment,
 ) -> Result<JournalId, AdjustError> {
     let now = tx.now();
-    let wanted = Wanted {
-        members: vec![it.member],
-        spenders: vec![it.member],
-        lots: Vec::new(),
-        due_by: now,
-    };
-    let mut books = ledger::open_books(tx, setting.zone, &wanted).await?;
     let event = Event {
         kind: Kind::Adjust,
         actor: tx.actor(),

@@ -145,6 +145,26 @@ pub(super) async fn before(
     rows.into_iter().map(Adjustment::try_from).collect()
 }
 
+/// How many points single persons added to the member and took since then, together. By
+/// `points_adjustment_member_idx`.
+pub(super) async fn alone_since(
+    tx: &mut Tx,
+    member: MemberId,
+    since: Instant,
+) -> Result<i64, Error> {
+    let sum = sqlx::query_scalar!(
+        r#"
+        select coalesce(sum(abs(points)), 0)::bigint as "sum!"
+        from points_adjustment
+        where member_id = $1 and proposed_at >= $2 and state = 'posted' and decided_by = proposed_by"#,
+        member.uuid(),
+        since,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(sum)
+}
+
 pub(super) async fn decide(tx: &mut Tx, it: &Adjustment) -> Result<(), Error> {
     let decided = it.decided.as_ref();
     sqlx::query!(
