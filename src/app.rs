@@ -1,6 +1,7 @@
 //! What every door holds: built once, cloned into each.
 
 pub mod address;
+pub mod entering;
 pub mod mall;
 
 use std::{
@@ -36,13 +37,14 @@ use crate::{
     },
     gateway::{
         mail::{MailSettingError, Mailer},
+        sms::{Sms, SmsSettingError},
         stripe::{Keys, PATIENCE, SettingError, Stripe},
     },
     identity::{
         self, IdentityError, Recognised,
         one_time::{Vault, VaultError},
         password::Hashing,
-        roles, sessions,
+        roles,
         signin::Desk,
     },
     kernel::{
@@ -84,6 +86,9 @@ pub enum OpenError {
     /// The mail server of the settings.
     #[error(transparent)]
     Mail(#[from] MailSettingError),
+    /// Whoever sends short messages, by the settings.
+    #[error(transparent)]
+    Sms(#[from] SmsSettingError),
     /// The key of the secrets of the settings.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -132,6 +137,8 @@ pub struct Inner {
     pub metrics: Metrics,
     /// Who takes letters.
     pub mailer: Mailer,
+    /// Who takes short messages.
+    pub sms: Sms,
     /// The malls' accounts at Stripe.
     pub stripe: Stripe,
     cursors: CursorKey,
@@ -182,6 +189,11 @@ impl App {
             Some(mail) => Mailer::new(&mail.url, &mail.from)?,
             None => Mailer::Off,
         };
+        let sms = match &config.sms {
+            Some(hook) => Sms::hook(&hook.url, &hook.secret)?,
+            None if config.dev => Sms::outbox(),
+            None => Sms::Off,
+        };
         let stripe = stripe(&config)?;
         let vault = config.secrets_key.as_ref().map(Vault::new).transpose()?;
         let (url, cluster) = database(&config).await?;
@@ -197,6 +209,7 @@ impl App {
             config,
             metrics,
             mailer,
+            sms,
             stripe,
             cursors,
             registry: remembering(BELIEVED),
@@ -354,8 +367,8 @@ impl Inner {
         if let Some(found) = self.principals.get(&key).await {
             // A session may have run out since it was remembered, or is to be looked at again.
             let now = self.clock.now();
-            match found.session {
-                Some(seen) if now >= seen.until || now >= seen.again_at => {
+            match found.presence.map(|one| one.life()) {
+                Some(life) if now >= life.until || now >= life.again_at => {
                     self.principals.invalidate(&key).await;
                 }
                 _ => return Ok(found),
@@ -366,11 +379,11 @@ impl Inner {
             let mut found = identity::authenticate(&mut tx, grant, presented).await?;
             drop(tx);
             found.principal.own = self.own_roles(grant, tenant, revision).await?;
-            if let Some(seen) = found.session
-                && seen.stale
+            if let Some(presence) = &found.presence
+                && presence.life().stale
             {
                 let mut tx = self.db.write(grant).await?;
-                sessions::touch(&mut tx, grant, seen.id).await?;
+                identity::touch(&mut tx, grant, presence).await?;
                 tx.commit().await?;
             }
             Ok(found)

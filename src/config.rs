@@ -13,6 +13,9 @@ use crate::{
     kernel::text::Slug,
 };
 
+/// The most sign-in codes that a mall sends in a day, where nothing is said.
+const CODES_A_DAY: i32 = 5_000;
+
 /// A setting that cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
@@ -54,6 +57,12 @@ pub enum ConfigError {
          ROTUNDA_MAIL_FROM)"
     )]
     Mail,
+    /// One of an address and a secret, without the other.
+    #[error(
+        "short messages need both an address (sms.url, ROTUNDA_SMS_URL) and a secret (sms.secret, \
+         ROTUNDA_SMS_SECRET)"
+    )]
+    Sms,
     /// Keys for a mall that no mall can be.
     #[error(
         "stripe names the mall {0:?}, but a mall has a short name of 2 to 40 of a-z, 0-9 and -"
@@ -118,6 +127,27 @@ pub struct GivenMail {
     pub from: Option<String>,
 }
 
+/// Who sends short messages for us.
+#[derive(Debug, Clone)]
+pub struct SmsHook {
+    /// Where they take them.
+    pub url: String,
+    /// What we sign with.
+    pub secret: SecretString,
+}
+
+/// What the file says about short messages.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenSms {
+    /// See [`SmsHook::url`].
+    pub url: Option<String>,
+    /// See [`SmsHook::secret`].
+    pub secret: Option<SecretString>,
+    /// See [`Config::codes_a_day`].
+    pub codes_a_day: Option<NonZeroU32>,
+}
+
 /// What the file says about secrets.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,6 +171,10 @@ pub struct Config {
     pub base_url: Option<String>,
     /// Where mail goes out; none: nowhere.
     pub mail: Option<Mail>,
+    /// Who sends short messages; none: nobody, but on somebody's own machine pages show them.
+    pub sms: Option<SmsHook>,
+    /// The most sign-in codes that a mall sends in a day, for each costs money.
+    pub codes_a_day: i32,
     /// What the secrets of second factors are sealed under; none: nobody can set one up.
     pub secrets_key: Option<SecretString>,
     /// Whether a proxy in front says who asks, as the last address in `X-Forwarded-For`.
@@ -176,6 +210,8 @@ pub struct Given {
     pub base_url: Option<String>,
     /// See [`Config::mail`].
     pub mail: Option<GivenMail>,
+    /// See [`Config::sms`].
+    pub sms: Option<GivenSms>,
     /// What is sealed under which key.
     pub secrets: Option<GivenSecrets>,
     /// See [`Config::behind_proxy`].
@@ -210,6 +246,7 @@ impl Config {
         let targets = flags.targets.or(env.targets).or(file.targets);
         let base_url = flags.base_url.or(env.base_url).or(file.base_url);
         let mail = mail([flags.mail, env.mail, file.mail])?;
+        let (sms, codes_a_day) = sms([flags.sms, env.sms, file.sms])?;
         let stripe = flags.stripe.or(env.stripe).or(file.stripe);
         let secrets = [flags.secrets, env.secrets, file.secrets];
         Ok(Self {
@@ -230,6 +267,8 @@ impl Config {
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             base_url: base_url.map(|url| url.trim_end_matches('/').to_owned()),
             mail,
+            sms,
+            codes_a_day,
             secrets_key: secrets.into_iter().flatten().find_map(|one| one.key),
             behind_proxy: flags
                 .behind_proxy
@@ -265,6 +304,24 @@ fn mail(given: [Option<GivenMail>; 3]) -> Result<Option<Mail>, ConfigError> {
         (Some(url), Some(from)) => Ok(Some(Mail { url, from })),
         (None, None) => Ok(None),
         _ => Err(ConfigError::Mail),
+    }
+}
+
+/// Address, secret and most codes, each from the first that says it.
+fn sms(given: [Option<GivenSms>; 3]) -> Result<(Option<SmsHook>, i32), ConfigError> {
+    let (mut url, mut secret, mut most) = (None, None, None);
+    for one in given.into_iter().flatten() {
+        url = url.or(one.url);
+        secret = secret.or(one.secret);
+        most = most.or(one.codes_a_day);
+    }
+    let most = most.map_or(CODES_A_DAY, |most| {
+        i32::try_from(most.get()).unwrap_or(i32::MAX)
+    });
+    match (url, secret) {
+        (Some(url), Some(secret)) => Ok((Some(SmsHook { url, secret }), most)),
+        (None, None) => Ok((None, most)),
+        _ => Err(ConfigError::Sms),
     }
 }
 
@@ -348,6 +405,11 @@ fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Given, ConfigError> 
         mail: Some(GivenMail {
             url: get("ROTUNDA_MAIL_URL").map(SecretString::from),
             from: get("ROTUNDA_MAIL_FROM"),
+        }),
+        sms: Some(GivenSms {
+            url: get("ROTUNDA_SMS_URL"),
+            secret: get("ROTUNDA_SMS_SECRET").map(SecretString::from),
+            codes_a_day: parse(&get, "ROTUNDA_SMS_CODES_A_DAY", "a number above zero")?,
         }),
         secrets: Some(GivenSecrets {
             key: get("ROTUNDA_SECRETS_KEY").map(SecretString::from),

@@ -7,6 +7,7 @@ mod account;
 mod docs;
 mod document;
 mod member;
+mod membership;
 mod operator;
 mod pos;
 mod webhooks;
@@ -28,6 +29,7 @@ type Operations = (
     TillOperations,
     (
         member::Redemptions,
+        membership::Membership,
         operator::staff::Staff,
         operator::roles::Roles,
         operator::role_changes::RoleChanges,
@@ -104,6 +106,7 @@ fn operations() -> Operations {
     );
     let people = (
         member::Redemptions,
+        membership::Membership,
         operator::staff::Staff,
         operator::roles::Roles,
         operator::role_changes::RoleChanges,

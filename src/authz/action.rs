@@ -61,6 +61,8 @@ actions! {
     SignIn = "session" "open";
     /// See and change what is one's own: password, second factor, sessions, language.
     UseAccount = "account" "use" by store;
+    /// See and end one's own sessions as a member.
+    UseMembership = "membership" "use";
     /// Ask somebody to come and work here, in roles that one could act in oneself.
     InviteStaff = "staff" "invite";
     /// List the people who work here, and in which roles.
@@ -77,6 +79,8 @@ actions! {
     StaffMall = "tenant" "staff";
     /// Write the letters that let people choose a password.
     SendLinks = "link" "send";
+    /// Tell telephones the codes by which members come in.
+    SendCodes = "sign-in-code" "send";
     /// Create, list, suspend and resume malls.
     ManageTenants = "tenant" "manage";
     /// Bring a mall's programme, merchants and goods to what its manifest says.

@@ -14,6 +14,8 @@ pub enum Actor {
     Machine(ApiKeyId),
     /// A person who is signed in.
     Staff(StaffId),
+    /// A member who is signed in.
+    Member(MemberId),
     /// The vendor at the command line.
     Platform,
     /// The house itself: expiry, lapses, month ends.
@@ -26,6 +28,7 @@ impl fmt::Display for Actor {
             Self::Anonymous => formatter.write_str("anonymous"),
             Self::Machine(key) => key.fmt(formatter),
             Self::Staff(person) => person.fmt(formatter),
+            Self::Member(member) => member.fmt(formatter),
             Self::Platform => formatter.write_str("platform"),
             Self::System => formatter.write_str("system"),
         }

@@ -10,6 +10,7 @@ use crate::{
     db::examine::{Examination, Server},
     gateway::{
         mail::{MailError, Mailer},
+        sms::Sms,
         stripe::{Fault, Stripe},
     },
     http::problem::chain,
@@ -83,11 +84,36 @@ pub(super) async fn run(app: &App, output: Output) -> Result<ExitCode, Failure> 
         Err(error) => vec![unreachable(&Failure::from(error))],
     };
     checks.push(free_room(&app.config.data_dir, app.config.database_url.is_some()).await);
+    checks.push(secrets(app.vault.is_some()));
+    checks.push(sms(&app.sms));
     checks.push(mail(&app.mailer, app.config.base_url.is_some()).await);
     checks.extend(stripe(&app.stripe).await);
     checks.push(policy(app.policy.roles().count()));
     checks.push(zones());
     report(&checks, output)
+}
+
+/// Whether people can set second factors up.
+fn secrets(kept: bool) -> Check {
+    let name = "secrets";
+    if kept {
+        return Check::ok(name, "second factors can be set up");
+    }
+    Check::not(
+        name,
+        Mark::Warn,
+        "nobody can set a second factor up, so that no owner and no finance person can work",
+        "set secrets.key (ROTUNDA_SECRETS_KEY) to what `openssl rand -hex 32` prints",
+    )
+}
+
+/// Whether members can come in by a code. Nobody is asked: each message costs money.
+fn sms(sms: &Sms) -> Check {
+    let name = "sms";
+    if sms.is_off() {
+        return Check::ok(name, "off: no member can sign in by a code (sms.url)");
+    }
+    Check::ok(name, "codes go where sms.url says")
 }
 
 /// Whether letters can go out.

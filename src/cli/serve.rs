@@ -71,6 +71,7 @@ pub(super) async fn answer(app: &App, listener: TcpListener, stop: &Stop) {
         policy: app.policy.clone(),
         bell: app.bell.clone(),
         mailer: app.mailer.clone(),
+        sms: app.sms.clone(),
         stripe: app.stripe.clone(),
         base_url: app.config.base_url.clone(),
     };

@@ -27,8 +27,8 @@ use crate::{
         grant::Grant,
     },
     db::{Db, tenants::Tenant},
-    identity::{IdentityError, Recognised, Seen, signin::Origin},
-    kernel::text::Language,
+    identity::{IdentityError, Presence, Recognised, Seen, signin::Origin},
+    kernel::{ids::MemberSessionId, text::Language},
     texts::text,
 };
 
@@ -48,8 +48,8 @@ pub struct Caller<A: Action> {
     revision: i64,
     /// The key or token that was shown.
     presented: SecretString,
-    /// The session, where it is a person's.
-    session: Option<Seen>,
+    /// The session, where it is no machine's.
+    presence: Option<Presence>,
 }
 
 impl<A: Action> Caller<A> {
@@ -103,12 +103,26 @@ impl<A: Action> Caller<A> {
         self.visit.app.is_stale(self.tenant.id, self.revision).await;
     }
 
-    /// The session of the person who asks.
+    /// The session of whoever works here and asks.
     ///
     /// # Errors
-    /// `not-allowed` for a machine.
+    /// `not-allowed` for a machine and for a member.
     pub fn session(&self) -> Result<Seen, Problem> {
-        self.session.ok_or_else(|| Problem::of(&codes::NOT_ALLOWED))
+        match self.presence {
+            Some(Presence::Staff(seen)) => Ok(seen),
+            _ => Err(Problem::of(&codes::NOT_ALLOWED)),
+        }
+    }
+
+    /// The session of the member who asks.
+    ///
+    /// # Errors
+    /// `not-allowed` for anybody else.
+    pub fn membership(&self) -> Result<MemberSessionId, Problem> {
+        match self.presence {
+            Some(Presence::Member { id, .. }) => Ok(id),
+            _ => Err(Problem::of(&codes::NOT_ALLOWED)),
+        }
     }
 
     /// Who asks.
@@ -129,7 +143,7 @@ impl<'a, A: Action> ApiExtractor<'a> for Caller<A> {
                 ty: "http",
                 description: Some(
                     "A key of this mall, or the token of somebody's session: \
-                     `Authorization: Bearer rk_live_…`, `Authorization: Bearer rs_…`.",
+                     `Authorization: Bearer rk_live_…`, `Bearer rs_…`, a member's `Bearer rm_…`.",
                 ),
                 name: None,
                 key_in: None,
@@ -211,9 +225,12 @@ async fn admit_with<A: Action>(
     presented: SecretString,
 ) -> Result<Caller<A>, Problem> {
     let app = &visit.app;
-    let Recognised { principal, session } = recognised(app, &tenant, revision, &presented).await?;
+    let Recognised {
+        principal,
+        presence,
+    } = recognised(app, &tenant, revision, &presented).await?;
     Span::current().record("actor", tracing::field::display(principal.actor));
-    let limited = session.is_some_and(|session| session.limited);
+    let limited = presence.is_some_and(|one| one.is_limited());
     let grant = match allow(app, &principal) {
         Err(_) if limited => return Err(Problem::of(&codes::SECOND_FACTOR_NEEDED)),
         other => other?,
@@ -224,7 +241,7 @@ async fn admit_with<A: Action>(
         visit,
         revision,
         presented,
-        session,
+        presence,
     })
 }
 

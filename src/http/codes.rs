@@ -155,6 +155,22 @@ table! {
     SECOND_FACTOR_SET_UP = CONFLICT "second-factor-set-up"
         "The second factor is set up already"
         "Show a code of it at /v1/me/second-factor/verification; to set up another, remove it first.";
+    INVALID_PHONE = CONFLICT "invalid-phone"
+        "This is not a telephone number"
+        "Write it with its country code, such as +86 138 0013 8000, or as people dial it here.";
+    TOO_MANY_CODES = TOO_MANY_REQUESTS "too-many-codes"
+        "Too many codes were asked for"
+        "Wait as long as Retry-After says. A code that was sent opens for five minutes.";
+    WRONG_SIGN_IN_CODE = CONFLICT "wrong-sign-in-code"
+        "This is not the code"
+        "Type the six digits of the newest message. After five wrong ones ask for another code.";
+    SIGN_IN_CODE_GONE = CONFLICT "sign-in-code-gone"
+        "No code opens this any more"
+        "It was used, is older than five minutes, or was tried five times. Ask for another one at \
+         /v1/sign-in-codes.";
+    SIGN_IN_CODES_OFF = CONFLICT "sign-in-codes-off"
+        "This server sends no codes"
+        "Whoever runs it sets sms.url and sms.secret.";
     LINK_NOT_VALID = CONFLICT "link-not-valid"
         "This link opens nothing"
         "It was used, has expired, was replaced by a newer one, or belongs to another mall. Ask for \

@@ -7,7 +7,7 @@ use super::{
     problem::{Fault, Problem},
 };
 use crate::{
-    app::MallError,
+    app::{MallError, entering::EnterError},
     db,
     earning::{EarnError, adjusting::AdjustError},
     gateway::stripe::event::EventError,
@@ -105,6 +105,17 @@ impl From<ChangeError> for Problem {
     }
 }
 
+impl From<EnterError> for Problem {
+    fn from(error: EnterError) -> Self {
+        match error {
+            EnterError::SignIn(error) => Self::from(error),
+            EnterError::Member(error) => Self::from(error),
+            EnterError::Denied(_) => Self::of(&codes::INTERNAL_ERROR).because(error),
+            EnterError::Db(error) => Self::from(&error),
+        }
+    }
+}
+
 impl From<SignInError> for Problem {
     fn from(error: SignInError) -> Self {
         let kind = match &error {
@@ -116,6 +127,11 @@ impl From<SignInError> for Problem {
             SignInError::TooMany(seconds) => {
                 return Self::new(&codes::TOO_MANY_TRIES, sentence(&error)).retry_after(*seconds);
             }
+            SignInError::TooManyCodes(seconds) => {
+                return Self::new(&codes::TOO_MANY_CODES, sentence(&error)).retry_after(*seconds);
+            }
+            SignInError::NotTheCode => &codes::WRONG_SIGN_IN_CODE,
+            SignInError::CodeGone => &codes::SIGN_IN_CODE_GONE,
             SignInError::WrongCode => &codes::WRONG_CODE,
             SignInError::NoSecondFactor => &codes::NO_SECOND_FACTOR,
             SignInError::SecondFactorOff => &codes::SECOND_FACTOR_OFF,

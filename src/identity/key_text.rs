@@ -1,6 +1,7 @@
 //! What a secret looks like that opens something: what kind it is, 26 digits of its id, the secret
 //! itself and 4 digits of a checksum: `rk_live_<id>_<32 digits><4>` for a machine's key,
-//! `rs_<id>_<52 digits><4>` for a session, `rl_…` for a link.
+//! `rs_<id>_<52 digits><4>` for a session, `rm_…` for a member's, `rc_…` for who asked for a code, `rl_…`
+//! for a link.
 //!
 //! The checksum tells a mistyped or cut-off one from a foreign one without asking the database,
 //! and lets scanners of source code be certain of what they found.
@@ -8,7 +9,9 @@
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use crate::kernel::ids::{ApiKey, Entropy, Id, Kind, Link, Session, encode};
+use crate::kernel::ids::{
+    ApiKey, Entropy, Id, Kind, Link, MemberSession, Session, SignInCode, encode,
+};
 
 /// What has a secret that opens something.
 pub(super) trait Opens: Kind {
@@ -25,6 +28,16 @@ impl Opens for ApiKey {
 
 impl Opens for Session {
     const START: &'static str = "rs_";
+    const BYTES: usize = 32;
+}
+
+impl Opens for MemberSession {
+    const START: &'static str = "rm_";
+    const BYTES: usize = 32;
+}
+
+impl Opens for SignInCode {
+    const START: &'static str = "rc_";
     const BYTES: usize = 32;
 }
 

@@ -6,10 +6,12 @@
 //!
 //! People are invited ([`staff`]), come in with a password and a second factor ([`signin`]), and
 //! are known by their session ([`sessions`]) from then on, which opens everything that a key opens.
+//! Members come in by a code that their telephone is told ([`members`]).
 
 pub mod changes;
 pub mod holders;
 mod key_text;
+pub mod members;
 pub mod one_time;
 pub mod password;
 pub mod roles;
@@ -37,7 +39,7 @@ use crate::{
         tx::{ReadTx, Tx},
     },
     kernel::{
-        ids::{ApiKey, ApiKeyId, MerchantId, Session, SessionId},
+        ids::{ApiKey, ApiKeyId, MemberSession, MemberSessionId, MerchantId, Session, SessionId},
         page::{Page, Slice},
         text::Name,
         time::Instant,
@@ -259,23 +261,74 @@ pub async fn revoke(
 pub struct Recognised {
     /// Who, in which roles.
     pub principal: Principal,
-    /// The session, where it is a person.
-    pub session: Option<Seen>,
+    /// The session, where it is no machine.
+    pub presence: Option<Presence>,
 }
 
-/// A session as it was seen last.
+/// Somebody's session as it was seen last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Of somebody who works here.
+    Staff(Seen),
+    /// Of a member.
+    Member {
+        /// Which one.
+        id: MemberSessionId,
+        /// How long that holds.
+        life: Life,
+    },
+}
+
+/// The session of somebody who works here, as it was seen last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
     /// Which one.
     pub id: SessionId,
     /// Whether it opens the person's own account alone, because the second factor is missing.
     pub limited: bool,
+    /// How long that holds.
+    pub life: Life,
+}
+
+/// How long what was seen of a session holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
     /// When it ends, if nobody uses it meanwhile.
     pub until: Instant,
-    /// When its use is to be written down again, so that it must not be remembered for longer.
+    /// When it is to be looked at again, so that it must not be remembered for longer.
     pub again_at: Instant,
     /// Whether its use is to be written down.
     pub stale: bool,
+}
+
+impl Presence {
+    /// How long it holds.
+    pub fn life(&self) -> Life {
+        match self {
+            Self::Staff(seen) => seen.life,
+            Self::Member { life, .. } => *life,
+        }
+    }
+
+    /// Whether it opens the person's own account alone.
+    pub fn is_limited(&self) -> bool {
+        matches!(self, Self::Staff(Seen { limited: true, .. }))
+    }
+}
+
+/// Writes down that a session was used.
+///
+/// # Errors
+/// [`db::Error`].
+pub async fn touch(
+    tx: &mut Tx,
+    grant: &Grant<Authenticate>,
+    presence: &Presence,
+) -> Result<(), db::Error> {
+    match presence {
+        Presence::Staff(seen) => sessions::touch(tx, grant, seen.id).await,
+        Presence::Member { id, .. } => members::touch(tx, grant, *id).await,
+    }
 }
 
 /// Who shows this key, or this token of a session; what roles of the mall's own mean is for whoever
@@ -291,6 +344,9 @@ pub async fn authenticate(
 ) -> Result<Recognised, IdentityError> {
     if key_text::id_of::<Session>(presented).is_some() {
         return sessions::authenticate(tx, presented).await;
+    }
+    if key_text::id_of::<MemberSession>(presented).is_some() {
+        return members::authenticate(tx, presented).await;
     }
     let id = key_text::id_of::<ApiKey>(presented).ok_or(IdentityError::UnknownKey)?;
     let found = store::find(tx, id).await?;
@@ -310,7 +366,7 @@ pub async fn authenticate(
     };
     Ok(Recognised {
         principal,
-        session: None,
+        presence: None,
     })
 }
 
@@ -323,4 +379,5 @@ pub fn fingerprint(presented: &str) -> [u8; 32] {
 pub fn has_form(presented: &str) -> bool {
     key_text::id_of::<ApiKey>(presented).is_some()
         || key_text::id_of::<Session>(presented).is_some()
+        || key_text::id_of::<MemberSession>(presented).is_some()
 }

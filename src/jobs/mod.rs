@@ -24,7 +24,7 @@ use crate::{
     app::{Mall, MallError},
     authz::{action::Action, actor::Principal, grant::Grant, policy::Policy},
     db::Db,
-    gateway::{mail::Mailer, stripe::Stripe},
+    gateway::{mail::Mailer, sms::Sms, stripe::Stripe},
     kernel::ids::TenantId,
     queue::{
         Bell, relay,
@@ -43,6 +43,8 @@ pub struct Tools {
     pub bell: Bell,
     /// Who takes letters.
     pub mailer: Mailer,
+    /// Who takes short messages.
+    pub sms: Sms,
     /// The malls' accounts at Stripe.
     pub stripe: Stripe,
     /// How the outside reaches this house, for links in letters.
@@ -82,7 +84,7 @@ pub fn handlers(tools: &Tools) -> Handlers {
     let (tidying, expiring, lapsing) = (tools.clone(), tools.clone(), tools.clone());
     let (confirming, listing) = (tools.clone(), tools.clone());
     let (looking, sending, following) = (tools.clone(), tools.clone(), tools.clone());
-    let inviting = tools.clone();
+    let (inviting, telling) = (tools.clone(), tools.clone());
     Handlers::default()
         .on(move |mall, job| queue::tidy(tidying.clone(), mall, job))
         .on(move |mall, job| earning::expire(expiring.clone(), mall, job))
@@ -92,6 +94,7 @@ pub fn handlers(tools: &Tools) -> Handlers {
         .on(move |mall, job| credit::look(looking.clone(), mall, job))
         .on(move |mall, job| notify::send(sending.clone(), mall, job))
         .on(move |mall, job| identity::send(inviting.clone(), mall, job))
+        .on(move |mall, job| identity::tell(telling.clone(), mall, job))
         .on(move |mall, job| stripe::follow(following.clone(), mall, job))
 }
 

@@ -222,6 +222,10 @@ kinds! {
     Staff, StaffId, "stf", "person";
     /// Somebody's being signed in.
     Session, SessionId, "ses", "session";
+    /// A member's being signed in.
+    MemberSession, MemberSessionId, "mse", "session of a member";
+    /// A request for a code by which a member comes in.
+    SignInCode, SignInCodeId, "sic", "request for a sign-in code";
     /// What lets somebody choose a password.
     Link, LinkId, "lnk", "link";
     /// A role that a person has.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use secrecy::{ExposeSecret, SecretString};
+
 use crate::{kernel::text::Language, texts::text_with};
 
 /// What a letter about a statement names, as it is to be read.
@@ -85,4 +87,10 @@ fn link_letter(language: Language, key: &str, of: &OfLink<'_>) -> (String, Strin
     let said = |part: &str| text_with(language, &format!("{key}-{part}"), &places);
     let paragraphs = ["greeting", "text", "link", "otherwise", "close"].map(said);
     (said("subject"), format!("{}\n", paragraphs.join("\n\n")))
+}
+
+/// What a telephone is told so that its owner comes in.
+pub fn sign_in_code(language: Language, mall: &str, code: &SecretString) -> SecretString {
+    let places = [("mall", mall), ("code", code.expose_secret())];
+    SecretString::from(text_with(language, "sms-sign-in-code", &places))
 }

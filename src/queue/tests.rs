@@ -316,6 +316,7 @@ async fn old_rows_are_taken_away_once_they_were_handed_over() {
         policy: house.policy.clone(),
         bell: Bell::default(),
         mailer: crate::gateway::mail::Mailer::Off,
+        sms: crate::gateway::sms::Sms::Off,
         stripe: crate::gateway::stripe::Stripe::default(),
         base_url: None,
     };

@@ -42,6 +42,8 @@ async fn open() -> Desk<impl Endpoint<Output = Response>> {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         base_url: None,
         mail: None,
+        sms: None,
+        codes_a_day: 5_000,
         secrets_key: None,
         behind_proxy: false,
         dev: false,

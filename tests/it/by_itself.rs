@@ -170,6 +170,7 @@ async fn a_reservation_lapses_after_its_hour_and_points_expire_after_local_midni
         policy: dusk.app.policy.clone(),
         bell: dusk.app.bell.clone(),
         mailer: rotunda::gateway::mail::Mailer::Off,
+        sms: rotunda::gateway::sms::Sms::Off,
         stripe: rotunda::gateway::stripe::Stripe::default(),
         base_url: None,
     };
@@ -214,6 +215,7 @@ async fn a_worker_without_work_leaves_the_database_alone() {
         policy: dusk.app.policy.clone(),
         bell: dusk.app.bell.clone(),
         mailer: rotunda::gateway::mail::Mailer::Off,
+        sms: rotunda::gateway::sms::Sms::Off,
         stripe: rotunda::gateway::stripe::Stripe::default(),
         base_url: None,
     };

@@ -4,6 +4,7 @@ mod coming;
 mod factor;
 mod letters;
 mod limits;
+mod members;
 mod own_roles;
 mod owners;
 mod people;

@@ -48,7 +48,12 @@ fn check(plaza: &Plaza, who: &Who, operation: &Operation, row: &Row) {
     let (object, act) = operation.recipe.right;
     let may = |role| {
         let reach = policy.decide(role, object, act);
-        reach == Some("mall") || (reach == Some("merchant") && who.merchant)
+        match reach {
+            Some("mall") => true,
+            Some("merchant") => who.merchant,
+            Some("member") => role == "member",
+            _ => false,
+        }
     };
     let allowed = who.role.is_some_and(may) || who.person && may("staff");
     // Where anybody may come in, nobody is asked for a key.

@@ -50,6 +50,8 @@ fn config(url: &str) -> Config {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         base_url: None,
         mail: None,
+        sms: None,
+        codes_a_day: 5_000,
         secrets_key: None,
         behind_proxy: false,
         dev: false,

@@ -330,6 +330,7 @@ impl House {
             policy: app.policy.clone(),
             bell: app.bell.clone(),
             mailer: rotunda::gateway::mail::Mailer::Off,
+            sms: rotunda::gateway::sms::Sms::Off,
             stripe: rotunda::gateway::stripe::Stripe::default(),
             base_url: None,
         };

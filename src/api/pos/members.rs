@@ -50,7 +50,7 @@ struct FindMemberIn {
 /// A member, as far as the key may see one.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Member", skip_serializing_if_is_none)]
-struct MemberOut {
+pub(in crate::api) struct MemberOut {
     /// The member's id.
     member_id: MemberId,
     /// What to call the member.

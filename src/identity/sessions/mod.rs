@@ -15,7 +15,7 @@ use chrono::TimeDelta;
 use subtle::ConstantTimeEq;
 
 use super::{
-    IdentityError, Recognised, Seen, key_text,
+    IdentityError, Life, Presence, Recognised, Seen, key_text,
     signin::SignInError,
     staff::{Staff, State, Theme, store as people},
 };
@@ -118,13 +118,15 @@ pub(super) async fn authenticate(
     let seen = Seen {
         id,
         limited,
-        until: session.until(),
-        again_at: now + WRITTEN,
-        stale: session.seen_at + WRITTEN <= now,
+        life: Life {
+            until: session.until(),
+            again_at: now + WRITTEN,
+            stale: session.seen_at + WRITTEN <= now,
+        },
     };
     Ok(Recognised {
         principal,
-        session: Some(seen),
+        presence: Some(Presence::Staff(seen)),
     })
 }
 
@@ -259,9 +261,11 @@ pub async fn prefer(
 pub(super) fn person(grant: &Grant<UseAccount>) -> Result<StaffId, SignInError> {
     match grant.actor() {
         Actor::Staff(id) => Ok(id),
-        Actor::Anonymous | Actor::Machine(_) | Actor::Platform | Actor::System => {
-            Err(SignInError::UnknownSession)
-        }
+        Actor::Anonymous
+        | Actor::Machine(_)
+        | Actor::Member(_)
+        | Actor::Platform
+        | Actor::System => Err(SignInError::UnknownSession),
     }
 }
 

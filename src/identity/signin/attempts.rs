@@ -19,18 +19,23 @@ const LETTERS: i32 = 5;
 /// The most letters that are asked for from one address within a window: a mall's office is one.
 const ASKED: i32 = 60;
 
-/// How long failures count, from the first of them on.
-pub(super) const WINDOW: TimeDelta = TimeDelta::minutes(15);
+/// How long failures count, from the first of them on, where nothing else is said.
+const WINDOW: TimeDelta = TimeDelta::minutes(15);
+
+/// The longest of all windows: what is older counts for nothing.
+const LONGEST: TimeDelta = TimeDelta::days(1);
 
 /// What something fails for, as the table holds it, which is not to be read back; and how often it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Subject {
+pub(in crate::identity) struct Subject {
     hash: [u8; 32],
     most: i32,
+    window: TimeDelta,
 }
 
 impl Subject {
-    fn of(kind: &str, what: &str) -> Self {
+    /// Something of a kind, which fails as often and for as long as a password may.
+    pub(in crate::identity) fn of(kind: &str, what: &str) -> Self {
         let mut hash = Sha256::new();
         hash.update(kind.as_bytes());
         hash.update([0]);
@@ -38,6 +43,16 @@ impl Subject {
         Self {
             hash: hash.finalize().into(),
             most: MOST,
+            window: WINDOW,
+        }
+    }
+
+    /// The same, which may so often within so long.
+    pub(in crate::identity) fn within(self, most: i32, window: TimeDelta) -> Self {
+        Self {
+            most,
+            window: window.min(LONGEST),
+            ..self
         }
     }
 
@@ -91,17 +106,22 @@ impl Subject {
 ///
 /// # Errors
 /// [`SignInError::TooMany`] where one of them has failed too often, [`SignInError::Db`].
-pub(super) async fn count(tx: &mut Tx, subjects: &[Subject]) -> Result<(), SignInError> {
+pub(in crate::identity) async fn count(
+    tx: &mut Tx,
+    subjects: &[Subject],
+) -> Result<(), SignInError> {
     let now = tx.now();
-    let begun = now - WINDOW;
-    store::sweep(tx, begun).await?;
+    store::sweep(tx, now - LONGEST).await?;
     let mut sorted = subjects.to_vec();
     // Always in the same order, so that no two wait for each other.
     sorted.sort_unstable();
     for subject in &sorted {
+        let begun = now - subject.window;
         let (failures, since) = store::count(tx, subject.bytes(), begun).await?;
         if failures > subject.most {
-            let left = (since + WINDOW - now).num_seconds().clamp(1, 3600);
+            let left = (since + subject.window - now)
+                .num_seconds()
+                .clamp(1, LONGEST.num_seconds());
             return Err(SignInError::TooMany(u32::try_from(left).unwrap_or(1)));
         }
     }
@@ -109,7 +129,10 @@ pub(super) async fn count(tx: &mut Tx, subjects: &[Subject]) -> Result<(), SignI
 }
 
 /// Forgives: the first subject everything, and each other one this try.
-pub(super) async fn forgive(tx: &mut Tx, subjects: &[Subject]) -> Result<(), db::Error> {
+pub(in crate::identity) async fn forgive(
+    tx: &mut Tx,
+    subjects: &[Subject],
+) -> Result<(), db::Error> {
     let mut sorted = subjects.to_vec();
     sorted.sort_unstable();
     for subject in &sorted {

@@ -7,7 +7,7 @@
 //!
 //! Passwords are hashed between two transactions, so that none waits for it.
 
-mod attempts;
+pub(super) mod attempts;
 mod factor;
 mod store;
 
@@ -63,6 +63,15 @@ pub enum SignInError {
     /// Not the code of this moment, or one that was used.
     #[error("this code is wrong, too old or used already")]
     WrongCode,
+    /// Codes were asked for too often: of a number, from an address, or in the whole mall.
+    #[error("too many codes were asked for; ask again in {0} seconds")]
+    TooManyCodes(u32),
+    /// Not the code that the telephone was told.
+    #[error("this is not the code that the telephone was told")]
+    NotTheCode,
+    /// A code that is asked for anew: used, too old, tried too often, or never asked for here.
+    #[error("no code opens this any more: ask for another one")]
+    CodeGone,
     /// There is nothing that a code could be of.
     #[error("there is no second factor to show")]
     NoSecondFactor,
@@ -121,7 +130,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    fn short(&self) -> String {
+    pub(super) fn short(&self) -> String {
         let whole = format!("{}, {}", self.device, self.address);
         whole.chars().take(LONGEST_ORIGIN).collect()
     }

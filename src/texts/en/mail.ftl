@@ -20,3 +20,5 @@ mail-reset-text = somebody, probably you, asked for a new password at { $mall }.
 mail-reset-link = { $link }
 mail-reset-otherwise = The link opens once, until { $until }. If it was not you, nothing needs to be done: without the link nobody comes in.
 mail-reset-close = { $mall }
+
+sms-sign-in-code = { $code } is your code for { $mall }. It works for five minutes. Tell it to nobody: we never ask for it.

@@ -20,3 +20,5 @@ mail-reset-text = 有人（可能是您本人）申请重设{ $mall }的密码�
 mail-reset-link = { $link }
 mail-reset-otherwise = 链接仅可使用一次，有效期至 { $until }。如果不是您本人申请，无需任何操作：没有此链接，任何人都无法登录。
 mail-reset-close = { $mall }
+
+sms-sign-in-code = 【{ $mall }】验证码 { $code }，五分钟内有效。请勿告诉任何人，我们不会向您索要。

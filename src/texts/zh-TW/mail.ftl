@@ -20,3 +20,5 @@ mail-reset-text = 有人（可能是您本人）申請重設{ $mall }的密碼�
 mail-reset-link = { $link }
 mail-reset-otherwise = 連結僅可使用一次，有效期限至 { $until }。若非您本人申請，無須進行任何操作：沒有此連結，任何人都無法登入。
 mail-reset-close = { $mall }
+
+sms-sign-in-code = 【{ $mall }】驗證碼 { $code }，五分鐘內有效。請勿告訴任何人，我們不會向您索取。

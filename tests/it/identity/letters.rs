@@ -70,6 +70,7 @@ async fn deliver(mall: &People, mailer: Mailer) -> Vec<Outcome> {
         policy: app.policy.clone(),
         bell: app.bell.clone(),
         mailer,
+        sms: rotunda::gateway::sms::Sms::Off,
         stripe: app.stripe.clone(),
         base_url: Some("https://points.example:8443".to_owned()),
     };

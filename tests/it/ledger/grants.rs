@@ -64,6 +64,7 @@ const CHANGES: &[(&str, &[&str])] = &[
             "worth_left",
         ],
     ),
+    ("member_session", &["ended_at", "seen_at"]),
     (
         "merchant",
         &["changed_at", "earns", "names", "spends", "status", "trade"],
@@ -155,6 +156,7 @@ const CHANGES: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
+    ("sign_in_code", &["problem", "sending", "tries", "used_at"]),
     ("signin_attempt", &["failures", "since"]),
     ("spend", &["returned"]),
     (
@@ -222,11 +224,12 @@ const APPEND_ONLY: [&str; 15] = [
 ];
 
 /// The tables whose rows may go.
-const DELETES: [&str; 5] = [
+const DELETES: [&str; 6] = [
     "good_offer",
     "merchant_contact",
     "outbox",
     "recovery_code",
+    "sign_in_code",
     "signin_attempt",
 ];
 

@@ -27,7 +27,11 @@ use crate::support::{
     front::open_mall_called,
     instant,
     outside::{Answer, Caller, Server},
+    sms::Telephones,
 };
+
+/// The telephone of the member of each mall.
+const PHONE: &str = "+8613800138000";
 
 const MANIFEST: &str = include_str!("mall.toml");
 
@@ -122,6 +126,7 @@ struct Furniture {
 /// The first mall as everybody meets it; the second only lends its ids and a key.
 pub struct Plaza {
     pub server: Server,
+    phones: Telephones,
     house: House,
     stranger: String,
     things: Things,
@@ -173,7 +178,7 @@ impl House {
     /// Everything that the two merchants have, and what the mall has.
     async fn furnish(&self, server: &Server, card: &str) -> Furniture {
         let mut things = Things::new();
-        let enrolled = json!({"card_number": card});
+        let enrolled = json!({"card_number": card, "phone": PHONE});
         let member = server.post(self.till(), "/v1/members", &enrolled).await;
         let member = text(&member, "member_id");
         for (whose, code) in [(Whose::Own, "own"), (Whose::Other, "other")] {
@@ -287,13 +292,19 @@ impl Plaza {
     pub async fn open() -> Self {
         let clock = Clock::fixed(instant(NOON));
         let (here, there) = (fresh_slug(), fresh_slug());
-        let server = wires::server(&clock, [&here, &there]).await;
+        let phones = Telephones::open().await;
+        let server = wires::server(&clock, [&here, &there], phones.hook()).await;
         let house = House::open(&server, &here).await;
         let far = House::open(&server, &there).await;
         let prepaying = house.prepaying(&server, &clock).await;
         let furniture = house.furnish(&server, "card-here").await;
         let mut things = furniture.things;
-        for ((slot, whose), id) in far.furnish(&server, "card-there").await.things {
+        let mut there = far.furnish(&server, "card-there").await.things;
+        for (house, things) in [(&house, &mut things), (&far, &mut there)] {
+            let own = ("member_session_id", Whose::Own);
+            things.insert(own, house.enters(&server, &phones, PHONE).await.session);
+        }
+        for ((slot, whose), id) in there {
             if whose == Whose::Own {
                 things.insert((slot, Whose::Foreign), id);
             }
@@ -315,6 +326,7 @@ impl Plaza {
         let (fresh, months) = (AtomicU32::new(0), AtomicU32::new(0));
         Self {
             server,
+            phones,
             house,
             stranger,
             things,
@@ -360,6 +372,7 @@ impl Plaza {
             person: true,
             key: Some(self.signed_in().await),
         });
+        everybody.push(self.a_member().await);
         everybody
     }
 
@@ -409,6 +422,9 @@ impl Plaza {
         let mut fresh = None;
         if who.person && operation.recipe.right == ("account", "use") {
             fresh = Some(self.somebody(operation.recipe.name, &mut ids).await);
+        }
+        if who.role == Some("member") && operation.recipe.right == ("membership", "use") {
+            fresh = Some(self.some_member(&mut ids).await);
         }
         let address = self.filled(&operation.address, &ids);
         let body = self.filled(operation.recipe.body, &ids);

@@ -22,7 +22,7 @@ pub struct Recipe {
 }
 
 /// Names in addresses and bodies that stand for something of a mall, or of one merchant in it.
-pub const SLOTS: [&str; 21] = [
+pub const SLOTS: [&str; 22] = [
     "adjustment_id",
     "agreement_id",
     "card_number",
@@ -33,6 +33,7 @@ pub const SLOTS: [&str; 21] = [
     "key_id",
     "leg_id",
     "member_id",
+    "member_session_id",
     "merchant_id",
     "message_id",
     "purchase_id",
@@ -76,7 +77,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 133] = [
+pub const RECIPES: [Recipe; 139] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -378,6 +379,20 @@ pub const RECIPES: [Recipe; 133] = [
         ("session", "open"),
         r#"{"token": "<invitation>", "password": "<password>"}"#,
     ),
+    done(
+        "ask_for_sign_in_code",
+        ("session", "open"),
+        r#"{"phone": "<phone>"}"#,
+    ),
+    done(
+        "enter_as_member",
+        ("session", "open"),
+        r#"{"token": "<asked>", "code": "<told>"}"#,
+    ),
+    read("get_membership", ("membership", "use")),
+    read("list_member_sessions", ("membership", "use")),
+    read("revoke_member_session", ("membership", "use")),
+    read("sign_out_as_member", ("membership", "use")),
     read("get_me", ("account", "use")),
     done(
         "set_me",

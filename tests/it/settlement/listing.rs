@@ -199,6 +199,7 @@ async fn a_large_months_lines_follow_its_figures_and_whoever_dies_or_meets_anoth
         policy: Arc::new(Policy::embedded().await.unwrap()),
         bell: Bell::default(),
         mailer: Mailer::Off,
+        sms: rotunda::gateway::sms::Sms::Off,
         stripe: Stripe::default(),
         base_url: None,
     };

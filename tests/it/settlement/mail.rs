@@ -81,6 +81,7 @@ impl June {
             policy: Arc::clone(&self.policy),
             bell: Bell::default(),
             mailer,
+            sms: rotunda::gateway::sms::Sms::Off,
             stripe: Stripe::default(),
             base_url: Some("https://points.example".to_owned()),
         }

@@ -229,6 +229,7 @@ async fn the_houses_job_confirms_what_is_due_however_often_it_runs() {
         policy: Arc::new(rotunda::authz::policy::Policy::embedded().await.unwrap()),
         bell: Bell::default(),
         mailer: rotunda::gateway::mail::Mailer::Off,
+        sms: rotunda::gateway::sms::Sms::Off,
         stripe: rotunda::gateway::stripe::Stripe::default(),
         base_url: None,
     };

@@ -9,6 +9,7 @@ pub mod outside;
 pub mod people;
 pub mod periods;
 pub mod settling;
+pub mod sms;
 pub mod smtp;
 pub mod stripe;
 pub mod till;

@@ -86,6 +86,8 @@ impl Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             base_url: None,
             mail: None,
+            sms: None,
+            codes_a_day: 5_000,
             secrets_key: Some(SecretString::from(
                 "the tests' key of 32 characters and more",
             )),

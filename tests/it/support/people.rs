@@ -15,7 +15,7 @@ use super::{
     settling::Mall,
     url,
 };
-use rotunda::{db::locator::Targets, kernel::time::Instant};
+use rotunda::{config::Config, db::locator::Targets, kernel::time::Instant};
 
 /// Two shops, so that one's people can try to reach the other.
 const SHOPS: Sheet = Sheet {
@@ -54,8 +54,15 @@ impl People {
 
     /// A mall that says this of itself, at that moment.
     pub async fn open_as(sheet: &Sheet, moment: &str) -> Self {
+        Self::open_with(sheet, moment, |_| ()).await
+    }
+
+    /// The same, at a server of other settings.
+    pub async fn open_with(sheet: &Sheet, moment: &str, change: impl FnOnce(&mut Config)) -> Self {
         let clock = Clock::fixed(instant(moment));
-        let server = Self::server(&clock).await;
+        let mut config = Self::config();
+        change(&mut config);
+        let server = Server::open_with(config, clock.clone(), Entropy::System).await;
         let front = Front::open(&server, sheet, None).await;
         Self {
             server,
@@ -79,9 +86,13 @@ impl People {
 
     /// One more server of the same house.
     pub async fn server(clock: &Clock) -> Server {
+        Server::open_with(Self::config(), clock.clone(), Entropy::System).await
+    }
+
+    fn config() -> Config {
         let mut config = Server::config(&url(), Targets::new(), 8);
         config.behind_proxy = true;
-        Server::open_with(config, clock.clone(), Entropy::System).await
+        config
     }
 
     /// The same people, met at another server.

@@ -15,13 +15,14 @@ use rotunda::{
 };
 use serde_json::{Value, json};
 
-use super::{House, Plaza, Things, Whose, text};
+use super::{House, PHONE, Plaza, Things, Who, Whose, text};
 use crate::support::{
     NOON,
     books::owner,
     fresh_slug, instant,
     outside::{Caller, Server},
     people::{PASSWORD, code},
+    sms::Telephones,
 };
 
 /// The role of the person who asks: one that needs no second factor.
@@ -30,7 +31,7 @@ pub const ROLE: &str = "operator.support";
 /// Somebody who is signed in.
 pub struct Fresh {
     pub token: String,
-    session: String,
+    pub session: String,
     /// A code that their second factor takes next.
     code: String,
 }
@@ -77,6 +78,35 @@ impl House {
         let change = json!({"staff_id": staff, "roles": ["merchant.manager"]});
         let made = server.post(self.owner(), "/v1/role-changes", &change).await;
         text(&made, "role_change_id")
+    }
+
+    /// Whoever has that telephone comes in as a member.
+    pub async fn enters(&self, server: &Server, phones: &Telephones, phone: &str) -> Fresh {
+        let token = self.asks_for_a_code(server, phone).await;
+        let code = phones.code(server, &self.tenant, &token).await;
+        let shown = json!({"token": token, "code": code});
+        let path = "/v1/member-sessions";
+        let entered = server.post(self.stranger(), path, &shown).await;
+        Fresh {
+            token: text(&entered, "token"),
+            session: text(&entered["session"], "session_id"),
+            code,
+        }
+    }
+
+    /// A code for that telephone, however many were asked for before; the token.
+    pub async fn asks_for_a_code(&self, server: &Server, phone: &str) -> String {
+        self.forgets_who_asked().await;
+        let body = json!({"phone": phone});
+        let asked = server.post(self.stranger(), "/v1/sign-in-codes", &body);
+        text(&asked.await, "token")
+    }
+
+    /// Nobody asked for a code before: the matrix asks from one address, more often than anybody may.
+    pub async fn forgets_who_asked(&self) {
+        let mut sql = owner(&Schema::of(self.tenant.id).to_string()).await;
+        let forgotten = sqlx::query("delete from signin_attempt");
+        forgotten.execute(&mut sql).await.unwrap();
     }
 
     fn stranger(&self) -> Caller<'_> {
@@ -148,11 +178,43 @@ impl Plaza {
         fresh
     }
 
+    /// A member who asks.
+    pub async fn a_member(&self) -> Who {
+        let entered = self.house.enters(&self.server, &self.phones, PHONE).await;
+        Who {
+            name: "a member who is signed in",
+            role: Some("member"),
+            merchant: false,
+            person: false,
+            key: Some(entered.token),
+        }
+    }
+
+    /// A member who comes in for one request alone.
+    pub async fn some_member(&self, ids: &mut BTreeMap<&'static str, String>) -> Fresh {
+        let fresh = self.house.enters(&self.server, &self.phones, PHONE).await;
+        let own = &self.things[&("member_session_id", Whose::Own)];
+        if ids.get("member_session_id") == Some(own) {
+            ids.insert("member_session_id", fresh.session.clone());
+        }
+        fresh
+    }
+
     /// What the bodies of these operations name, filled in.
     pub async fn filled_by_people(&self, body: &str, fresh: Option<&Fresh>) -> String {
         let mut body = body.replace("<password>", PASSWORD);
         let code = fresh.map_or("000000", |fresh| fresh.code.as_str());
         body = body.replace("<totp>", code);
+        if body.contains("<phone>") {
+            self.house.forgets_who_asked().await;
+            body = body.replace("<phone>", PHONE);
+        }
+        if body.contains("<asked>") {
+            let token = self.house.asks_for_a_code(&self.server, PHONE).await;
+            let tenant = &self.house.tenant;
+            let told = self.phones.code(&self.server, tenant, &token).await;
+            body = body.replace("<asked>", &token).replace("<told>", &told);
+        }
         if body.contains("<email>") {
             let (_, email) = self.house.person(&self.server).await;
             body = body.replace("<email>", &email);
@@ -191,9 +253,17 @@ impl Plaza {
 /// Bodies that stand for nobody, where it only matters what else is in them.
 pub fn nobodys(body: &str) -> String {
     let body = body.replace("<email>", "nobody@mall.example");
-    ["<password>", "<totp>", "<invitation>", "<reset>"]
-        .into_iter()
-        .fold(body, |body, name| body.replace(name, "nobody"))
+    let body = body.replace("<phone>", PHONE);
+    [
+        "<asked>",
+        "<told>",
+        "<password>",
+        "<totp>",
+        "<invitation>",
+        "<reset>",
+    ]
+    .into_iter()
+    .fold(body, |body, name| body.replace(name, "nobody"))
 }
 
 /// Every role of the policy that a key may have, with the merchant where it needs one.

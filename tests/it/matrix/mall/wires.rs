@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use poem::http::Method;
 use rotunda::{
-    config::StripeKeys,
+    config::{SmsHook, StripeKeys},
     db::{locator::Targets, tenants::Schema},
     kernel::{
         ids::{Entropy, LegId},
@@ -18,9 +18,10 @@ use sqlx::AssertSqlSafe;
 use super::{House, Plaza, Things, Whose, text};
 use crate::support::{NOON, books::owner, instant, outside::Server, url};
 
-/// A server for malls of those short names.
-pub(super) async fn server(clock: &Clock, malls: [&str; 2]) -> Server {
+/// A server for malls of those short names, whose messages go there.
+pub(super) async fn server(clock: &Clock, malls: [&str; 2], sms: SmsHook) -> Server {
     let mut config = Server::config(&url(), Targets::new(), 8);
+    config.sms = Some(sms);
     for slug in malls {
         let keys = StripeKeys {
             secret_key: SecretString::from("sk_test_matrix"),

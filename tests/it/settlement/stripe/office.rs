@@ -193,6 +193,7 @@ impl Office {
             policy: Arc::clone(&self.policy),
             bell: Bell::default(),
             mailer: Mailer::Off,
+            sms: rotunda::gateway::sms::Sms::Off,
             stripe: self.stripe.clone(),
             base_url: None,
         }
