@@ -26,15 +26,22 @@ use crate::{
         codes,
         problem::Problem,
     },
-    identity::{sessions::LONGEST, staff::Staff},
+    identity::{members, sessions::LONGEST, staff::Staff},
     kernel::{page::hex, text::Language},
 };
 
-/// The session's cookie, and the one of seals.
-const NAMES: [&str; 2] = ["__Host-rotunda", "__Host-rotunda-form"];
+/// The cookie of the session of whoever works here, of a member's, and of seals.
+const NAMES: [&str; 3] = [
+    "__Host-rotunda",
+    "__Host-rotunda-member",
+    "__Host-rotunda-form",
+];
 
 /// The same on this machine without TLS.
-const DEV_NAMES: [&str; 2] = ["rotunda-dev", "rotunda-dev-form"];
+const DEV_NAMES: [&str; 3] = ["rotunda-dev", "rotunda-dev-member", "rotunda-dev-form"];
+
+/// Where members' pages are.
+const MEMBERS: &str = "/my";
 
 /// The field that holds a form's seal.
 const SEAL: &str = "seal";
@@ -54,6 +61,8 @@ pub(super) struct Knock {
     salt: String,
     fresh: bool,
     secure: bool,
+    /// Whether it is for a page of members.
+    member: bool,
     turn: Turn,
 }
 
@@ -91,7 +100,10 @@ impl Knock {
         } else {
             BTreeMap::new()
         };
-        let [session, sealing] = if secure { NAMES } else { DEV_NAMES };
+        let [staff, members, sealing] = if secure { NAMES } else { DEV_NAMES };
+        let below = request.uri().path().strip_prefix(MEMBERS);
+        let member = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let session = if member { members } else { staff };
         let salt = cookie(&request, sealing);
         let fresh = salt.is_none();
         let mut knock = Self {
@@ -103,6 +115,7 @@ impl Knock {
             request,
             fresh,
             secure,
+            member,
             turn: Turn::Kept,
         };
         if posts {
@@ -216,6 +229,11 @@ impl Knock {
         }
     }
 
+    /// What the session's cookie holds.
+    pub(super) fn token(&self) -> Option<&SecretString> {
+        self.token.as_ref()
+    }
+
     /// Has the session's cookie hold this token from now on; none: be gone.
     pub(super) fn turn(&mut self, token: Option<SecretString>) {
         self.turn = token.map_or(Turn::Gone, Turn::To);
@@ -231,8 +249,13 @@ impl Knock {
 
     /// An answer with the cookies that are new.
     pub(super) fn with_cookies(&self, mut response: Response) -> Response {
-        let [session, sealing] = if self.secure { NAMES } else { DEV_NAMES };
-        let most = LONGEST.num_seconds();
+        let [staff, member, sealing] = if self.secure { NAMES } else { DEV_NAMES };
+        let (session, longest) = if self.member {
+            (member, members::LONGEST)
+        } else {
+            (staff, LONGEST)
+        };
+        let most = longest.num_seconds();
         let mut set = |name: &str, value: &str, age: i64| {
             let secure = if self.secure { "; Secure" } else { "" };
             let cookie =

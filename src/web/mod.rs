@@ -8,6 +8,7 @@ mod account;
 mod console;
 mod disputes;
 mod knock;
+mod member;
 mod operator;
 mod settlements;
 mod sign_in;
@@ -100,6 +101,10 @@ macro_rules! pages {
 }
 
 pages! {
+    "/my" get member::show;
+    "/my/sign-in" get member::sign_in, post member::ask;
+    "/my/sign-in/code" get member::code, post member::enter;
+    "/my/sign-out" , post member::sign_out;
     "/sign-in" get sign_in::show, post sign_in::submit;
     "/sign-in/code" get sign_in::code, post sign_in::submit_code;
     "/sign-out" , post account::sign_out;

@@ -1,6 +1,7 @@
 //! Pages, as a browser without scripts meets them.
 
 mod console;
+mod member;
 mod places;
 mod statements;
 

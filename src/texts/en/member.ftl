@@ -1,0 +1,39 @@
+# What members see.
+
+my-sign-in = Sign in or join
+my-phone = Telephone number
+my-phone-hint = We send six digits to it. Whoever is no member here yet becomes one.
+my-send-code = Send the digits
+my-code-title = Check your messages
+my-code = Six digits
+my-code-hint = They work for five minutes.
+my-enter = Continue
+my-another = Another number, or other digits
+my-unsent = This machine sends no messages. It would have sent: { $text }
+my-hello = Hello, { $name }
+my-points = Your points
+my-unit = points
+my-only-at = { $points } of them pay at { $merchant } alone
+my-held = { $points } more are set aside for what you reserved
+my-owed = { $points } are missing, because something you earned points with was given back. The next points make up for it.
+my-lapse = { $points } lapse on { $until }
+my-lines = What happened last
+my-no-lines = Nothing yet. Say your number at any till here, and points come.
+my-after = { $points } after it
+my-kind-purchase = Purchase
+my-kind-refund = Something was given back
+my-kind-spend = Paid with points
+my-kind-spend-return = Points came back
+my-kind-reserve = Reserved
+my-kind-claim = Fetched
+my-kind-cancel = Reservation given up
+my-kind-lapse = Reservation not fetched in time
+my-kind-expire = Points lapsed
+my-kind-adjust = By the mall's people
+my-kind-exit = The shop left
+
+web-problem-invalid-phone = This is not a telephone number. Write it as you dial it, or with its country code.
+web-problem-too-many-codes = Digits were sent a moment ago, or too often. They work for five minutes; wait a little before asking again.
+web-problem-wrong-sign-in-code = These are not the digits we sent. Look at the newest message.
+web-problem-sign-in-code-gone = These digits work no more. Ask for new ones.
+web-problem-sign-in-codes-off = Nobody can sign in here by message at the moment. Ask at a till.

@@ -1,0 +1,39 @@
+# 会员看到的页面。
+
+my-sign-in = 登录或加入
+my-phone = 手机号
+my-phone-hint = 我们会向它发送六位验证码。还不是会员的，登录后即成为会员。
+my-send-code = 发送验证码
+my-code-title = 请查看短信
+my-code = 六位验证码
+my-code-hint = 五分钟内有效。
+my-enter = 继续
+my-another = 更换手机号或重新获取验证码
+my-unsent = 本机不发送短信，内容应为：{ $text }
+my-hello = { $name }，您好
+my-points = 我的积分
+my-unit = 积分
+my-only-at = 其中 { $points } 积分只能在 { $merchant } 使用
+my-held = 另有 { $points } 积分为您预订的礼品保留
+my-owed = 因退货还差 { $points } 积分，之后获得的积分会先补足。
+my-lapse = { $points } 积分将于 { $until } 失效
+my-lines = 最近明细
+my-no-lines = 还没有明细。在任一门店结账时报手机号，即可获得积分。
+my-after = 余额 { $points }
+my-kind-purchase = 消费
+my-kind-refund = 退货
+my-kind-spend = 积分抵扣
+my-kind-spend-return = 积分退回
+my-kind-reserve = 预订礼品
+my-kind-claim = 已领取礼品
+my-kind-cancel = 取消预订
+my-kind-lapse = 预订超时未领取
+my-kind-expire = 积分失效
+my-kind-adjust = 商场人工调整
+my-kind-exit = 商户退出
+
+web-problem-invalid-phone = 这不是手机号。请按平时拨打的方式填写，或加上国家代码。
+web-problem-too-many-codes = 验证码刚刚发送过，或请求过于频繁。验证码五分钟内有效，请稍后再试。
+web-problem-wrong-sign-in-code = 验证码不正确，请查看最新一条短信。
+web-problem-sign-in-code-gone = 验证码已失效，请重新获取。
+web-problem-sign-in-codes-off = 目前无法通过短信登录，请到收银台咨询。

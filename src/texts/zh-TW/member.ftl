@@ -1,0 +1,39 @@
+# 會員看到的頁面。
+
+my-sign-in = 登入或加入
+my-phone = 手機號碼
+my-phone-hint = 我們會向它傳送六位驗證碼。還不是會員的，登入後即成為會員。
+my-send-code = 傳送驗證碼
+my-code-title = 請查看簡訊
+my-code = 六位驗證碼
+my-code-hint = 五分鐘內有效。
+my-enter = 繼續
+my-another = 更換手機號碼或重新取得驗證碼
+my-unsent = 本機不傳送簡訊，內容應為：{ $text }
+my-hello = { $name }，您好
+my-points = 我的點數
+my-unit = 點
+my-only-at = 其中 { $points } 點只能在 { $merchant } 使用
+my-held = 另有 { $points } 點為您預訂的禮品保留
+my-owed = 因退貨還差 { $points } 點，之後獲得的點數會先補足。
+my-lapse = { $points } 點將於 { $until } 失效
+my-lines = 最近明細
+my-no-lines = 還沒有明細。在任一門市結帳時報手機號碼，即可獲得點數。
+my-after = 餘額 { $points }
+my-kind-purchase = 消費
+my-kind-refund = 退貨
+my-kind-spend = 點數折抵
+my-kind-spend-return = 點數退回
+my-kind-reserve = 預訂禮品
+my-kind-claim = 已領取禮品
+my-kind-cancel = 取消預訂
+my-kind-lapse = 預訂逾時未領取
+my-kind-expire = 點數失效
+my-kind-adjust = 商場人工調整
+my-kind-exit = 商戶退出
+
+web-problem-invalid-phone = 這不是手機號碼。請依平時撥打的方式填寫，或加上國碼。
+web-problem-too-many-codes = 驗證碼剛剛傳送過，或請求過於頻繁。驗證碼五分鐘內有效，請稍後再試。
+web-problem-wrong-sign-in-code = 驗證碼不正確，請查看最新一則簡訊。
+web-problem-sign-in-code-gone = 驗證碼已失效，請重新取得。
+web-problem-sign-in-codes-off = 目前無法透過簡訊登入，請至收銀台詢問。
