@@ -3,14 +3,18 @@
 //! Operations stand in files by audience. To add one: write it in its file, add the file's struct
 //! to [`Operations`], and look at the document's difference.
 
+#[macro_use]
+mod words;
+
 mod account;
+mod applicant;
 mod docs;
 mod document;
+mod joining;
 mod member;
 mod operator;
 mod pos;
 mod webhooks;
-mod words;
 
 use std::sync::Arc;
 
@@ -30,6 +34,7 @@ type Operations = (
         member::Redemptions,
         operator::staff::Staff,
         account::Account,
+        applicant::Applicant,
     ),
 );
 
@@ -52,6 +57,7 @@ type OperatorOperations = (
 
 type MerchantOperations = (
     operator::merchants::Merchants,
+    operator::applications::Applications,
     operator::contacts::Contacts,
     operator::earn_rates::EarnRates,
     operator::stores::Stores,
@@ -70,6 +76,7 @@ type TillOperations = (
 fn operations() -> Operations {
     let merchants = (
         operator::merchants::Merchants,
+        operator::applications::Applications,
         operator::contacts::Contacts,
         operator::earn_rates::EarnRates,
         operator::stores::Stores,
@@ -103,6 +110,7 @@ fn operations() -> Operations {
         member::Redemptions,
         operator::staff::Staff,
         account::Account,
+        applicant::Applicant,
     );
     (operator, till, people)
 }
@@ -116,6 +124,8 @@ enum Group {
     Till,
     /// For the people who work here: coming in, and what is one's own.
     Person,
+    /// For companies that want to join.
+    Applicant,
     /// For members, through the mall's app or at a till.
     Member,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::kernel::ids::{ApiKeyId, MemberId, MerchantId, StaffId, TenantId};
+use crate::kernel::ids::{ApiKeyId, ApplicationId, MemberId, MerchantId, StaffId, TenantId};
 
 /// Who does something; written beside what was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Actor {
     Machine(ApiKeyId),
     /// A person who is signed in.
     Staff(StaffId),
+    /// Whoever has the link to an application to join the alliance.
+    Applicant(ApplicationId),
     /// The vendor at the command line.
     Platform,
     /// The house itself: expiry, lapses, month ends.
@@ -25,6 +27,7 @@ impl fmt::Display for Actor {
             Self::Anonymous => formatter.write_str("anonymous"),
             Self::Machine(key) => key.fmt(formatter),
             Self::Staff(person) => person.fmt(formatter),
+            Self::Applicant(application) => application.fmt(formatter),
             Self::Platform => formatter.write_str("platform"),
             Self::System => formatter.write_str("system"),
         }
@@ -88,6 +91,11 @@ impl Principal {
     /// Nobody, in `tenant`.
     pub fn anonymous(tenant: TenantId) -> Self {
         Self::of(Actor::Anonymous, Some(tenant), "anonymous")
+    }
+
+    /// Whoever shows the link to that application of `tenant`.
+    pub fn applicant(tenant: TenantId, application: ApplicationId) -> Self {
+        Self::of(Actor::Applicant(application), Some(tenant), "applicant")
     }
 
     /// The house itself, at work in `tenant`.

@@ -72,6 +72,7 @@ pub(super) async fn answer(app: &App, listener: TcpListener, stop: &Stop) {
         bell: app.bell.clone(),
         mailer: app.mailer.clone(),
         stripe: app.stripe.clone(),
+        files: app.files.clone(),
         base_url: app.config.base_url.clone(),
     };
     let handlers = jobs::handlers(&tools);

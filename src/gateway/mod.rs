@@ -1,4 +1,5 @@
 //! The outside world, as concrete kinds. Nothing here sees a transaction.
 
+pub mod files;
 pub mod mail;
 pub mod stripe;

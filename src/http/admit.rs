@@ -23,6 +23,7 @@ use crate::{
     },
     db::{Db, tenants::Tenant},
     identity::{IdentityError, Recognised, Seen, signin::Origin},
+    merchants::onboarding::{OnboardingError, news},
 };
 
 /// The name of the security scheme in the API's description.
@@ -111,8 +112,8 @@ impl<'a, A: Action> ApiExtractor<'a> for Caller<A> {
             MetaSecurityScheme {
                 ty: "http",
                 description: Some(
-                    "A key of this mall, or the token of somebody's session: \
-                     `Authorization: Bearer rk_live_…`, `Authorization: Bearer rs_…`.",
+                    "A key of this mall, the token of somebody's session, or the one of an application's \
+                     link: `Authorization: Bearer rk_live_…`, `… rs_…`, `… ra_…`.",
                 ),
                 name: None,
                 key_in: None,
@@ -265,6 +266,14 @@ impl Stranger {
     pub fn app(&self) -> &App {
         &self.visit.app
     }
+
+    /// The right to something else that anybody may do.
+    ///
+    /// # Errors
+    /// `not-allowed`.
+    pub fn may<A: Action>(&self) -> Result<Grant<A>, Problem> {
+        allow(self.app(), &Principal::anonymous(self.tenant.id))
+    }
 }
 
 impl<'a> ApiExtractor<'a> for Stranger {
@@ -299,14 +308,29 @@ async fn recognised(
     presented: &SecretString,
 ) -> Result<Recognised, Problem> {
     let grant = allow::<Authenticate>(app, &Principal::anonymous(tenant.id))?;
+    let unknown = || {
+        challenge(
+            Problem::of(&codes::UNKNOWN_KEY),
+            "Bearer realm=\"rotunda\", error=\"invalid_token\"",
+        )
+    };
+    if news::has_form(presented.expose_secret()) {
+        let mut tx = app.db.read(&grant).await?;
+        let known = news::authenticate(&mut tx, &grant, presented).await;
+        return match known {
+            Ok(principal) => Ok(Recognised {
+                principal,
+                session: None,
+            }),
+            Err(OnboardingError::Db(error)) => Err(Problem::from(&error)),
+            Err(_) => Err(unknown()),
+        };
+    }
     let presented = presented.expose_secret();
     let known = app.principal_of(&grant, tenant.id, revision, presented);
     known.await.map_err(|error| match &*error {
         IdentityError::Db(error) => Problem::from(error),
-        _ => challenge(
-            Problem::of(&codes::UNKNOWN_KEY),
-            "Bearer realm=\"rotunda\", error=\"invalid_token\"",
-        ),
+        _ => unknown(),
     })
 }
 

@@ -84,7 +84,8 @@ table! {
         "A body must arrive within 30 seconds. Send it again over a faster line.";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE "body-too-large"
         "The body is too large"
-        "A body has at most 1 MiB. Use the command line's import for large files.";
+        "A body has at most 1 MiB, a file of an application as much as the settings say (5 MiB). Use the \
+         command line's import for large files.";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type"
         "The body is of a kind that this operation does not take"
         "Send JSON, and the header Content-Type: application/json.";
@@ -259,6 +260,47 @@ table! {
     AGREEMENT_MISSED = CONFLICT "agreement-missed"
         "This version was to be accepted earlier"
         "A version that was not accepted before it begins never holds. Ask for a new one.";
+
+    // --- companies that want to join
+    UNKNOWN_APPLICATION = NOT_FOUND "unknown-application"
+        "There is no such application"
+        "List the applications to see their ids.";
+    UNKNOWN_FILE = NOT_FOUND "unknown-file"
+        "There is no such file"
+        "Read the application to see which files it has.";
+    OTHER_TEXT = CONFLICT "other-text"
+        "This is not the text as it is now"
+        "Read the text again and name the `digest` that stands there.";
+    APPLICATION_CLOSED = CONFLICT "application-closed"
+        "What the application says cannot be changed now"
+        "It can while it is a draft, and while the operator asks for more. `detail` says how far it is.";
+    APPLICATION_OUT_OF_STEP = CONFLICT "application-out-of-step"
+        "This cannot be done about the application now"
+        "`detail` says how far it is. Read it to see what comes next.";
+    APPLICATION_INCOMPLETE = CONFLICT "application-incomplete"
+        "The application is not complete"
+        "`errors` names every part that is missing or cannot be right. What was said is kept.";
+    LICENCE_TAKEN = CONFLICT "licence-taken"
+        "A company with this licence number is here already"
+        "It has applied or joined. Check the number, or ask the operator.";
+    SECRETS_OFF = CONFLICT "secrets-off"
+        "This server cannot keep such a number"
+        "Its settings have no key to keep secrets under: whoever runs it sets secrets.key.";
+    FILE_REFUSED = CONFLICT "file-refused"
+        "This is not taken as a file"
+        "Send a PDF, PNG, JPEG or WebP that is one by its content. `detail` says what is wrong.";
+    TOO_MANY_FILES = CONFLICT "too-many-files"
+        "The application has as many files as it can have"
+        "Ask the operator where to send more.";
+    FILES_UNAVAILABLE = SERVICE_UNAVAILABLE "files-unavailable"
+        "The store for files cannot be reached"
+        "Try again in a minute. Nothing was changed.";
+    BAD_TEXT = CONFLICT "bad-text"
+        "This cannot be a text for merchants"
+        "Send at least one language, each of 1 to 20,000 characters.";
+    REASON_MISSING = CONFLICT "reason-missing"
+        "Say why"
+        "Whoever applied is told the reason or the question: 1 to 1000 characters.";
 
     // --- credit
     BAD_AMOUNT = CONFLICT "bad-amount"

@@ -7,7 +7,6 @@
 //! People are invited ([`staff`]), come in with a password and a second factor ([`signin`]), and
 //! are known by their session ([`sessions`]) from then on, which opens everything that a key opens.
 
-mod key_text;
 pub mod one_time;
 pub mod password;
 pub mod sessions;
@@ -32,6 +31,7 @@ use crate::{
     },
     kernel::{
         ids::{ApiKey, ApiKeyId, MerchantId, Session, SessionId},
+        key_text,
         page::{Page, Slice},
         text::Name,
         time::Instant,

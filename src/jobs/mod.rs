@@ -10,6 +10,7 @@ mod credit;
 mod earning;
 mod identity;
 mod notify;
+mod onboarding;
 mod queue;
 mod redemption;
 pub mod schedule;
@@ -24,7 +25,7 @@ use crate::{
     app::{Mall, MallError},
     authz::{action::Action, actor::Principal, grant::Grant, policy::Policy},
     db::Db,
-    gateway::{mail::Mailer, stripe::Stripe},
+    gateway::{files::Files, mail::Mailer, stripe::Stripe},
     kernel::ids::TenantId,
     queue::{
         Bell, relay,
@@ -45,6 +46,8 @@ pub struct Tools {
     pub mailer: Mailer,
     /// The malls' accounts at Stripe.
     pub stripe: Stripe,
+    /// Where files are kept that people send.
+    pub files: Files,
     /// How the outside reaches this house, for links in letters.
     pub base_url: Option<String>,
 }
@@ -82,7 +85,7 @@ pub fn handlers(tools: &Tools) -> Handlers {
     let (tidying, expiring, lapsing) = (tools.clone(), tools.clone(), tools.clone());
     let (confirming, listing) = (tools.clone(), tools.clone());
     let (looking, sending, following) = (tools.clone(), tools.clone(), tools.clone());
-    let inviting = tools.clone();
+    let (inviting, telling, clearing) = (tools.clone(), tools.clone(), tools.clone());
     Handlers::default()
         .on(move |mall, job| queue::tidy(tidying.clone(), mall, job))
         .on(move |mall, job| earning::expire(expiring.clone(), mall, job))
@@ -92,6 +95,8 @@ pub fn handlers(tools: &Tools) -> Handlers {
         .on(move |mall, job| credit::look(looking.clone(), mall, job))
         .on(move |mall, job| notify::send(sending.clone(), mall, job))
         .on(move |mall, job| identity::send(inviting.clone(), mall, job))
+        .on(move |mall, job| onboarding::tell(telling.clone(), mall, job))
+        .on(move |mall, job| onboarding::tidy(clearing.clone(), mall, job))
         .on(move |mall, job| stripe::follow(following.clone(), mall, job))
 }
 

@@ -317,6 +317,7 @@ async fn old_rows_are_taken_away_once_they_were_handed_over() {
         bell: Bell::default(),
         mailer: crate::gateway::mail::Mailer::Off,
         stripe: crate::gateway::stripe::Stripe::default(),
+        files: crate::gateway::files::Files::Folder(std::env::temp_dir()),
         base_url: None,
     };
     let tidy = async || {

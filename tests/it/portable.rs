@@ -331,6 +331,7 @@ impl House {
             bell: app.bell.clone(),
             mailer: rotunda::gateway::mail::Mailer::Off,
             stripe: rotunda::gateway::stripe::Stripe::default(),
+            files: rotunda::gateway::files::Files::Folder(std::env::temp_dir()),
             base_url: None,
         };
         let day = json!({ "day": "2026-02-28" });

@@ -2,6 +2,7 @@
 //! merchant's own keys reach what is theirs of it.
 
 pub mod agreements;
+pub mod applications;
 pub mod books;
 pub mod contacts;
 pub mod credit;

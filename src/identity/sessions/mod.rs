@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use subtle::ConstantTimeEq;
 
 use super::{
-    IdentityError, Recognised, Seen, key_text,
+    IdentityError, Recognised, Seen,
     signin::SignInError,
     staff::{Staff, State, Theme, store as people},
 };
@@ -29,6 +29,7 @@ use crate::{
     },
     kernel::{
         ids::{Session, SessionId, StaffId},
+        key_text,
         page::{CursorError, MOST, Page, Slice},
         text::{Language, Name},
         time::{Instant, Zone},
@@ -255,9 +256,11 @@ pub async fn prefer(
 pub(super) fn person(grant: &Grant<UseAccount>) -> Result<StaffId, SignInError> {
     match grant.actor() {
         Actor::Staff(id) => Ok(id),
-        Actor::Anonymous | Actor::Machine(_) | Actor::Platform | Actor::System => {
-            Err(SignInError::UnknownSession)
-        }
+        Actor::Anonymous
+        | Actor::Machine(_)
+        | Actor::Applicant(_)
+        | Actor::Platform
+        | Actor::System => Err(SignInError::UnknownSession),
     }
 }
 

@@ -71,6 +71,7 @@ async fn deliver(mall: &People, mailer: Mailer) -> Vec<Outcome> {
         bell: app.bell.clone(),
         mailer,
         stripe: app.stripe.clone(),
+        files: app.files.clone(),
         base_url: Some("https://points.example:8443".to_owned()),
     };
     let handlers = handlers(&tools);

@@ -89,6 +89,11 @@ impl Server {
             secrets_key: Some(SecretString::from(
                 "the tests' key of 32 characters and more",
             )),
+            files: rotunda::config::Files {
+                dir: std::env::temp_dir().join("rotunda-it-files"),
+                largest: 256 << 10,
+                bucket: None,
+            },
             behind_proxy: false,
             dev: false,
             stripe: BTreeMap::new(),
