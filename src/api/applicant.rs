@@ -37,7 +37,7 @@ pub struct Applicant;
 /// Somebody who begins.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
-struct StartIn {
+struct StartApplicationIn {
     /// Where the letter with the link goes.
     email: Email,
     /// In which language letters are written; without it, the mall's first.
@@ -50,7 +50,7 @@ struct StartIn {
 /// Whoever lost the link.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
-struct LinkIn {
+struct ApplicationLinkIn {
     /// The address of the application.
     email: Email,
 }
@@ -69,7 +69,7 @@ struct NotedOut {
 /// What an application is to say from now on.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
-struct SaveIn {
+struct SaveApplicationIn {
     /// All of what can be shown.
     form: ApplicationForm,
     /// The number of the representative's identity card; left out, it stays as it was.
@@ -83,7 +83,7 @@ struct SaveIn {
 /// By which text one stands.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
-struct AcceptIn {
+struct AcceptTextIn {
     /// The `digest` of the text that one has read and accepts.
     #[oai(validator(pattern = "^[0-9a-f]{64}$"))]
     digest: String,
@@ -107,14 +107,14 @@ impl Applicant {
     /// The conditions are read before one applies; the agreement is what one accepts after the
     /// approval. In as many languages as the operator wrote them.
     #[oai(
-        path = "/v1/merchant-texts/:kind",
+        path = "/v1/merchant-texts",
         method = "get",
         operation_id = "get_merchant_text"
     )]
     async fn get_merchant_text(
         &self,
         stranger: Stranger,
-        kind: Path<TextKindWord>,
+        kind: Query<TextKindWord>,
     ) -> Result<Reply<200, TextOut>, Problem> {
         let grant = stranger.may()?;
         let mut tx = stranger.app().db.read(&grant).await?;
@@ -135,9 +135,9 @@ impl Applicant {
     async fn start_application(
         &self,
         stranger: Stranger,
-        body: Body<StartIn>,
+        body: Body<StartApplicationIn>,
     ) -> Result<Reply<200, NotedOut>, Problem> {
-        let StartIn {
+        let StartApplicationIn {
             email,
             language,
             conditions_digest,
@@ -173,7 +173,7 @@ impl Applicant {
     async fn ask_for_application_link(
         &self,
         stranger: Stranger,
-        body: Body<LinkIn>,
+        body: Body<ApplicationLinkIn>,
     ) -> Result<Reply<200, NotedOut>, Problem> {
         let (app, from) = (stranger.app(), &stranger.origin);
         let email = body.value.email;
@@ -218,9 +218,9 @@ impl Applicant {
     async fn save_application(
         &self,
         caller: Caller<UseApplication>,
-        body: Body<SaveIn>,
+        body: Body<SaveApplicationIn>,
     ) -> Result<Reply<200, WholeOut>, Problem> {
-        let SaveIn {
+        let SaveApplicationIn {
             form,
             representative_id,
             bank_account,
@@ -366,7 +366,7 @@ impl Applicant {
         &self,
         caller: Caller<UseApplication>,
         whence: Whence,
-        body: Body<AcceptIn>,
+        body: Body<AcceptTextIn>,
     ) -> Result<Reply<200, WholeOut>, Problem> {
         let (vault, digest) = (caller.app().vault.as_ref(), &body.value.digest);
         let mut tx = caller.db().write(&caller.grant).await?;
@@ -386,7 +386,7 @@ impl Applicant {
         &self,
         caller: Caller<UseApplication>,
         whence: Whence,
-        body: Body<AcceptIn>,
+        body: Body<AcceptTextIn>,
     ) -> Result<Reply<200, WholeOut>, Problem> {
         let (vault, digest) = (caller.app().vault.as_ref(), &body.value.digest);
         let mut tx = caller.db().write(&caller.grant).await?;

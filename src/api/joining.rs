@@ -249,7 +249,7 @@ impl From<Form> for ApplicationForm {
 
 /// That a text was accepted.
 #[derive(Debug, Clone, Object)]
-#[oai(rename = "Acceptance")]
+#[oai(rename = "TextAcceptance")]
 struct AcceptedOut {
     /// Which version.
     version: i32,
@@ -308,7 +308,7 @@ impl From<TextVersion> for TextOut {
 
 /// A question of the operator's.
 #[derive(Debug, Clone, Object)]
-#[oai(rename = "Question")]
+#[oai(rename = "ApplicationQuestion")]
 struct QuestionOut {
     /// About which part.
     field: String,
@@ -325,7 +325,7 @@ impl From<Question> for QuestionOut {
 
 /// A part of an application that is not as it has to be.
 #[derive(Debug, Clone, Object)]
-#[oai(rename = "Lack")]
+#[oai(rename = "ApplicationLack")]
 struct LackOut {
     /// Which part.
     field: FieldWord,

@@ -7,7 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Answer, Knock, own, said, shown, sign_in::next, to};
 use crate::{
-    authz::{action::UseAccount, actor::Role},
+    authz::{
+        action::{ReadApplications, UseAccount},
+        actor::Role,
+    },
     http::{admit::Caller, codes, problem::Problem},
     identity::{
         one_time::Enrolment,
@@ -23,9 +26,9 @@ use crate::{
 const LISTED: i64 = 20;
 
 /// Somebody who is signed in, as far as they are.
-struct Present {
-    caller: Caller<UseAccount>,
-    person: Staff,
+pub(super) struct Present {
+    pub(super) caller: Caller<UseAccount>,
+    pub(super) person: Staff,
     need: Need,
 }
 
@@ -55,7 +58,7 @@ impl Present {
 }
 
 /// Whoever may go on at a page for those who are wholly signed in, or where to go first.
-async fn whole(knock: &Knock) -> Result<Result<Present, Response>, Problem> {
+pub(super) async fn whole(knock: &Knock) -> Result<Result<Present, Response>, Problem> {
     Ok(match Present::of(knock).await? {
         None => Err(to("/sign-in")),
         Some(present) if present.need == Need::Nothing => Ok(present),
@@ -79,6 +82,7 @@ fn account(knock: &Knock, present: &Present, kept: bool) -> Response {
     let word = |key: &str| text(language, key);
     let mall = present.caller.tenant.names.get(language);
     let roles = person.roles.iter().map(Role::as_str);
+    let policy = &present.caller.app().policy;
     let content = html! {
         main {
             h1 { (word("web-account")) }
@@ -96,6 +100,9 @@ fn account(knock: &Knock, present: &Present, kept: bool) -> Response {
                     @if person.second_factor_since.is_some() { (word("web-on")) }
                     @else { a href="/second-factor" { (word("web-set-up")) } }
                 }
+            }
+            @if policy.also::<UseAccount, ReadApplications>(&present.caller.grant).is_ok() {
+                p { a href="/applications" { (word("apply-queue")) } }
             }
             h2 { (word("web-preferences")) }
             (preferences(knock, person))

@@ -5,6 +5,8 @@
 //! the one that the browser asks for. Nothing comes from elsewhere, and nothing is inline.
 
 mod account;
+mod applications;
+mod apply;
 mod knock;
 mod sign_in;
 
@@ -84,6 +86,20 @@ pub fn routes(app: &App, route: Route) -> Route {
             "/account/sessions",
             get(at(account::sessions)).post(at(account::end_session)),
         )
+        .at("/apply", get(at(apply::show)).post(at(apply::begin)))
+        .at("/apply/link", post(at(apply::link)))
+        .at(
+            "/apply/application",
+            get(at(apply::application)).post(at(apply::act)),
+        )
+        .at("/apply/files", post(at(apply::send)))
+        .at("/apply/file", get(at(apply::file)))
+        .at("/applications", get(at(applications::queue)))
+        .at(
+            "/applications/application",
+            get(at(applications::show)).post(at(applications::act)),
+        )
+        .at("/applications/file", get(at(applications::file)))
         .at(STYLE_PATH.as_str(), get(make(|_| async { style() })))
 }
 
@@ -123,7 +139,7 @@ async fn answer(app: &App, request: Request, handler: Handler) -> Response {
 
 /// What a problem means to somebody who reads pages.
 fn said(language: crate::kernel::text::Language, problem: &Problem) -> String {
-    const KNOWN: [&str; 13] = [
+    const KNOWN: [&str; 30] = [
         "wrong-credentials",
         "too-many-tries",
         "wrong-code",
@@ -137,6 +153,23 @@ fn said(language: crate::kernel::text::Language, problem: &Problem) -> String {
         "form-refused",
         "unknown-mall",
         "unknown-session",
+        "other-text",
+        "application-incomplete",
+        "application-closed",
+        "application-out-of-step",
+        "licence-taken",
+        "secrets-off",
+        "file-refused",
+        "too-many-files",
+        "reason-missing",
+        "needs-second-person",
+        "code-taken",
+        "address-taken",
+        "not-allowed",
+        "unknown-application",
+        "unknown-file",
+        "files-unavailable",
+        "body-too-large",
     ];
     let code = problem.kind().code;
     let key = if KNOWN.contains(&code) { code } else { "other" };
@@ -213,7 +246,7 @@ fn shown(knock: &Knock, person: Option<&Staff>, title: &str, content: &Markup) -
 }
 
 /// To another page, which is asked for anew.
-fn to(path: &'static str) -> Response {
+fn to(path: &str) -> Response {
     Response::builder()
         .status(StatusCode::SEE_OTHER)
         .header(header::LOCATION, path)

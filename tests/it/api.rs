@@ -43,6 +43,11 @@ async fn open() -> Desk<impl Endpoint<Output = Response>> {
         base_url: None,
         mail: None,
         secrets_key: None,
+        files: rotunda::config::Files {
+            dir: std::env::temp_dir(),
+            largest: 1 << 20,
+            bucket: None,
+        },
         behind_proxy: false,
         dev: false,
         stripe: std::collections::BTreeMap::new(),

@@ -37,7 +37,7 @@ pub struct Applications;
 /// A question about a part of an application.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
-struct QuestionIn {
+struct ApplicationQuestionIn {
     /// About which part.
     field: FieldWord,
     /// What is to be known, in at most 1000 characters.
@@ -47,16 +47,16 @@ struct QuestionIn {
 /// What is to be known besides.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
-struct AskIn {
+struct AskApplicantIn {
     /// Part by part.
     #[oai(validator(min_items = 1, max_items = 12))]
-    questions: Vec<QuestionIn>,
+    questions: Vec<ApplicationQuestionIn>,
 }
 
 /// Why an application is refused.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
-struct RejectIn {
+struct RejectApplicationIn {
     /// What whoever applied is told, in at most 1000 characters.
     reason: Prose,
 }
@@ -64,7 +64,7 @@ struct RejectIn {
 /// How the merchant is to be called.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
-struct ApproveIn {
+struct ApproveApplicationIn {
     /// What lists and files call it; without it, a code is made.
     code: Option<Code>,
 }
@@ -83,7 +83,7 @@ struct ApprovedOut {
 /// A text in one language.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
-struct InLanguage {
+struct MerchantTextInLanguage {
     /// Which one.
     language: Language,
     /// The text.
@@ -93,10 +93,10 @@ struct InLanguage {
 /// A text for merchants that is to hold from now on.
 #[derive(Debug, Clone, Object)]
 #[oai(deny_unknown_fields)]
-struct TextIn {
+struct MerchantTextIn {
     /// In each of the languages in which it is to be read.
     #[oai(validator(min_items = 1, max_items = 3))]
-    texts: Vec<InLanguage>,
+    texts: Vec<MerchantTextInLanguage>,
 }
 
 /// Makes a step durable and answers how the application is now; its letter goes out.
@@ -212,9 +212,9 @@ impl Applications {
         &self,
         caller: Caller<DecideApplications>,
         application_id: Path<ApplicationId>,
-        body: Body<AskIn>,
+        body: Body<AskApplicantIn>,
     ) -> Result<Reply<200, WholeOut>, Problem> {
-        let question = |one: QuestionIn| (Field::from(one.field), one.note.0);
+        let question = |one: ApplicationQuestionIn| (Field::from(one.field), one.note.0);
         let asked: Vec<(Field, String)> = body.value.questions.into_iter().map(question).collect();
         let (vault, id) = (caller.app().vault.as_ref(), application_id.0);
         let mut tx = caller.db().write(&caller.grant).await?;
@@ -237,7 +237,7 @@ impl Applications {
         &self,
         caller: Caller<DecideApplications>,
         application_id: Path<ApplicationId>,
-        body: Body<ApproveIn>,
+        body: Body<ApproveApplicationIn>,
     ) -> Result<Reply<200, ApprovedOut>, Problem> {
         let (app, id) = (caller.app(), application_id.0);
         let mut tx = caller.db().write(&caller.grant).await?;
@@ -269,7 +269,7 @@ impl Applications {
         &self,
         caller: Caller<DecideApplications>,
         application_id: Path<ApplicationId>,
-        body: Body<RejectIn>,
+        body: Body<RejectApplicationIn>,
     ) -> Result<Reply<200, WholeOut>, Problem> {
         let (vault, id) = (caller.app().vault.as_ref(), application_id.0);
         let mut tx = caller.db().write(&caller.grant).await?;
@@ -283,15 +283,15 @@ impl Applications {
     /// From now on; applications keep the version that they accepted. The same text again changes
     /// nothing.
     #[oai(
-        path = "/v1/merchant-texts/:kind",
+        path = "/v1/merchant-texts",
         method = "put",
         operation_id = "set_merchant_text"
     )]
     async fn set_merchant_text(
         &self,
         caller: Caller<SetConditions>,
-        kind: Path<TextKindWord>,
-        body: Body<TextIn>,
+        kind: Query<TextKindWord>,
+        body: Body<MerchantTextIn>,
     ) -> Result<Reply<200, TextOut>, Problem> {
         let texts: Vec<(Language, String)> = body
             .value

@@ -1,6 +1,7 @@
 //! Two malls that have the same of everything, and everybody who may knock.
 //! What is used up by asking for it is made anew.
 
+mod applicants;
 mod debts;
 mod months;
 pub mod persons;
@@ -227,6 +228,9 @@ impl House {
             }
         }
         self.people(server, &mut things).await;
+        let (application, file) = self.applied(server).await;
+        things.insert(("application_id", Whose::Own), application);
+        things.insert(("file_id", Whose::Own), file);
         Furniture {
             things,
             lines,
@@ -468,6 +472,13 @@ impl Plaza {
                 ("wind_down_merchant", _) => return self.newcomer().await.0,
                 ("pay_by_stripe", _) => return self.nothing_due().await,
                 ("cancel_stripe_leg", _) => return self.leg().await,
+                (
+                    "review_application"
+                    | "ask_applicant"
+                    | "approve_application"
+                    | "reject_application",
+                    _,
+                ) => return self.house.applied(&self.server).await.0,
                 ("raise_default", _) => return self.debtor(false).await,
                 ("withdraw_default" | "declare_default", _) => return self.debtor(true).await,
                 _ => {}

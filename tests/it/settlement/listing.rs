@@ -200,6 +200,7 @@ async fn a_large_months_lines_follow_its_figures_and_whoever_dies_or_meets_anoth
         bell: Bell::default(),
         mailer: Mailer::Off,
         stripe: Stripe::default(),
+        files: rotunda::gateway::files::Files::Folder(std::env::temp_dir()),
         base_url: None,
     };
     let jobs = jobs::handlers(&tools);

@@ -82,6 +82,7 @@ impl June {
             bell: Bell::default(),
             mailer,
             stripe: Stripe::default(),
+            files: rotunda::gateway::files::Files::Folder(std::env::temp_dir()),
             base_url: Some("https://points.example".to_owned()),
         }
     }

@@ -129,6 +129,11 @@ impl Plaza {
             let (_, email) = self.house.person(&self.server).await;
             body = body.replace("<email>", &email);
         }
+        if body.contains("<conditions>") {
+            let path = "/v1/merchant-texts?kind=conditions";
+            let digest = self.server.get(self.house.stranger(), path).await;
+            body = body.replace("<conditions>", digest["digest"].as_str().unwrap());
+        }
         if body.contains("<invitation>") {
             let (_, _, token) = self.house.invites(&self.server, ROLE, None).await;
             body = body.replace("<invitation>", &token);
@@ -163,6 +168,7 @@ impl Plaza {
 /// Bodies that stand for nobody, where it only matters what else is in them.
 pub fn nobodys(body: &str) -> String {
     let body = body.replace("<email>", "nobody@mall.example");
+    let body = body.replace("<conditions>", &"0".repeat(64));
     ["<password>", "<totp>", "<invitation>", "<reset>"]
         .into_iter()
         .fold(body, |body, name| body.replace(name, "nobody"))

@@ -195,6 +195,7 @@ impl Office {
             mailer: Mailer::Off,
             stripe: self.stripe.clone(),
             base_url: None,
+            files: rotunda::gateway::files::Files::Folder(std::env::temp_dir()),
         }
     }
 
