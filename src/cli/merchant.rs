@@ -90,7 +90,7 @@ pub(super) async fn run(app: &App, command: Command, output: Output) -> Result<(
             let vault = app.vault.as_ref();
             let mut tx = app.db.read(&grant).await?;
             let whole = onboarding::get(&mut tx, &grant, vault, one.application).await;
-            let whole = whole.map_err(refused)?;
+            let whole = whole?;
             output.data(&described(&whole), || lines(&whole))
         }
         Applications::Approve { one, code } => approve(app, one, code, output).await,
@@ -99,7 +99,7 @@ pub(super) async fn run(app: &App, command: Command, output: Output) -> Result<(
             let vault = app.vault.as_ref();
             let mut tx = app.db.write(&grant).await?;
             let done = onboarding::reject(&mut tx, &grant, vault, one.application, &reason).await;
-            let whole = done.map_err(refused)?;
+            let whole = done?;
             tx.commit().await?;
             output.data(&described(&whole), || lines(&whole))
         }
@@ -111,7 +111,7 @@ pub(super) async fn run(app: &App, command: Command, output: Output) -> Result<(
             let vault = app.vault.as_ref();
             let mut tx = app.db.write(&grant).await?;
             let done = onboarding::ask(&mut tx, &grant, vault, one.application, &asked).await;
-            let whole = done.map_err(refused)?;
+            let whole = done?;
             tx.commit().await?;
             output.data(&described(&whole), || lines(&whole))
         }
@@ -138,7 +138,7 @@ async fn list(
     loop {
         let mut tx = app.db.read(&grant).await?;
         let page = onboarding::list(&mut tx, &grant, state, &slice).await;
-        let page = page.map_err(refused)?;
+        let page = page?;
         for one in &page.items {
             output.data(&shown(one), || line(one))?;
         }
@@ -158,7 +158,7 @@ async fn approve(app: &App, one: One, code: Option<Code>, output: Output) -> Res
     };
     let mut tx = app.db.write(&grant).await?;
     let joined = joining::approve(app, &mut tx, &tenant, &grant, one.application, code).await;
-    let joined = joined.map_err(refused)?;
+    let joined = joined?;
     tx.commit().await?;
     app.bell.ring(tenant.id);
     let link = joined.invitation.map(|token| {
@@ -174,11 +174,6 @@ async fn approve(app: &App, one: One, code: Option<Code>, output: Output) -> Res
     output.data(&json, || {
         link.map_or(lines.clone(), |link| format!("{lines}\n{link}"))
     })
-}
-
-/// What is refused about an application is a wrong use of it, in the refusal's own words.
-fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    Failure::other(error)
 }
 
 fn line(application: &Application) -> String {

@@ -11,14 +11,14 @@ use crate::support::{
 };
 
 /// A browser: it keeps cookies, follows where it is sent, and fills in forms.
-struct Browser<'a> {
+pub struct Browser<'a> {
     mall: &'a People,
-    cookies: RefCell<BTreeMap<String, String>>,
+    pub cookies: RefCell<BTreeMap<String, String>>,
     language: &'static str,
 }
 
 impl<'a> Browser<'a> {
-    fn new(mall: &'a People, language: &'static str) -> Self {
+    pub fn new(mall: &'a People, language: &'static str) -> Self {
         Self {
             mall,
             cookies: RefCell::default(),
@@ -26,7 +26,7 @@ impl<'a> Browser<'a> {
         }
     }
 
-    async fn ask(
+    pub async fn ask(
         &self,
         method: &Method,
         path: &str,
@@ -67,7 +67,7 @@ impl<'a> Browser<'a> {
     }
 
     /// A page, wherever one is sent; it holds what every page holds.
-    async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Answer {
         let mut path = path.to_owned();
         for _ in 0..5 {
             let answer = self.ask(&Method::GET, &path, &[], None).await;
@@ -85,7 +85,7 @@ impl<'a> Browser<'a> {
     }
 
     /// Fills in the form of a page that goes to `action`; where one is sent, or the page that comes.
-    async fn submit(&self, page: &Answer, action: &str, fields: &[(&str, &str)]) -> Answer {
+    pub async fn submit(&self, page: &Answer, action: &str, fields: &[(&str, &str)]) -> Answer {
         let seal = seal(page, action);
         let mut all = vec![("seal", seal.as_str())];
         all.extend(fields);
@@ -120,7 +120,7 @@ fn encoded(fields: &[(&str, &str)]) -> String {
 }
 
 /// The seal in the form of a page that goes to `action`.
-fn seal(page: &Answer, action: &str) -> String {
+pub fn seal(page: &Answer, action: &str) -> String {
     let form = format!("action=\"{action}\"");
     let (_, form) = page
         .body
@@ -131,7 +131,7 @@ fn seal(page: &Answer, action: &str) -> String {
 }
 
 /// What holds for every page: nothing inline, nothing from elsewhere, a label for every field.
-fn check(page: &Answer) {
+pub fn check(page: &Answer) {
     let (body, headers) = (&page.body, &page.headers);
     assert!(
         headers["content-type"]

@@ -4,11 +4,13 @@
 //! The bytes are written to the store for files first, and the row after them, so that no row is
 //! without its file. What was written and got no row is tidied a day later ([`strays`]).
 
+pub(super) mod store;
+
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::{Application, OnboardingError, own, store};
+use super::{Application, OnboardingError, own, store as applications};
 use crate::{
     authz::{
         action::{ReadApplications, SendNews, UseApplication},
@@ -236,7 +238,7 @@ pub async fn arrive(
 ) -> Result<Arrived, OnboardingError> {
     let id = own(grant)?;
     let media = examine(bytes, largest)?;
-    let application = store::find(tx, id).await?;
+    let application = applications::find(tx, id).await?;
     open(&application.ok_or(OnboardingError::NotFound)?)?;
     let digest = hex(&Sha256::digest(bytes));
     let papers = store::papers(tx, id, MOST_FILES).await?;
@@ -271,7 +273,7 @@ pub async fn keep(
     grant: &Grant<UseApplication>,
     paper: &Paper,
 ) -> Result<(), OnboardingError> {
-    let application = store::lock(tx, own(grant)?).await?;
+    let application = applications::lock(tx, own(grant)?).await?;
     open(&application.ok_or(OnboardingError::NotFound)?)?;
     if store::count_papers(tx, paper.application).await? >= MOST_FILES {
         return Err(OnboardingError::TooManyFiles);
@@ -288,7 +290,7 @@ pub async fn remove(
     grant: &Grant<UseApplication>,
     id: PaperId,
 ) -> Result<(), OnboardingError> {
-    let application = store::lock(tx, own(grant)?).await?;
+    let application = applications::lock(tx, own(grant)?).await?;
     let application = application.ok_or(OnboardingError::NotFound)?;
     let found = store::paper(tx, id).await?;
     found

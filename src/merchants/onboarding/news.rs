@@ -4,13 +4,15 @@
 //! does not end an earlier one. Of the token there is the SHA-256 alone: it is made when the letter is
 //! written, by a job, so that it is in no table and in no queue.
 
+pub(super) mod store;
+
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::{Application, OnboardingError, State, store};
+use super::{Application, OnboardingError, State, store as applications};
 use crate::{
     authz::{
         action::{Authenticate, SendNews},
@@ -191,7 +193,7 @@ pub(super) async fn happened(
     reason: Option<&str>,
 ) -> Result<NewsId, db::Error> {
     application.revision = application.revision.saturating_add(1);
-    store::save(tx, application).await?;
+    applications::save(tx, application).await?;
     let event = Event {
         id: tx.new_id(),
         application: application.id,
@@ -220,7 +222,7 @@ pub(in crate::merchants) async fn became(
     kind: EventKind,
     reason: Option<&str>,
 ) -> Result<(), db::Error> {
-    let Some(mut application) = store::lock_of_merchant(tx, merchant).await? else {
+    let Some(mut application) = applications::lock_of_merchant(tx, merchant).await? else {
         return Ok(());
     };
     happened(tx, &mut application, kind, None, reason).await?;
@@ -277,7 +279,7 @@ pub async fn begin_news(
     if event.mail != "queued" || tx.now() >= event.expires_at {
         return Ok(None);
     }
-    let found = store::find(tx, event.application).await?;
+    let found = applications::find(tx, event.application).await?;
     let application = found.ok_or(OnboardingError::NotFound)?;
     let fresh = key_text::make(id, tx.entropy());
     store::give_token(tx, id, &fresh.hash).await?;

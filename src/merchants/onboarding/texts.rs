@@ -3,11 +3,13 @@
 //!
 //! Before the operator wrote any there is the product's own text, which is version 0.
 
+pub(super) mod store;
+
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{OnboardingError, store};
+use super::OnboardingError;
 use crate::{
     authz::{
         action::{SetConditions, StartApplication},
