@@ -283,7 +283,7 @@ impl Applications {
     /// From now on; applications keep the version that they accepted. The same text again changes
     /// nothing.
     #[oai(
-        path = "/v1/merchant-texts",
+        path = "/v1/merchant-texts/current",
         method = "put",
         operation_id = "set_merchant_text"
     )]

@@ -3,10 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{ACCOUNT, IDENTITY, LICENCE, PNG, full, kinds, refusal, state};
-use crate::support::{
-    outside::tables,
-    people::{People, text},
-};
+use crate::support::{outside::tables, people::People};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_refused_begins_anew_with_everything_that_was_said_and_who_withdraws_too() {
@@ -227,7 +224,7 @@ async fn what_was_accepted_stays_when_the_operator_writes_another_text() {
     let old = mall.digest("conditions").await;
     let texts = json!({"texts": [{"language": "en", "text": "Be kind.\nPay the rent."}]});
     for kind in ["conditions", "agreement"] {
-        let path = format!("/v1/merchant-texts?kind={kind}");
+        let path = format!("/v1/merchant-texts/current?kind={kind}");
         for _ in 0..2 {
             let answer = mall.puts(&manager, &path, &texts).await;
             assert_eq!(answer.json()["version"], 1, "{}", answer.body);
@@ -258,8 +255,12 @@ async fn what_was_accepted_stays_when_the_operator_writes_another_text() {
         approved.body
     );
     let texts = json!({"texts": [{"language": "en", "text": "Be kinder."}]});
-    mall.puts(&manager, "/v1/merchant-texts?kind=agreement", &texts)
-        .await;
+    mall.puts(
+        &manager,
+        "/v1/merchant-texts/current?kind=agreement",
+        &texts,
+    )
+    .await;
     let own = mall.server.get(mall.at(&token), "/v1/application").await;
     assert_eq!(
         own["agreement"]["texts"]["en"], "Be kind.\nPay the rent.",
