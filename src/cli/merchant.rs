@@ -61,7 +61,7 @@ pub(super) enum Applications {
     Ask {
         #[command(flatten)]
         one: One,
-        /// About which part, such as licence_number
+        /// About which part, such as goods
         #[arg(long)]
         field: String,
         /// What is to be known

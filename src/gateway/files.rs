@@ -132,7 +132,10 @@ impl Files {
 
     fn store(&self) -> Result<Arc<dyn ObjectStore>, FilesError> {
         match self {
-            Self::Bucket(bucket) => Ok(Arc::clone(bucket) as Arc<dyn ObjectStore>),
+            Self::Bucket(bucket) => {
+                let store: Arc<dyn ObjectStore> = bucket.clone();
+                Ok(store)
+            }
             Self::Folder(folder) => {
                 own_folder(folder).map_err(FilesError::Folder)?;
                 Ok(Arc::new(LocalFileSystem::new_with_prefix(folder)?))

@@ -83,7 +83,8 @@ pub fn id_of<K: Opens>(presented: &str) -> Option<Id<K>> {
     let (body, check) = presented.split_at_checked(cut)?;
     let (id, secret) = body.strip_prefix(K::START)?.split_once('_')?;
     let digits = secret.bytes().all(|byte| DIGITS.contains(&byte));
-    if secret.len() != (K::BYTES * 8).div_ceil(5) || !digits || checksum(body) != check {
+    if secret.len() != K::BYTES.saturating_mul(8).div_ceil(5) || !digits || checksum(body) != check
+    {
         return None;
     }
     format!("{}_{id}", K::PREFIX).parse().ok()
@@ -133,10 +134,14 @@ pub fn typed(code: &str) -> Option<String> {
 fn base32(bytes: &[u8]) -> String {
     let bit = |at: usize| {
         let byte = bytes.get(at / 8).copied().unwrap_or(0);
-        usize::from(byte >> (7 - at % 8) & 1)
+        usize::from(byte >> 7_usize.saturating_sub(at % 8) & 1)
     };
-    (0..(bytes.len() * 8).div_ceil(5))
-        .map(|place| (0..5).fold(0, |value, offset| value << 1 | bit(place * 5 + offset)))
+    (0..bytes.len().saturating_mul(8).div_ceil(5))
+        .map(|place| {
+            (0..5).fold(0, |value, offset| {
+                value << 1 | bit(place.saturating_mul(5).saturating_add(offset))
+            })
+        })
         .filter_map(|value| DIGITS.get(value))
         .map(|digit| char::from(*digit))
         .collect()

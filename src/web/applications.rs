@@ -78,7 +78,14 @@ pub(super) fn queue(knock: Knock) -> Answer {
         let page = onboarding::list(&mut tx, &caller.grant, wanted, &slice).await?;
         drop(tx);
         let next = page.next.as_ref().map(|next| key.seal(QUEUE, next));
-        Ok(queue_page(&knock, &present, &counts, wanted, &page, next))
+        Ok(queue_page(
+            &knock,
+            &present,
+            &counts,
+            wanted,
+            &page,
+            next.as_deref(),
+        ))
     })
 }
 
@@ -88,7 +95,7 @@ fn queue_page(
     counts: &[(State, i64)],
     wanted: Option<State>,
     page: &Page<Application>,
-    next: Option<String>,
+    next: Option<&str>,
 ) -> Response {
     let person = &present.person;
     let language = person.language;
@@ -138,7 +145,7 @@ fn queue_page(
                         } } }
                     }
                 }
-                @if let Some(next) = &next {
+                @if let Some(next) = next {
                     p { a href={ "/applications?state=" (shown_state) "&after=" (next) } {
                         (word("apply-more"))
                     } }

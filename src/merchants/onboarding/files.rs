@@ -171,7 +171,7 @@ pub fn examine(bytes: &[u8], largest: usize) -> Result<Media, FileFault> {
     if media == Media::Pdf {
         const ACTIVE: [&[u8]; 4] = [b"/JavaScript", b"/Launch", b"/EmbeddedFile", b"/RichMedia"];
         let holds = |word: &&[u8]| bytes.windows(word.len()).any(|part| part == *word);
-        if ACTIVE.iter().any(|word| holds(word)) {
+        if ACTIVE.iter().any(holds) {
             return Err(FileFault::Active);
         }
         return Ok(media);

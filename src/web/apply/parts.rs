@@ -93,16 +93,7 @@ pub(super) fn form(knock: &Knock, token: &str, whole: &Whole) -> Markup {
                     }
                 }
             }
-            fieldset {
-                legend { (word("apply-field-payout")) }
-                div.row {
-                    (entry(language, "holder", "apply-bank-holder", &form.bank_holder))
-                    (entry(language, "bank", "apply-bank-name", &form.bank_name))
-                    (secret(language, "account", "apply-bank-account",
-                            whole.bank_account.as_deref()))
-                }
-                (entry(language, "stripe", "apply-stripe", &form.stripe_account))
-            }
+            (payout(whole))
             label for="language" { (word("apply-language")) }
             select #language name="language" {
                 @for one in Language::ALL {
@@ -115,6 +106,23 @@ pub(super) fn form(knock: &Knock, token: &str, whole: &Whole) -> Markup {
                 button type="submit" name="do" value="submit" { (word("apply-submit")) }
                 button.second type="submit" name="do" value="save" { (word("apply-save")) }
             }
+        }
+    }
+}
+
+/// Where the company is paid.
+fn payout(whole: &Whole) -> Markup {
+    let (language, form) = (whole.application.language, &whole.application.form);
+    html! {
+        fieldset {
+            legend { (text(language, "apply-field-payout")) }
+            div.row {
+                (entry(language, "holder", "apply-bank-holder", &form.bank_holder))
+                (entry(language, "bank", "apply-bank-name", &form.bank_name))
+                (secret(language, "account", "apply-bank-account",
+                        whole.bank_account.as_deref()))
+            }
+            (entry(language, "stripe", "apply-stripe", &form.stripe_account))
         }
     }
 }
