@@ -25,6 +25,7 @@ use crate::{
         action::{Authenticate, ReadProgramme},
         actor::Principal,
         grant::Grant,
+        own::OwnRoles,
         policy::{Denied, Policy, PolicyError},
     },
     config::Config,
@@ -39,7 +40,7 @@ use crate::{
         mail::{MailSettingError, Mailer},
         stripe::{Keys, PATIENCE, SettingError, Stripe},
     },
-    identity::{self, IdentityError, Recognised, password::Hashing, sessions, signin::Desk},
+    identity::{self, IdentityError, Recognised, password::Hashing, roles, sessions, signin::Desk},
     kernel::{
         ids::{Entropy, TenantId},
         page::CursorKey,
@@ -147,6 +148,8 @@ pub struct Inner {
     /// What keeps secrets that have to be read again; none where the settings have no key.
     pub vault: Option<Vault>,
     principals: Cache<(TenantId, i64, [u8; 32]), Recognised>,
+    /// What the malls' own roles mean, each mall's as of one revision.
+    own_roles: Cache<(TenantId, i64), Arc<OwnRoles>>,
     migrated: AtomicBool,
     draining: AtomicBool,
     answering: Cache<(), ()>,
@@ -207,6 +210,7 @@ impl App {
             hashing: Hashing::default(),
             vault,
             principals: remembering(CHECKED),
+            own_roles: remembering(CHECKED),
             migrated: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             answering: remembering(BELIEVED),
@@ -363,8 +367,9 @@ impl Inner {
         }
         let asked = async {
             let mut tx = self.db.read(grant).await?;
-            let found = identity::authenticate(&mut tx, grant, presented).await?;
+            let mut found = identity::authenticate(&mut tx, grant, presented).await?;
             drop(tx);
+            found.principal.own = self.own_roles(grant, tenant, revision).await?;
             if let Some(seen) = found.session
                 && seen.stale
             {
@@ -375,6 +380,28 @@ impl Inner {
             Ok(found)
         };
         self.principals.try_get_with(key, asked).await
+    }
+
+    /// What the mall's own roles mean, as of that revision or a later one.
+    ///
+    /// # Errors
+    /// [`IdentityError::Db`], [`IdentityError::Policy`].
+    pub async fn own_roles(
+        &self,
+        grant: &Grant<Authenticate>,
+        tenant: TenantId,
+        revision: i64,
+    ) -> Result<Arc<OwnRoles>, IdentityError> {
+        let key = (tenant, revision);
+        if let Some(found) = self.own_roles.get(&key).await {
+            return Ok(found);
+        }
+        let mut tx = self.db.read(grant).await?;
+        let rows = roles::all(&mut tx, grant).await?;
+        drop(tx);
+        let decided = Arc::new(self.policy.decide_own(&rows).await?);
+        self.own_roles.insert(key, Arc::clone(&decided)).await;
+        Ok(decided)
     }
 
     /// No more requests from now on; `/readyz` says so.

@@ -101,9 +101,19 @@ impl Mall {
     async fn make_key(&mut self, site: &Site) {
         let grant = site.grant::<CreateKey>(self.tenant);
         let role = Role::new("machine.erp");
-        let new = NewKey::new(&site.app.policy, "till".parse().unwrap(), role, None).unwrap();
+        let new = NewKey::new(
+            &site.app.policy,
+            &rotunda::authz::own::OwnRoles::default(),
+            "till".parse().unwrap(),
+            role,
+            None,
+            rotunda::authz::actor::Stores::All,
+        )
+        .unwrap();
         let mut tx = site.app.db.write(&grant).await.unwrap();
-        let (_, secret) = identity::create(&mut tx, &grant, new).await.unwrap();
+        let (_, secret) = identity::create(&mut tx, &site.app.policy, &grant, new)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         secret.expose_secret().clone_into(&mut self.key);
     }

@@ -197,6 +197,25 @@ fn problem_schema() -> Value {
                     },
                 },
             },
+            "permission": {
+                "type": "object",
+                "description": "Of `not-allowed`: the permission that is missing.",
+                "required": ["object", "action", "held_by", "given_by"],
+                "properties": {
+                    "object": text("What was to be acted on."),
+                    "action": text("What was to be done."),
+                    "held_by": {
+                        "type": "array",
+                        "description": "Roles that may; new ones may be added.",
+                        "items": {"type": "string"},
+                    },
+                    "given_by": {
+                        "type": "array",
+                        "description": "Roles whose people give such a role.",
+                        "items": {"type": "string"},
+                    },
+                },
+            },
             "retryable": {
                 "type": "boolean",
                 "description": "Whether the same request may succeed later.",

@@ -33,8 +33,11 @@ type Operations = (
     (
         member::Redemptions,
         operator::staff::Staff,
+        operator::roles::Roles,
+        operator::role_changes::RoleChanges,
         account::Account,
         applicant::Applicant,
+        operator::adjustments::Adjustments,
     ),
 );
 
@@ -109,8 +112,11 @@ fn operations() -> Operations {
     let people = (
         member::Redemptions,
         operator::staff::Staff,
+        operator::roles::Roles,
+        operator::role_changes::RoleChanges,
         account::Account,
         applicant::Applicant,
+        operator::adjustments::Adjustments,
     );
     (operator, till, people)
 }

@@ -3,6 +3,7 @@
 use poem_openapi::Enum;
 
 use crate::{
+    earning::adjusting::{AdjustReason, AdjustState},
     identity::{
         signin::Need,
         staff::{self, Theme},
@@ -476,4 +477,52 @@ impl LetterWord {
             _ => Self::None,
         }
     }
+}
+
+words! {
+    /// Why points are added or taken by hand.
+    AdjustReasonWord = AdjustReason {
+        /// The mall is kind.
+        Goodwill,
+        /// Something was recorded wrongly.
+        Correction,
+        /// A complaint was right.
+        Complaint,
+        /// Somebody promised them.
+        Promise,
+        /// They were got by fraud.
+        Fraud,
+    }
+}
+
+words! {
+    /// How far an adjustment is.
+    AdjustStateWord = AdjustState {
+        /// A second person has to decide.
+        Proposed,
+        /// The points moved.
+        Posted,
+        /// They never will.
+        Rejected,
+    }
+}
+
+/// Which way points go by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub(super) enum AdjustWayWord {
+    /// To the member.
+    Add,
+    /// From the member.
+    Take,
+}
+
+/// What is decided about what somebody proposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub(super) enum ApprovalWord {
+    /// It is done.
+    Approved,
+    /// It never will be.
+    Rejected,
 }

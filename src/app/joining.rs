@@ -8,8 +8,9 @@ use super::App;
 use crate::{
     authz::{
         action::{DecideApplications, InviteStaff, UseAccount},
-        actor::{Actor, Principal, Role},
+        actor::{Actor, Principal, Role, Stores},
         grant::Grant,
+        own::OwnRoles,
         policy::Denied,
     },
     db::{self, tenants::Tenant, tx::Tx},
@@ -118,7 +119,13 @@ async fn invite(
         email: application.email.clone(),
         name,
         language: application.language,
-        roles: Roles::new(&app.policy, vec![Role::new(OWNER)], Some(merchant))?,
+        roles: Roles::new(
+            &app.policy,
+            &OwnRoles::default(),
+            vec![Role::new(OWNER)],
+            Some(merchant),
+            Stores::All,
+        )?,
     };
     let tell = match app.mailer {
         Mailer::Off => Tell::ByInviter,

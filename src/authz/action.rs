@@ -6,6 +6,10 @@ pub trait Action: sealed::Sealed + Send + Sync + 'static {
     const OBJECT: &'static str;
     /// What is done: "record".
     const ACT: &'static str;
+    /// Whether somebody has it who is narrowed to stores of a merchant: either its use case asks the
+    /// grant which stores it covers, or nothing of any store is in it. Whoever is narrowed has no
+    /// other action.
+    const BY_STORE: bool;
 }
 
 mod sealed {
@@ -15,7 +19,7 @@ mod sealed {
 
 /// Declares the actions and the list of all of them.
 macro_rules! actions {
-    ($($(#[$doc:meta])* $action:ident = $object:literal $act:literal;)*) => {
+    ($($(#[$doc:meta])* $action:ident = $object:literal $act:literal $(by $store:ident)?;)*) => {
         $(
             $(#[$doc])*
             #[derive(Debug, Clone, Copy)]
@@ -24,12 +28,24 @@ macro_rules! actions {
             impl Action for $action {
                 const OBJECT: &'static str = $object;
                 const ACT: &'static str = $act;
+                const BY_STORE: bool = !concat!($(stringify!($store))?).is_empty();
             }
         )*
 
         /// Every action as (object, act), in the order of this file.
         pub const ALL: &[(&str, &str)] = &[$(($object, $act)),*];
+
+        /// Whether whoever is narrowed to stores can have this action: [`Action::BY_STORE`].
+        pub fn is_by_store(object: &str, act: &str) -> bool {
+            let all = [$(($object, $act, <$action as Action>::BY_STORE)),*];
+            all.contains(&(object, act, true))
+        }
     };
+}
+
+/// The action of these two words, where there is one.
+pub fn find(object: &str, act: &str) -> Option<(&'static str, &'static str)> {
+    ALL.iter().copied().find(|known| *known == (object, act))
 }
 
 actions! {
@@ -44,13 +60,17 @@ actions! {
     /// Come in: with a password, with a link, or by asking for one.
     SignIn = "session" "open";
     /// See and change what is one's own: password, second factor, sessions, language.
-    UseAccount = "account" "use";
+    UseAccount = "account" "use" by store;
     /// Ask somebody to come and work here, in roles that one could act in oneself.
     InviteStaff = "staff" "invite";
     /// List the people who work here, and in which roles.
     ReadStaff = "staff" "read";
     /// Change the roles of people, and end what they may do.
     ManageStaff = "staff" "manage";
+    /// See which roles there are, and what each may do.
+    ReadRoles = "role" "read" by store;
+    /// Make, change and end roles of the mall's own, of rights that one has oneself.
+    ManageRoles = "role" "manage";
     /// Give merchants their people, whose roles one could not act in oneself.
     StaffMerchant = "merchant" "staff";
     /// Give the mall its own people, whatever one may do oneself.
@@ -62,11 +82,11 @@ actions! {
     /// Bring a mall's programme, merchants and goods to what its manifest says.
     ApplyManifest = "tenant" "apply";
     /// Read a mall's settings and programme.
-    ReadProgramme = "tenant" "read";
+    ReadProgramme = "tenant" "read" by store;
     /// Take a merchant into the alliance.
     CreateMerchant = "merchant" "create";
     /// List merchants.
-    ReadMerchants = "merchant" "read";
+    ReadMerchants = "merchant" "read" by store;
     /// Let a suspended merchant work again.
     ActivateMerchant = "merchant" "activate";
     /// Stop a merchant from issuing and accepting points.
@@ -104,39 +124,39 @@ actions! {
     /// Open a store of a merchant.
     CreateStore = "store" "create";
     /// List stores.
-    ReadStores = "store" "read";
+    ReadStores = "store" "read" by store;
     /// Let a suspended store work again.
     ActivateStore = "store" "activate";
     /// Stop a store from issuing and accepting points.
     SuspendStore = "store" "suspend";
     /// Make somebody a member.
-    EnrolMember = "member" "enrol";
+    EnrolMember = "member" "enrol" by store;
     /// Find a member; see balance and history.
-    ReadMembers = "member" "read";
+    ReadMembers = "member" "read" by store;
     /// Record a purchase, which earns points.
-    RecordPurchase = "purchase" "record";
+    RecordPurchase = "purchase" "record" by store;
     /// Read a purchase.
-    ReadPurchases = "purchase" "read";
+    ReadPurchases = "purchase" "read" by store;
     /// Refund a purchase, which takes points back.
-    RefundPurchase = "purchase" "refund";
+    RefundPurchase = "purchase" "refund" by store;
     /// Pay part of a purchase with a member's points.
-    SpendPoints = "points" "spend";
+    SpendPoints = "points" "spend" by store;
     /// Send many purchases, spends and refunds at once, each of which needs its own right too.
-    PostBatch = "batch" "post";
+    PostBatch = "batch" "post" by store;
     /// Let points lapse whose time has come.
     ExpirePoints = "points" "expire";
     /// Put a good into the catalogue.
     CreateGood = "good" "create";
     /// Read the catalogue.
-    ReadGoods = "good" "read";
+    ReadGoods = "good" "read" by store;
     /// Set a good aside for a member.
-    ReserveGood = "redemption" "reserve";
+    ReserveGood = "redemption" "reserve" by store;
     /// Read a reservation.
-    ReadRedemptions = "redemption" "read";
+    ReadRedemptions = "redemption" "read" by store;
     /// Hand a good over against its code.
-    ClaimGood = "redemption" "claim";
+    ClaimGood = "redemption" "claim" by store;
     /// Give up a reservation.
-    CancelRedemption = "redemption" "cancel";
+    CancelRedemption = "redemption" "cancel" by store;
     /// Give back what was reserved and not fetched in time.
     LapseRedemptions = "redemption" "lapse";
     /// See what a period's settlement would be.
@@ -153,6 +173,12 @@ actions! {
     ConfirmSettlement = "settlement" "confirm";
     /// Agree to a merchant's statement.
     ConfirmStatement = "statement" "confirm";
+    /// Add or take points by hand, or propose to.
+    ProposeAdjustment = "adjustment" "propose";
+    /// Decide what somebody else proposed to add or to take.
+    DecideAdjustment = "adjustment" "decide";
+    /// Read what was added and taken by hand.
+    ReadAdjustments = "adjustment" "read";
     /// Object to a line of a merchant's statement.
     RaiseDispute = "dispute" "raise";
     /// Read disputes.

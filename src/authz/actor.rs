@@ -1,8 +1,11 @@
 //! Who acts, and how far what they may do reaches.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use crate::kernel::ids::{ApiKeyId, ApplicationId, MemberId, MerchantId, StaffId, TenantId};
+use super::own::OwnRoles;
+use crate::kernel::ids::{
+    ApiKeyId, ApplicationId, MemberId, MerchantId, StaffId, StoreId, TenantId,
+};
 
 /// Who does something; written beside what was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +57,56 @@ impl Reach {
             Self::Member(_) => false,
         }
     }
+
+    /// The one merchant that it is about, where it is about one.
+    pub fn merchant(self) -> Option<MerchantId> {
+        match self {
+            Self::Merchant(own) => Some(own),
+            Self::Mall | Self::Member(_) => None,
+        }
+    }
 }
 
-/// A role of the policy, by its name without the prefix: "merchant.cashier".
+/// To which stores of a merchant somebody is narrowed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Stores {
+    /// To none: whatever the reach covers.
+    #[default]
+    All,
+    /// To these.
+    Only(Arc<[StoreId]>),
+}
+
+impl Stores {
+    /// From what a table or a form says; none for all.
+    pub fn of(named: Option<Vec<StoreId>>) -> Self {
+        named.map_or(Self::All, |named| Self::Only(named.into()))
+    }
+
+    /// The stores, where it is narrowed.
+    pub fn named(&self) -> Option<&[StoreId]> {
+        match self {
+            Self::All => None,
+            Self::Only(stores) => Some(stores),
+        }
+    }
+
+    /// Whether this store is among them.
+    pub fn covers(&self, store: StoreId) -> bool {
+        self.named().is_none_or(|stores| stores.contains(&store))
+    }
+
+    /// Whether all of those are among them.
+    pub fn include(&self, others: &Self) -> bool {
+        match (self, others) {
+            (Self::All, _) => true,
+            (Self::Only(_), Self::All) => false,
+            (Self::Only(own), Self::Only(others)) => others.iter().all(|one| own.contains(one)),
+        }
+    }
+}
+
+/// A role of the policy, or of the mall's own, by its name without the prefix: "merchant.cashier".
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Role(String);
 
@@ -85,6 +135,10 @@ pub struct Principal {
     pub also: Vec<Role>,
     /// The widest reach that this principal can have: a merchant's key never reaches the mall.
     pub scope: Reach,
+    /// To which stores of a merchant it is narrowed within that.
+    pub stores: Stores,
+    /// What the mall's own roles mean, as they were when this principal was recognised.
+    pub own: Arc<OwnRoles>,
 }
 
 impl Principal {
@@ -115,7 +169,15 @@ impl Principal {
             role: Role::new(role),
             also: Vec::new(),
             scope: Reach::Mall,
+            stores: Stores::All,
+            own: Arc::default(),
         }
+    }
+
+    /// The same, by these roles of the mall's own.
+    #[must_use]
+    pub fn with(self, own: Arc<OwnRoles>) -> Self {
+        Self { own, ..self }
     }
 
     /// Every role that this principal acts in.

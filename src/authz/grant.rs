@@ -4,9 +4,10 @@ use std::{fmt, marker::PhantomData};
 
 use super::{
     action::Action,
-    actor::{Actor, Principal, Reach},
+    actor::{Actor, Principal, Reach, Stores},
+    own::OwnRoles,
 };
-use crate::kernel::ids::TenantId;
+use crate::kernel::ids::{MerchantId, StoreId, TenantId};
 
 /// Proof that `principal` may do `A`, and how far; only [`super::policy::Policy`] makes one.
 pub struct Grant<A> {
@@ -39,9 +40,24 @@ impl<A: Action> Grant<A> {
         self.principal.actor
     }
 
-    /// How far the right reaches.
+    /// How far the right reaches. Where the action knows of a store, [`Grant::covers`] is asked.
     pub fn reach(&self) -> Reach {
         self.reach
+    }
+
+    /// Whether the right covers something of this store, which is that merchant's.
+    pub fn covers(&self, merchant: MerchantId, store: StoreId) -> bool {
+        self.reach.covers(merchant) && self.stores().covers(store)
+    }
+
+    /// To which stores the right is narrowed.
+    pub fn stores(&self) -> &Stores {
+        &self.principal.stores
+    }
+
+    /// The mall's own roles, as they were when this was granted.
+    pub fn own_roles(&self) -> &OwnRoles {
+        &self.principal.own
     }
 }
 

@@ -1,14 +1,18 @@
 //! Loads `policies/` into Casbin once and hands out grants.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use casbin::{CoreApi, DefaultModel, Enforcer, StringAdapter};
 use thiserror::Error;
 
 use super::{
     action::{self, Action},
-    actor::{Principal, Reach, Role},
+    actor::{Principal, Reach, Role, Stores},
     grant::Grant,
+    own::OwnRoles,
 };
 
 const MODEL: &str = include_str!("../../policies/model.conf");
@@ -73,9 +77,7 @@ impl Policy {
     /// Every [`PolicyError`].
     pub async fn parse(roles: &str, inherits: &str) -> Result<Self, PolicyError> {
         let names = check(roles, inherits)?;
-        let model = DefaultModel::from_str(MODEL).await?;
-        let adapter = StringAdapter::new(format!("{}\n{}", bare(roles), bare(inherits)));
-        let enforcer = <Enforcer as CoreApi>::new(model, adapter).await?;
+        let enforcer = enforcer(&format!("{}\n{}", bare(roles), bare(inherits))).await?;
         let mut decisions = HashMap::new();
         for role in &names {
             for &(object, act) in action::ALL {
@@ -122,6 +124,18 @@ impl Policy {
         self.decisions.get(&(role.to_owned(), object, act)).copied()
     }
 
+    /// The same of a role that may be one of the mall's own.
+    pub(super) fn decide_in(
+        &self,
+        own: &OwnRoles,
+        role: &str,
+        object: &'static str,
+        act: &'static str,
+    ) -> Option<&'static str> {
+        let reviewed = self.decide(role, object, act);
+        reviewed.or_else(|| own.decide(role, object, act))
+    }
+
     /// The key to `B` for whoever holds the one to `A`, where the policy gives it to them too: for an
     /// act that consists of others.
     ///
@@ -131,51 +145,123 @@ impl Policy {
         self.allow(grant.principal())
     }
 
-    /// The key to `A`, where the policy gives it to this principal.
+    /// The same key, for whoever still has the right by these roles of the mall's own.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn renewed<A: Action>(
+        &self,
+        grant: &Grant<A>,
+        own: Arc<OwnRoles>,
+    ) -> Result<Grant<A>, Denied> {
+        self.allow(&grant.principal().clone().with(own))
+    }
+
+    /// The key to `A`, where the policy gives it to this principal, by its reviewed roles or by those
+    /// of the mall's own that came with it.
     ///
     /// # Errors
     /// [`Denied`].
     pub fn allow<A: Action>(&self, principal: &Principal) -> Result<Grant<A>, Denied> {
         let reach = self
-            .reach_of(principal.roles(), principal.scope, A::OBJECT, A::ACT)
+            .reach_of(&Whole::of(principal), A::OBJECT, A::ACT)
             .ok_or(Denied)?;
         Ok(Grant::new(principal.clone(), reach))
     }
 
-    /// Whether whoever holds this grant may do everything that `role` may do within `scope`, as far
-    /// as it reaches there: nobody hands out what they do not have.
-    pub fn could_act_as<A: Action>(&self, grant: &Grant<A>, role: &Role, scope: Reach) -> bool {
+    /// Whether whoever holds this grant may do everything that `role` may do within `scope` and these
+    /// stores, as far as it reaches there: nobody hands out what they do not have.
+    pub fn could_act_as<A: Action>(
+        &self,
+        grant: &Grant<A>,
+        role: &Role,
+        scope: Reach,
+        stores: &Stores,
+    ) -> bool {
+        let theirs = Whole {
+            roles: vec![role],
+            scope,
+            stores,
+            own: grant.own_roles(),
+        };
+        action::ALL
+            .iter()
+            .filter(|(object, act)| self.reach_of(&theirs, object, act).is_some())
+            .all(|&(object, act)| self.has(grant, object, act, scope, stores))
+    }
+
+    /// Whether whoever holds this grant may do this too, as far as they reach at all.
+    pub fn may<A: Action>(
+        &self,
+        grant: &Grant<A>,
+        object: &'static str,
+        act: &'static str,
+    ) -> bool {
+        let own = Whole::of(grant.principal());
+        self.reach_of(&own, object, act).is_some()
+    }
+
+    /// Whether whoever holds this grant may do this too, as far as `scope` and these stores.
+    pub fn has<A: Action>(
+        &self,
+        grant: &Grant<A>,
+        object: &'static str,
+        act: &'static str,
+        scope: Reach,
+        stores: &Stores,
+    ) -> bool {
         let own = grant.principal();
-        action::ALL.iter().all(|&(object, act)| {
-            let theirs = self.reach_of(std::iter::once(role), scope, object, act);
-            let ours = self.reach_of(own.roles(), own.scope, object, act);
-            match (ours, theirs) {
-                (_, None) | (Some(Reach::Mall), _) => true,
-                (Some(ours), Some(theirs)) => ours == theirs,
-                (None, Some(_)) => false,
-            }
-        })
+        match self.reach_of(&Whole::of(own), object, act) {
+            Some(Reach::Mall) => true,
+            Some(ours) => ours == scope && own.stores.include(stores),
+            None => false,
+        }
     }
 
     /// How far these roles reach with an action for somebody of that scope: the scope itself, where
     /// one of them has the right.
-    fn reach_of<'a>(
-        &self,
-        mut roles: impl Iterator<Item = &'a Role>,
-        scope: Reach,
-        object: &'static str,
-        act: &'static str,
-    ) -> Option<Reach> {
-        let fits = |role: &Role| {
+    fn reach_of(&self, who: &Whole<'_>, object: &'static str, act: &'static str) -> Option<Reach> {
+        if who.stores.named().is_some() && !action::is_by_store(object, act) {
+            return None;
+        }
+        let fits = |role: &&Role| {
             matches!(
-                (self.decide(role.as_str(), object, act), scope),
+                (
+                    self.decide_in(who.own, role.as_str(), object, act),
+                    who.scope
+                ),
                 (Some("mall"), _)
                     | (Some("merchant"), Reach::Merchant(_))
                     | (Some("member"), Reach::Member(_))
             )
         };
-        roles.any(fits).then_some(scope)
+        who.roles.iter().any(fits).then_some(who.scope)
     }
+}
+
+/// All that a decision goes by.
+struct Whole<'a> {
+    roles: Vec<&'a Role>,
+    scope: Reach,
+    stores: &'a Stores,
+    own: &'a OwnRoles,
+}
+
+impl<'a> Whole<'a> {
+    fn of(principal: &'a Principal) -> Self {
+        Self {
+            roles: principal.roles().collect(),
+            scope: principal.scope,
+            stores: &principal.stores,
+            own: &principal.own,
+        }
+    }
+}
+
+/// Casbin with these rules.
+pub(super) async fn enforcer(rules: &str) -> Result<Enforcer, casbin::Error> {
+    let model = DefaultModel::from_str(MODEL).await?;
+    <Enforcer as CoreApi>::new(model, StringAdapter::new(rules)).await
 }
 
 /// The lines that say something.

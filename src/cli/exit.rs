@@ -122,7 +122,10 @@ impl From<IdentityError> for Failure {
             }
             IdentityError::UnsuitableRole
             | IdentityError::MerchantMissing
-            | IdentityError::MerchantUnasked => Exit::Refused,
+            | IdentityError::MerchantUnasked
+            | IdentityError::CannotNarrow
+            | IdentityError::BeyondOwn(_) => Exit::Refused,
+            IdentityError::Policy(_) => Exit::Failed,
             IdentityError::Db(_) => {
                 let IdentityError::Db(error) = error else {
                     return Self::other(error);

@@ -9,7 +9,7 @@ use crate::{
     app::App,
     authz::{
         action::Action,
-        actor::{Principal, Role},
+        actor::{Principal, Role, Stores},
         grant::Grant,
     },
     identity::{self, Key, NewKey},
@@ -86,8 +86,15 @@ pub(super) async fn run(app: &App, command: Command, output: Output) -> Result<(
 
 async fn make(app: &App, create: Create, output: Output) -> Result<(), Failure> {
     let role = Role::new(create.role);
-    let new = NewKey::new(&app.policy, create.label, role, create.merchant)?;
     let grant = grant(app, &create.tenant).await?;
+    let new = NewKey::new(
+        &app.policy,
+        grant.own_roles(),
+        create.label,
+        role,
+        create.merchant,
+        Stores::All,
+    )?;
     let mut tx = app.db.write(&grant).await?;
     if let Some(merchant) = new.merchant()
         && merchants::codes(&mut tx, &[merchant]).await?.is_empty()
@@ -98,7 +105,7 @@ async fn make(app: &App, create: Create, output: Output) -> Result<(), Failure> 
         );
         return Err(Failure::new(Exit::NotFound, message));
     }
-    let (key, secret) = identity::create(&mut tx, &grant, new).await?;
+    let (key, secret) = identity::create(&mut tx, &app.policy, &grant, new).await?;
     tx.commit().await?;
     let secret = secret.expose_secret();
     let mut json = shown(&key);
@@ -138,7 +145,12 @@ pub(super) async fn grant<A: Action>(app: &App, slug: &str) -> Result<Grant<A>, 
         let message = format!("there is no mall {slug:?}; `rotunda tenant list` shows them");
         return Err(Failure::new(Exit::NotFound, message));
     };
-    Ok(app.policy.allow(&Principal::platform(Some(tenant.id)))?)
+    let anonymous = app.policy.allow(&Principal::anonymous(tenant.id))?;
+    let revision = app.revision(tenant.id, true).await;
+    let revision = revision.map_err(Failure::other)?;
+    let own = app.own_roles(&anonymous, tenant.id, revision).await?;
+    let vendor = Principal::platform(Some(tenant.id)).with(own);
+    Ok(app.policy.allow(&vendor)?)
 }
 
 fn shown(key: &Key) -> Value {

@@ -271,7 +271,7 @@ async fn act(
 ) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve { dev, .. } => serve::run(app, dev, output, stop).await?,
-        Command::Demo(args) => demo::run(app, &args, output, stop).await?,
+        Command::Demo(args) => Box::pin(demo::run(app, &args, output, stop)).await?,
         Command::Doctor => return doctor::run(app, output).await,
         Command::Migrate => migrate(app, output).await?,
         Command::Tenant(command) => tenant::run(app, command, output).await?,

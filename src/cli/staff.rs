@@ -6,9 +6,15 @@ use serde_json::{Value, json};
 use super::{Exit, Failure, Output, key::grant};
 use crate::{
     app::{App, address},
-    authz::actor::Role,
+    authz::{
+        action,
+        actor::{Role, Stores},
+    },
     gateway::mail::Mailer,
-    identity::staff::{self, NewStaff, Roles, Staff, Tell},
+    identity::{
+        holders::{self, Holder},
+        staff::{self, NewStaff, Roles, Staff, Tell},
+    },
     kernel::{
         ids::{MerchantId, StaffId},
         page::{MOST, Slice},
@@ -30,6 +36,19 @@ pub(super) enum Command {
     #[command(before_help = "Examples:\n  rotunda staff list --tenant demo\n  \
         rotunda staff list --tenant demo --json\n")]
     List {
+        /// The mall's short name
+        #[arg(long, value_name = "SLUG")]
+        tenant: String,
+    },
+    /// Say who can do something now, by which role and how far
+    #[command(before_help = "Examples:\n  \
+        rotunda staff who-can purchase record --tenant demo\n  \
+        rotunda staff who-can staff manage --tenant demo --json\n")]
+    WhoCan {
+        /// What is acted on, such as purchase
+        object: String,
+        /// What is done, such as record
+        action: String,
         /// The mall's short name
         #[arg(long, value_name = "SLUG")]
         tenant: String,
@@ -74,6 +93,11 @@ pub(super) async fn run(app: &App, command: Command, output: Output) -> Result<(
     match command {
         Command::Invite(invite) => ask(app, invite, output).await,
         Command::List { tenant } => list(app, &tenant, output).await,
+        Command::WhoCan {
+            object,
+            action,
+            tenant,
+        } => who_can(app, &tenant, (&object, &action), output).await,
         Command::End { tenant, person } => {
             let grant = grant(app, &tenant).await?;
             let mut tx = app.db.write(&grant).await?;
@@ -92,7 +116,9 @@ async fn ask(app: &App, invite: Invite, output: Output) -> Result<(), Failure> {
         return Err(Failure::new(Exit::NotFound, message));
     };
     let roles: Vec<Role> = invite.role.into_iter().map(Role::new).collect();
-    let roles = Roles::new(&app.policy, roles, invite.merchant)?;
+    let grant = grant(app, &invite.tenant).await?;
+    let (own, all) = (grant.own_roles(), Stores::All);
+    let roles = Roles::new(&app.policy, own, roles, invite.merchant, all)?;
     let local = invite.email.as_str().split('@').next().unwrap_or_default();
     let name = match invite.name {
         Some(name) => name,
@@ -104,7 +130,6 @@ async fn ask(app: &App, invite: Invite, output: Output) -> Result<(), Failure> {
         email: invite.email,
         roles,
     };
-    let grant = grant(app, &invite.tenant).await?;
     let mut tx = app.db.write(&grant).await?;
     if let Some(merchant) = new.roles.merchant()
         && merchants::codes(&mut tx, &[merchant]).await?.is_empty()
@@ -165,6 +190,61 @@ async fn list(app: &App, tenant: &str, output: Output) -> Result<(), Failure> {
             None => return Ok(()),
         }
     }
+}
+
+async fn who_can(
+    app: &App,
+    tenant: &str,
+    (object, act): (&str, &str),
+    output: Output,
+) -> Result<(), Failure> {
+    let Some(right) = action::find(object, act) else {
+        let message = format!("nothing is called {object} {act}; policies/roles.csv lists all");
+        return Err(Failure::new(Exit::NotFound, message));
+    };
+    let grant = grant(app, tenant).await?;
+    let mut slice = Slice {
+        limit: MOST,
+        after: None,
+    };
+    loop {
+        let mut tx = app.db.read(&grant).await?;
+        let page = holders::who_can(&mut tx, &app.policy, &grant, right, &slice).await?;
+        for holder in &page.items {
+            output.data(&held(holder), || {
+                let roles = holder.roles.join(", ");
+                let reach = holder
+                    .merchant
+                    .map_or_else(|| "mall".to_owned(), |id| id.to_string());
+                let stores = holder.stores.named().map_or(0, <[_]>::len);
+                let stores = match stores {
+                    0 => String::new(),
+                    some => format!(" ({some} stores)"),
+                };
+                format!(
+                    "{}  {roles:24}  {reach}{stores}  {}",
+                    holder.who, holder.name
+                )
+            })?;
+        }
+        match page.next {
+            Some(next) => slice.after = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn held(holder: &Holder) -> Value {
+    let stores = holder.stores.named();
+    json!({
+        "object": "holder",
+        "id": holder.who.to_string(),
+        "name": holder.name,
+        "roles": holder.roles,
+        "merchant_id": holder.merchant.map(|id| id.to_string()),
+        "store_ids": stores.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "needs_second_factor": holder.needs_second_factor,
+    })
 }
 
 fn roles(person: &Staff) -> Vec<&str> {

@@ -7,6 +7,7 @@
 //! Where another transaction records the same receipt in the same moment, the unique constraint
 //! ends this one with [`db::Error::Retry`]; run again, it finds the receipt there.
 
+pub mod adjusting;
 mod due;
 pub mod line;
 pub mod purchase;
@@ -186,7 +187,7 @@ pub async fn get(
     purchase: PurchaseId,
 ) -> Result<Option<Found>, db::Error> {
     let found = store::found(tx, purchase).await?;
-    Ok(found.filter(|found| grant.reach().covers(found.merchant)))
+    Ok(found.filter(|found| grant.covers(found.merchant, found.store)))
 }
 
 /// Lets points lapse whose time has come, of at most `limit` members; how many points of how many

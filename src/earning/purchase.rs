@@ -227,7 +227,7 @@ impl<'a> Work<'a> {
     /// The till of an item that reaches so far, and what is known of its receipt.
     fn look(&self, item: &Item) -> Result<(&TillStore, Option<Answer>), EarnError> {
         let till = self.stores.get(&item.store);
-        let till = till.filter(|till| item.grant.reach().covers(till.merchant));
+        let till = till.filter(|till| item.grant.covers(till.merchant, item.store));
         let till = till.ok_or(EarnError::UnknownStore)?;
         let known = self.known.get(&receipt_key(item));
         let before = known.map(|known| {
@@ -410,6 +410,10 @@ impl<'a> Work<'a> {
             rate: agreements::price_at(&till.prices, item.occurred_at)
                 .unwrap_or(version.programme.settles_at),
             expires_at,
+            only_at: version
+                .programme
+                .keeps(till.merchant_code.as_str())
+                .then_some(till.merchant),
         };
         let (_, posted) = self.books.issue(&event, lot)?;
         let period = self.books.transfers().last().map(|moved| moved.posted_in);

@@ -160,7 +160,7 @@ struct Work {
 impl Work {
     fn one(&mut self, setting: &Setting, item: &RefundItem) -> Result<RefundReceipt, EarnError> {
         let purchase = self.purchases.get(&item.purchase);
-        let purchase = purchase.filter(|one| item.grant.reach().covers(one.merchant));
+        let purchase = purchase.filter(|one| item.grant.covers(one.merchant, one.store));
         let purchase = purchase.cloned().ok_or(EarnError::UnknownPurchase)?;
         let key = (item.purchase, item.reference.clone());
         if let Some(known) = self.known.get(&key) {

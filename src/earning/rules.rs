@@ -26,6 +26,10 @@ pub struct Programme {
     pub cap: Cap,
     /// The first rule that matches a line takes it.
     pub rules: Vec<Rule>,
+    /// The merchants, by code, whose points can be spent with themselves alone.
+    only_here: Vec<String>,
+    /// The most points that one person adds or takes by hand; beyond, a second one decides.
+    pub adjust_alone: i64,
     /// How long points live.
     pub expiry: Expiry,
     /// Days that a lapsed lot lives on when points come back to it.
@@ -154,6 +158,11 @@ impl Programme {
         zone.start_of(day)
     }
 
+    /// Whether what this merchant gives can be spent with it alone.
+    pub fn keeps(&self, merchant: &str) -> bool {
+        among(&self.only_here, merchant)
+    }
+
     /// What a receipt earns, by rule, before caps. `counted` is the part of the total that earns;
     /// where it is less than the total, the lines share the difference by their amounts. `own` says how
     /// many points the merchant chose to give by a rule.
@@ -208,7 +217,6 @@ impl Rule {
     }
 
     fn takes(&self, merchant: &str, category: &str) -> bool {
-        let among = |list: &[String], text: &str| list.iter().any(|known| known == text);
         (self.merchants.is_empty() || among(&self.merchants, merchant))
             && (self.categories.is_empty() || among(&self.categories, category))
             && !among(&self.except, category)
@@ -261,6 +269,10 @@ impl Rule {
             .ok_or(AmountError::Overflow)?;
         ratio_floor(amount, num, den)
     }
+}
+
+fn among(list: &[String], text: &str) -> bool {
+    list.iter().any(|known| known == text)
 }
 
 impl Band {

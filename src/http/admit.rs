@@ -13,7 +13,12 @@ use poem_openapi::{
 use secrecy::{ExposeSecret, SecretString};
 use tracing::Span;
 
-use super::{codes, origin, problem::Problem, tenant, visit::Visit};
+use super::{
+    codes, origin,
+    problem::{Permission, Problem},
+    tenant,
+    visit::Visit,
+};
 use crate::{
     app::{App, Mall},
     authz::{
@@ -23,7 +28,9 @@ use crate::{
     },
     db::{Db, tenants::Tenant},
     identity::{IdentityError, Recognised, Seen, signin::Origin},
+    kernel::text::Language,
     merchants::onboarding::{OnboardingError, news},
+    texts::text,
 };
 
 /// The name of the security scheme in the API's description.
@@ -81,10 +88,20 @@ impl<A: Action> Caller<A> {
         let revision = revision(app, &self.tenant, true).await?;
         let known = recognised(app, &self.tenant, revision, &self.presented).await?;
         let grant = allow::<A>(app, &known.principal)?;
-        if grant.actor() != self.grant.actor() || grant.reach() != self.grant.reach() {
+        let (now, then) = (&grant, &self.grant);
+        let same = now.actor() == then.actor()
+            && now.reach() == then.reach()
+            && now.stores() == then.stores();
+        if !same {
             return Err(Problem::of(&codes::NOT_ALLOWED));
         }
         self.mall_at(revision).await
+    }
+
+    /// Says that what requests are admitted by was changed here, so that this server looks again at
+    /// once.
+    pub async fn changed(&self) {
+        self.visit.app.is_stale(self.tenant.id, self.revision).await;
     }
 
     /// The session of the person who asks.
@@ -297,7 +314,40 @@ async fn revision(app: &App, tenant: &Tenant, checked: bool) -> Result<i64, Prob
 
 fn allow<A: Action>(app: &App, principal: &Principal) -> Result<Grant<A>, Problem> {
     let allowed = app.policy.allow(principal);
-    allowed.map_err(|_| Problem::of(&codes::NOT_ALLOWED))
+    allowed.map_err(|_| missing::<A>(app, principal))
+}
+
+/// Says which permission is missing, in words, and which roles have and give it: roles alone, because
+/// not everybody may see who works here.
+fn missing<A: Action>(app: &App, principal: &Principal) -> Problem {
+    let roles = principal.roles();
+    let (own, action) = (&principal.own, (A::OBJECT, A::ACT));
+    let lacks = app.policy.missing(own, roles, principal.scope, action);
+    let words = text(
+        Language::En,
+        &format!("right-{}-{}", lacks.object, lacks.act),
+    );
+    let narrowed = principal.stores.named().is_some() && !A::BY_STORE;
+    let whose = match (lacks.held_by.as_slice(), lacks.given_by.as_slice()) {
+        _ if narrowed => "Nobody who is narrowed to stores has it.".to_owned(),
+        ([], _) => "No role of this kind has it.".to_owned(),
+        (held, []) => format!("Roles that have it: {}.", held.join(", ")),
+        (held, given) => format!(
+            "Roles that have it: {}. Ask somebody in the role {} to give you one.",
+            held.join(", "),
+            given.join(" or ")
+        ),
+    };
+    let detail = format!(
+        "This takes the permission `{} {}` ({words}). {whose}",
+        lacks.object, lacks.act
+    );
+    Problem::new(&codes::NOT_ALLOWED, detail).permission(Permission {
+        object: lacks.object,
+        action: lacks.act,
+        held_by: lacks.held_by,
+        given_by: lacks.given_by,
+    })
 }
 
 /// Who shows this key or token.
@@ -330,6 +380,7 @@ async fn recognised(
     let known = app.principal_of(&grant, tenant.id, revision, presented);
     known.await.map_err(|error| match &*error {
         IdentityError::Db(error) => Problem::from(error),
+        IdentityError::Policy(_) => Problem::of(&codes::INTERNAL_ERROR),
         _ => unknown(),
     })
 }

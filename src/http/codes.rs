@@ -128,8 +128,9 @@ table! {
         "The key was revoked, belongs to another mall, or was copied incompletely. The mall's \
          owner can make a new one.";
     NOT_ALLOWED = FORBIDDEN "not-allowed"
-        "This key may not do that"
-        "Use a key with a role that may; the permission table lists who may do what.";
+        "This key or session may not do that"
+        "`permission` names what is missing, and the roles that have and give it. GET /v1/permissions \
+         lists who may do what.";
 
     SECOND_FACTOR_NEEDED = FORBIDDEN "second-factor-needed"
         "This session has not shown its second factor"
@@ -191,6 +192,30 @@ table! {
     BEYOND_OWN = CONFLICT "beyond-own"
         "This role may do what you may not"
         "Nobody gives or takes a role in which they could not act. Ask one of the mall's owners.";
+    NEEDS_SECOND_OWNER = CONFLICT "needs-second-owner"
+        "Another owner has to confirm this"
+        "Where there is another owner, nobody makes or unmakes one alone. Propose it by POST \
+         /v1/role-changes, and have another owner confirm it; invite whoever is not here yet in \
+         another role first.";
+    CANNOT_NARROW = CONFLICT "cannot-narrow"
+        "This cannot be narrowed to these stores"
+        "Only people and keys of a merchant are narrowed, to 1 to 50 of its stores; its owner is not.";
+    UNKNOWN_ROLE_CHANGE = NOT_FOUND "unknown-role-change"
+        "There is no such change of roles"
+        "List the changes of roles to see their ids.";
+    ROLE_CHANGE_OPEN = CONFLICT "role-change-already-open"
+        "A change of this person's roles is open already"
+        "Have the change that `detail` names confirmed or rejected first.";
+    NO_ROLE_CHANGE = CONFLICT "no-change-of-roles"
+        "Nothing would be another"
+        "The person has exactly these roles.";
+    ROLE_CHANGE_DECIDED = CONFLICT "role-change-not-open"
+        "This change of roles is not open any more"
+        "`detail` says what became of it. Propose it anew where it is still wanted.";
+    ROLE_CHANGE_OVERTAKEN = CONFLICT "role-change-overtaken"
+        "Something happened since this was proposed"
+        "The person's roles are others by now, or who proposed it has left. Reject it and propose \
+         anew.";
     LAST_OWNER = CONFLICT "last-owner"
         "The mall would be without an owner"
         "Make another active person an owner first.";
@@ -203,6 +228,33 @@ table! {
     PERSON_ENDED = CONFLICT "person-ended"
         "This person was ended"
         "Invite them anew, under the same address.";
+
+    // --- roles
+    UNKNOWN_ROLE = NOT_FOUND "unknown-role"
+        "There is no such role of the mall's own"
+        "List the roles to see their ids. The program's own roles are not changed.";
+    UNKNOWN_PERMISSION = NOT_FOUND "unknown-permission"
+        "There is no such permission"
+        "List the permissions to see their objects and actions.";
+    ROLE_CODE_TAKEN = CONFLICT "role-code-taken"
+        "A role has or had this code"
+        "A code is never used again, so that nobody gets rights back who had lost them. Choose another.";
+    UNSUITABLE_RIGHT = CONFLICT "unsuitable-right"
+        "This cannot be in such a role"
+        "A role of the mall's own may do what a role of the program for the same people does. `detail` \
+         names the right; the list of permissions says which roles have it.";
+    RIGHT_BEYOND_OWN = CONFLICT "right-beyond-own"
+        "Nobody gives or takes a right that they lack"
+        "`detail` names the right. Ask somebody who has it and may change roles.";
+    ROLE_OVERTAKEN = CONFLICT "role-overtaken"
+        "The role was changed meanwhile"
+        "Read the role again and change that revision.";
+    ROLE_ENDED = CONFLICT "role-ended"
+        "This role was ended"
+        "Make another one, under another code.";
+    TOO_MANY_ROLES = CONFLICT "too-many-roles"
+        "The mall has as many roles of its own as it can"
+        "End one that nobody needs.";
 
     // --- keys
     NO_SUCH_KEY = NOT_FOUND "unknown-key-id"
@@ -436,9 +488,19 @@ table! {
          is wrong is put right in a later period.";
     NEEDS_SECOND_PERSON = CONFLICT "needs-second-person"
         "Somebody else has to do this"
-        "Who closed a period does not issue its settlement, and who raised a dispute does not decide \
-         it. Use another person's key. A mall whose programme says approval = \"one\" issues its \
+        "Who closed a period does not issue its settlement, and who raised a dispute or proposed an \
+         adjustment does not decide it. Use another person's key. A mall whose programme says approval = \"one\" issues its \
          settlements when it closes the period.";
+    UNKNOWN_ADJUSTMENT = NOT_FOUND "unknown-adjustment"
+        "There is no such adjustment"
+        "List the adjustments to see their ids.";
+    ADJUSTMENT_DECIDED = CONFLICT "adjustment-already-decided"
+        "This adjustment is decided already"
+        "A decision is final. Read the adjustment to see it; propose another one to put it right.";
+    STORE_GIVES_NONE = CONFLICT "store-gives-no-points"
+        "This shop has no points to add"
+        "It is suspended, gives no points, may give none now, or has paid for its points in advance. \
+         Name another shop that bears what is added.";
     STATEMENT_CONFIRMED = CONFLICT "statement-already-confirmed"
         "This statement is confirmed already"
         "There is nothing left to do about it: its merchant confirmed it, or let the time pass.";

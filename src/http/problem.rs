@@ -36,13 +36,27 @@ pub struct Fault {
     pub detail: String,
 }
 
+/// What somebody lacks, and who could help.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Permission {
+    /// What was to be acted on.
+    pub object: &'static str,
+    /// What was to be done.
+    pub action: &'static str,
+    /// Roles that may.
+    pub held_by: Vec<String>,
+    /// Roles that give such a role.
+    pub given_by: Vec<String>,
+}
+
 /// A refusal.
 #[derive(Debug, Clone)]
 pub struct Problem {
     kind: &'static Kind,
-    detail: String,
+    detail: Box<str>,
     param: Option<String>,
     faults: Vec<Fault>,
+    permission: Option<Box<Permission>>,
     headers: Vec<(HeaderName, HeaderValue)>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -63,6 +77,8 @@ struct Body<'a> {
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     errors: &'a [Fault],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permission: Option<&'a Permission>,
     retryable: bool,
 }
 
@@ -87,9 +103,10 @@ impl Problem {
     pub fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
         Self {
             kind,
-            detail: detail.into(),
+            detail: detail.into().into_boxed_str(),
             param: None,
             faults: Vec::new(),
+            permission: None,
             headers: Vec::new(),
             source: None,
         }
@@ -107,6 +124,18 @@ impl Problem {
     pub fn faults(mut self, faults: Vec<Fault>) -> Self {
         self.faults = faults;
         self
+    }
+
+    /// Names the permission that is missing.
+    #[must_use]
+    pub fn permission(mut self, missing: Permission) -> Self {
+        self.permission = Some(Box::new(missing));
+        self
+    }
+
+    /// The permission that is missing, where it is named.
+    pub fn lacks(&self) -> Option<&Permission> {
+        self.permission.as_deref()
     }
 
     /// Adds a header to the answer.
@@ -165,6 +194,7 @@ impl Problem {
             param: self.param.as_deref(),
             request_id: occurrence.request_id,
             errors: &self.faults,
+            permission: self.permission.as_deref(),
             retryable: kind.retryable(),
         };
         serde_json::to_string(&body).unwrap_or_default()

@@ -9,9 +9,12 @@ use super::{
 use crate::{
     app::{MallError, joining::JoinError},
     db,
-    earning::EarnError,
+    earning::{EarnError, adjusting::AdjustError},
     gateway::{files::FilesError, stripe::event::EventError},
-    identity::{IdentityError, password::HashError, signin::SignInError, staff::StaffError},
+    identity::{
+        IdentityError, changes::ChangeError, password::HashError, roles::RoleError,
+        signin::SignInError, staff::StaffError,
+    },
     kernel::time::OtherUnit,
     ledger::LedgerError,
     members::MemberError,
@@ -40,6 +43,9 @@ impl From<IdentityError> for Problem {
             IdentityError::UnsuitableRole => &codes::UNSUITABLE_ROLE,
             IdentityError::MerchantMissing => &codes::MERCHANT_MISSING,
             IdentityError::MerchantUnasked => &codes::MERCHANT_UNASKED,
+            IdentityError::CannotNarrow => &codes::CANNOT_NARROW,
+            IdentityError::BeyondOwn(_) => &codes::BEYOND_OWN,
+            IdentityError::Policy(_) => return Self::of(&codes::INTERNAL_ERROR).because(error),
             IdentityError::OutOfReach => &codes::UNKNOWN_MERCHANT,
             IdentityError::Db(error) => return Self::from(error),
         };
@@ -58,11 +64,47 @@ impl From<StaffError> for Problem {
             StaffError::MerchantMissing => &codes::MERCHANT_MISSING,
             StaffError::MerchantUnasked => &codes::MERCHANT_UNASKED,
             StaffError::BeyondOwn(_) => &codes::BEYOND_OWN,
+            StaffError::CannotNarrow => &codes::CANNOT_NARROW,
+            StaffError::NeedsSecondOwner => &codes::NEEDS_SECOND_OWNER,
             StaffError::LastOwner => &codes::LAST_OWNER,
             StaffError::NotInvited => &codes::NOT_INVITED,
             StaffError::Ended => &codes::PERSON_ENDED,
             StaffError::Cursor(_) => return cursor(),
             StaffError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<RoleError> for Problem {
+    fn from(error: RoleError) -> Self {
+        let kind = match &error {
+            RoleError::NotFound => &codes::UNKNOWN_ROLE,
+            RoleError::CodeTaken(_) => &codes::ROLE_CODE_TAKEN,
+            RoleError::Unsuitable(..) | RoleError::Nothing => &codes::UNSUITABLE_RIGHT,
+            RoleError::BeyondOwn(..) => &codes::RIGHT_BEYOND_OWN,
+            RoleError::Overtaken(_) => &codes::ROLE_OVERTAKEN,
+            RoleError::Ended => &codes::ROLE_ENDED,
+            RoleError::TooMany => &codes::TOO_MANY_ROLES,
+            RoleError::Cursor(_) => return cursor(),
+            RoleError::Db(error) => return Self::from(error),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        let kind = match error {
+            ChangeError::Staff(error) => return error.into(),
+            ChangeError::NotFound => &codes::UNKNOWN_ROLE_CHANGE,
+            ChangeError::AlreadyOpen(_) => &codes::ROLE_CHANGE_OPEN,
+            ChangeError::NoChange => &codes::NO_ROLE_CHANGE,
+            ChangeError::NotOpen(_) => &codes::ROLE_CHANGE_DECIDED,
+            ChangeError::NeedsSecondPerson => &codes::NEEDS_SECOND_OWNER,
+            ChangeError::Overtaken => &codes::ROLE_CHANGE_OVERTAKEN,
+            ChangeError::Cursor(_) => return cursor(),
+            ChangeError::Db(ref error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
     }
@@ -252,9 +294,27 @@ impl From<EarnError> for Problem {
                 &codes::AMOUNT_TOO_LARGE
             }
             EarnError::Ledger(LedgerError::NotEnoughPoints { .. }) => &codes::NOT_ENOUGH_POINTS,
-            EarnError::Ledger(LedgerError::Missing(_)) => {
+            EarnError::Ledger(LedgerError::Missing(_) | LedgerError::OnlyElsewhere) => {
                 return Self::of(&codes::INTERNAL_ERROR).because(error);
             }
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<AdjustError> for Problem {
+    fn from(error: AdjustError) -> Self {
+        let kind = match &error {
+            AdjustError::UnknownStore => &codes::UNKNOWN_STORE,
+            AdjustError::GivesNone => &codes::STORE_GIVES_NONE,
+            AdjustError::UnknownMember => &codes::UNKNOWN_MEMBER,
+            AdjustError::Unknown => &codes::UNKNOWN_ADJUSTMENT,
+            AdjustError::Decided => &codes::ADJUSTMENT_DECIDED,
+            AdjustError::NeedsSecondPerson => &codes::NEEDS_SECOND_PERSON,
+            AdjustError::NotEnoughPoints { .. } => &codes::NOT_ENOUGH_POINTS,
+            AdjustError::Amount(_) => &codes::AMOUNT_TOO_LARGE,
+            AdjustError::Cursor(_) => return cursor(),
+            AdjustError::Db(error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
     }

@@ -7,12 +7,17 @@
 //! People are invited ([`staff`]), come in with a password and a second factor ([`signin`]), and
 //! are known by their session ([`sessions`]) from then on, which opens everything that a key opens.
 
+pub mod changes;
+pub mod holders;
 pub mod one_time;
 pub mod password;
+pub mod roles;
 pub mod sessions;
 pub mod signin;
 pub mod staff;
 mod store;
+
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use subtle::ConstantTimeEq;
@@ -20,10 +25,11 @@ use thiserror::Error;
 
 use crate::{
     authz::{
-        action::{Authenticate, CreateKey, ReadKeys, RevokeKey},
-        actor::{Actor, Principal, Reach, Role},
+        action::{Authenticate, CreateKey, ReadKeys, RevokeKey, StaffMall, StaffMerchant},
+        actor::{Actor, Principal, Reach, Role, Stores},
         grant::Grant,
-        policy::Policy,
+        own::{Family, OwnRoles},
+        policy::{Policy, PolicyError},
     },
     db::{
         self,
@@ -58,9 +64,18 @@ pub enum IdentityError {
     /// A merchant beside a role that is not a merchant's.
     #[error("only a key with a merchant's role is for one merchant")]
     MerchantUnasked,
+    /// Stores beside a key that is not a merchant's, or none, or too many.
+    #[error("only a key with a merchant's role is narrowed to stores, to 1 to 50")]
+    CannotNarrow,
+    /// A role that may do what its giver may not.
+    #[error("{0} may do what you may not, so that you cannot make a key of it")]
+    BeyondOwn(String),
     /// A merchant's people make keys for their own merchant only.
     #[error("there is no such merchant")]
     OutOfReach,
+    /// The mall's own roles cannot be decided.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The database.
     #[error(transparent)]
     Db(#[from] db::error::Error),
@@ -71,41 +86,67 @@ pub enum IdentityError {
 pub struct NewKey {
     label: Name,
     role: Role,
+    family: Family,
     merchant: Option<MerchantId>,
+    stores: Stores,
 }
 
 impl NewKey {
-    /// Checks role and merchant against each other and against the policy. That the merchant
-    /// exists is the caller's to check.
+    /// Checks role, merchant and stores against each other, against the policy and the mall's own
+    /// roles. That the merchant exists and the stores are its is the caller's to check.
     ///
     /// # Errors
     /// [`IdentityError::UnsuitableRole`], [`IdentityError::MerchantMissing`],
-    /// [`IdentityError::MerchantUnasked`].
+    /// [`IdentityError::MerchantUnasked`], [`IdentityError::CannotNarrow`].
     pub fn new(
         policy: &Policy,
+        own: &OwnRoles,
         label: Name,
         role: Role,
         merchant: Option<MerchantId>,
+        stores: Stores,
     ) -> Result<Self, IdentityError> {
-        let family = role.as_str().split_once('.').map(|(family, _)| family);
-        if !policy.knows(role.as_str()) {
-            return Err(IdentityError::UnsuitableRole);
-        }
+        let family = policy.family(own, role.as_str());
+        let family = family.ok_or(IdentityError::UnsuitableRole)?;
         match (family, merchant) {
-            (Some("merchant"), Some(_)) | (Some("operator" | "machine"), None) => Ok(Self {
-                label,
-                role,
-                merchant,
-            }),
-            (Some("merchant"), None) => Err(IdentityError::MerchantMissing),
-            (Some("operator" | "machine"), Some(_)) => Err(IdentityError::MerchantUnasked),
-            _ => Err(IdentityError::UnsuitableRole),
+            (Family::Merchant, None) => return Err(IdentityError::MerchantMissing),
+            (Family::Mall | Family::Machine, Some(_)) => {
+                return Err(IdentityError::MerchantUnasked);
+            }
+            _ if !staff::may_narrow(merchant, &stores) => return Err(IdentityError::CannotNarrow),
+            _ => {}
         }
+        Ok(Self {
+            label,
+            role,
+            family,
+            merchant,
+            stores,
+        })
     }
 
     /// The merchant that it is for.
     pub fn merchant(&self) -> Option<MerchantId> {
         self.merchant
+    }
+
+    /// The stores to which it is narrowed.
+    pub fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// That whoever makes it could act in its role, or staffs those whom it is for: a machine of the
+    /// mall's acts at its merchants' tills.
+    fn may_be_made(&self, policy: &Policy, grant: &Grant<CreateKey>) -> Result<(), IdentityError> {
+        let staffs = match self.family {
+            Family::Mall => policy.also::<_, StaffMall>(grant).is_ok(),
+            Family::Merchant | Family::Machine => policy.also::<_, StaffMerchant>(grant).is_ok(),
+        };
+        let scope = self.merchant.map_or(Reach::Mall, Reach::Merchant);
+        if staffs || policy.could_act_as(grant, &self.role, scope, &self.stores) {
+            return Ok(());
+        }
+        Err(IdentityError::BeyondOwn(self.role.as_str().to_owned()))
     }
 }
 
@@ -120,6 +161,8 @@ pub struct Key {
     pub role: Role,
     /// The merchant that it never reaches beyond.
     pub merchant: Option<MerchantId>,
+    /// To which of its stores it is narrowed.
+    pub stores: Stores,
     /// The last four digits of the key.
     pub last_four: String,
     /// When it was made.
@@ -131,9 +174,10 @@ pub struct Key {
 /// Makes a key and tells its secret, this once.
 ///
 /// # Errors
-/// [`IdentityError::OutOfReach`], [`IdentityError::Db`].
+/// [`IdentityError::OutOfReach`], [`IdentityError::BeyondOwn`], [`IdentityError::Db`].
 pub async fn create(
     tx: &mut Tx,
+    policy: &Policy,
     grant: &Grant<CreateKey>,
     new: NewKey,
 ) -> Result<(Key, SecretString), IdentityError> {
@@ -142,6 +186,8 @@ pub async fn create(
         Reach::Merchant(own) if new.merchant == Some(own) => {}
         Reach::Merchant(_) | Reach::Member(_) => return Err(IdentityError::OutOfReach),
     }
+    let grant = &roles::fresh(tx, policy, grant).await?;
+    new.may_be_made(policy, grant)?;
     let id: ApiKeyId = tx.new_id();
     let fresh = key_text::make(id, tx.entropy());
     let key = Key {
@@ -149,6 +195,7 @@ pub async fn create(
         label: new.label.as_str().to_owned(),
         role: new.role,
         merchant: new.merchant,
+        stores: new.stores,
         last_four: fresh.last_four,
         created_at: tx.now(),
         revoked_at: None,
@@ -231,7 +278,8 @@ pub struct Seen {
     pub stale: bool,
 }
 
-/// Who shows this key, or this token of a session.
+/// Who shows this key, or this token of a session; what roles of the mall's own mean is for whoever
+/// asks to add.
 ///
 /// # Errors
 /// [`IdentityError::UnknownKey`] for everything that is not a living key of this mall,
@@ -257,6 +305,8 @@ pub async fn authenticate(
         role: key.role,
         also: Vec::new(),
         scope: key.merchant.map_or(Reach::Mall, Reach::Merchant),
+        stores: key.stores,
+        own: Arc::default(),
     };
     Ok(Recognised {
         principal,

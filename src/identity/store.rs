@@ -1,6 +1,11 @@
 //! The table `api_key`.
 
-use super::Key;
+use uuid::Uuid;
+
+use super::{
+    Key,
+    staff::store::{store_ids, stores},
+};
 use crate::{
     authz::actor::Role,
     db::{
@@ -18,6 +23,7 @@ struct Row {
     label: String,
     role: String,
     merchant_id: Option<MerchantId>,
+    store_ids: Option<Vec<Uuid>>,
     last_four: String,
     created_at: Instant,
     revoked_at: Option<Instant>,
@@ -30,6 +36,7 @@ impl From<Row> for Key {
             label: row.label,
             role: Role::new(row.role),
             merchant: row.merchant_id,
+            stores: stores(row.store_ids),
             last_four: row.last_four,
             created_at: row.created_at,
             revoked_at: row.revoked_at,
@@ -39,14 +46,16 @@ impl From<Row> for Key {
 
 pub(super) async fn insert(tx: &mut Tx, key: &Key, hash: &[u8]) -> Result<(), Error> {
     tx.revise().await?;
+    let narrowed = store_ids(&key.stores);
     sqlx::query!(
         "insert into api_key
-             (api_key_id, label, role, merchant_id, secret_hash, last_four, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+             (api_key_id, label, role, merchant_id, store_ids, secret_hash, last_four, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         key.id.uuid(),
         key.label,
         key.role.as_str(),
         key.merchant.map(|id| id.uuid()),
+        narrowed.as_deref(),
         hash,
         key.last_four,
         key.created_at,
@@ -66,7 +75,7 @@ pub(super) async fn page(
     let rows = sqlx::query_as!(
         Row,
         r#"select api_key_id as "api_key_id: ApiKeyId", label, role,
-                  merchant_id as "merchant_id: MerchantId", last_four, created_at, revoked_at
+                  merchant_id as "merchant_id: MerchantId", store_ids, last_four, created_at, revoked_at
            from api_key
            where ($1::uuid is null or merchant_id = $1)
              and ($2::uuid is null or api_key_id < $2)
@@ -84,8 +93,8 @@ pub(super) async fn page(
 /// A key and the hash of its secret.
 pub(super) async fn find(tx: &mut ReadTx, id: ApiKeyId) -> Result<Option<(Key, Vec<u8>)>, Error> {
     let row = sqlx::query!(
-        r#"select label, role, merchant_id as "merchant_id: MerchantId", secret_hash, last_four,
-                  created_at, revoked_at
+        r#"select label, role, merchant_id as "merchant_id: MerchantId", store_ids, secret_hash,
+                  last_four, created_at, revoked_at
            from api_key
            where api_key_id = $1"#,
         id.uuid(),
@@ -98,6 +107,7 @@ pub(super) async fn find(tx: &mut ReadTx, id: ApiKeyId) -> Result<Option<(Key, V
             label: row.label,
             role: Role::new(row.role),
             merchant: row.merchant_id,
+            stores: stores(row.store_ids),
             last_four: row.last_four,
             created_at: row.created_at,
             revoked_at: row.revoked_at,
@@ -116,7 +126,7 @@ pub(super) async fn revoke(tx: &mut Tx, id: ApiKeyId) -> Result<Option<Key>, Err
            set revoked_at = coalesce(revoked_at, $2)
            where api_key_id = $1
            returning api_key_id as "api_key_id: ApiKeyId", label, role,
-                     merchant_id as "merchant_id: MerchantId", last_four, created_at, revoked_at"#,
+                     merchant_id as "merchant_id: MerchantId", store_ids, last_four, created_at, revoked_at"#,
         id.uuid(),
         now,
     )

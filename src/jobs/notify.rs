@@ -4,6 +4,7 @@ use tracing::{info, warn};
 
 use super::Tools;
 use crate::{
+    app::address,
     authz::action::{ReadStatements, SendMessages},
     db::tenants::Tenant,
     gateway::mail::{Enclosure, Letter, MailError},
@@ -111,10 +112,10 @@ fn words(tools: &Tools, mall: &Tenant, document: &Document) -> (String, String) 
         .confirm_by
         .filter(|_| !document.state.is_confirmed());
     let until = open.map(|moment| format!("{} ({})", mall.zone.minute(moment), mall.zone));
-    let link = tools
-        .base_url
-        .as_ref()
-        .map(|base| format!("{base}/v1/statements/{}/statement.pdf", document.statement));
+    let link = tools.base_url.as_deref().map(|base| {
+        let mall = address::of(Some(base), None, mall);
+        format!("{mall}/console/statements/{}", document.statement)
+    });
     let period = document.period.to_string();
     let of = OfStatement {
         mall: &document.mall,

@@ -226,6 +226,10 @@ kinds! {
     Link, LinkId, "lnk", "link";
     /// A role that a person has.
     StaffRole, StaffRoleId, "sro", "role of a person";
+    /// A role that a mall made for itself.
+    OwnRole, OwnRoleId, "rol", "role";
+    /// A change of somebody's roles that waits for a second person.
+    RoleChange, RoleChangeId, "rch", "change of roles";
     /// A company of the alliance.
     Merchant, MerchantId, "mer", "merchant";
     /// A place where a merchant sells.
@@ -238,6 +242,8 @@ kinds! {
     News, NewsId, "apn", "event of an application";
     /// A file that belongs to an application.
     Paper, PaperId, "fil", "file";
+    /// Points that somebody of the mall added or took by hand.
+    Adjustment, AdjustmentId, "adj", "adjustment";
     /// Money of a merchant that moved outside of settlements.
     CreditEntry, CreditEntryId, "cre", "credit entry";
     /// Something that was to be said to somebody.

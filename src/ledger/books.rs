@@ -80,6 +80,8 @@ pub struct NewLot {
     pub rate: Rate,
     /// The first moment at which they cannot be spent any more; none: never.
     pub expires_at: Option<Instant>,
+    /// The only merchant that will take them; none: whoever takes points.
+    pub only_at: Option<MerchantId>,
 }
 
 /// An event that was posted.
@@ -191,14 +193,23 @@ impl Books {
         &self.transfers
     }
 
-    /// What a member can spend at that moment: open lots less debt, never below zero.
-    pub fn spendable(&self, member: MemberId, at: Instant) -> i64 {
+    /// What a member can spend with `taker` at that moment: what is left of the lots that all take,
+    /// less what she owes, and of those that it alone takes, which no debt to others touches. Without
+    /// a taker, of the former alone.
+    pub fn spendable(&self, member: MemberId, at: Instant, taker: Option<MerchantId>) -> i64 {
         let debt = self.wallet(member).map_or(0, |wallet| wallet.debt);
-        let open = self.lots_of(member).filter(|lot| lot.is_open(at));
-        open.map(|lot| lot.remaining)
-            .fold(0, i64::saturating_add)
-            .saturating_sub(debt)
-            .max(0)
+        let (mut anywhere, mut only_there) = (0_i64, 0_i64);
+        for lot in self.lots_of(member) {
+            if lot.is_open(at) && lot.is_for(taker) {
+                let sum = match lot.only_at {
+                    None => &mut anywhere,
+                    Some(_) => &mut only_there,
+                };
+                *sum = sum.saturating_add(lot.remaining);
+            }
+        }
+        let anywhere = anywhere.saturating_sub(debt).max(0);
+        anywhere.saturating_add(only_there)
     }
 
     /// A member is granted points by the merchant of the event's place, as one lot with the bits
@@ -232,11 +243,13 @@ impl Books {
             worth_left: worth,
             earned_at: event.occurred_at,
             expires_at: new.expires_at,
+            only_at: new.only_at,
         };
         let id = lot.id;
         let all = Draw {
             lot: id,
             issuer: merchant,
+            only_at: new.only_at,
             earned_at: lot.earned_at,
             points: new.points,
             value: worth,
@@ -259,19 +272,25 @@ impl Books {
     /// [`LedgerError::NotEnoughPoints`].
     pub fn spend(&mut self, event: &Event, points: i64) -> Result<Posted, LedgerError> {
         let (by, _) = event.place.ok_or(LedgerError::Missing("place"))?;
-        self.take_out(event, points, |draw| Account::Accepted {
+        self.take_out(event, points, Some(by), |draw| Account::Accepted {
             by,
             from: draw.issuer,
         })
     }
 
-    /// A member's points are set aside for a reservation.
+    /// A member's points are set aside for a reservation. `taker` is the merchant that will take
+    /// them, where no other can; without one, points that only some merchant takes stay where they are.
     ///
     /// # Errors
     /// [`LedgerError::NotEnoughPoints`].
-    pub fn hold(&mut self, event: &Event, points: i64) -> Result<Posted, LedgerError> {
+    pub fn hold(
+        &mut self,
+        event: &Event,
+        points: i64,
+        taker: Option<MerchantId>,
+    ) -> Result<Posted, LedgerError> {
         let member = event.member;
-        let posted = self.take_out(event, points, |_| Account::Held(member))?;
+        let posted = self.take_out(event, points, taker, |_| Account::Held(member))?;
         self.change_wallet(member, 0, points, 0)?;
         Ok(posted)
     }
@@ -279,9 +298,15 @@ impl Books {
     /// Points that were set aside go to the merchant of the event's place.
     ///
     /// # Errors
-    /// [`LedgerError::Amount`], [`LedgerError::Missing`].
+    /// [`LedgerError::OnlyElsewhere`], [`LedgerError::Amount`], [`LedgerError::Missing`].
     pub fn capture(&mut self, event: &Event, held: &[Draw]) -> Result<Posted, LedgerError> {
         let (by, _) = event.place.ok_or(LedgerError::Missing("place"))?;
+        if held
+            .iter()
+            .any(|draw| draw.only_at.is_some_and(|only| only != by))
+        {
+            return Err(LedgerError::OnlyElsewhere);
+        }
         let mut draft = self.start(event)?;
         for draw in held {
             let taker = Account::Accepted {
@@ -346,9 +371,10 @@ impl Books {
         &mut self,
         event: &Event,
         points: i64,
+        taker: Option<MerchantId>,
         to: impl Fn(&Draw) -> Account,
     ) -> Result<Posted, LedgerError> {
-        let available = self.spendable(event.member, event.occurred_at);
+        let available = self.spendable(event.member, event.occurred_at, taker);
         if points <= 0 {
             return Err(AmountError::Negative.into());
         }
@@ -360,24 +386,26 @@ impl Books {
         }
         self.lapse(event.member, event.occurred_at, event.actor)?;
         let mut draft = self.start(event)?;
-        for draw in self.draw(event.member, points, event.occurred_at)? {
+        for draw in self.draw(event.member, points, event.occurred_at, taker)? {
             self.change_wallet(event.member, minus(draw.points)?, 0, 0)?;
             self.transfer(&mut draft, Account::Wallet(event.member), to(&draw), draw)?;
         }
         self.finish(draft)
     }
 
-    /// Takes up to `points` from open lots in spend order.
+    /// Takes up to `points` from open lots whose points `taker` takes, in spend order.
     pub(super) fn draw(
         &mut self,
         member: MemberId,
         points: i64,
         at: Instant,
+        taker: Option<MerchantId>,
     ) -> Result<Vec<Draw>, LedgerError> {
         let mut left = points;
         let mut draws = Vec::new();
         for id in self.order.get(&member).cloned().unwrap_or_default() {
-            let Some(row) = self.lots.get_mut(&id).filter(|row| row.value.is_open(at)) else {
+            let usable = |row: &&mut Row<Lot>| row.value.is_open(at) && row.value.is_for(taker);
+            let Some(row) = self.lots.get_mut(&id).filter(usable) else {
                 continue;
             };
             if left == 0 {
@@ -492,7 +520,7 @@ impl Books {
         self.order.insert(lot.member, order);
     }
 
-    fn lots_of(&self, member: MemberId) -> impl Iterator<Item = &Lot> {
+    pub(super) fn lots_of(&self, member: MemberId) -> impl Iterator<Item = &Lot> {
         let order = self
             .order
             .get(&member)

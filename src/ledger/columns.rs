@@ -145,6 +145,7 @@ pub(super) struct LotColumns {
     pub(super) worth_left: Vec<i64>,
     pub(super) earned: Vec<Instant>,
     pub(super) expires: Vec<Option<Instant>>,
+    pub(super) only: Vec<Option<Uuid>>,
 }
 
 impl LotColumns {
@@ -166,6 +167,7 @@ impl LotColumns {
             worth_left: all().map(|lot| lot.worth_left).collect(),
             earned: all().map(|lot| lot.earned_at).collect(),
             expires: all().map(|lot| lot.expires_at).collect(),
+            only: all().map(|lot| lot.only_at.map(|id| id.uuid())).collect(),
         }
     }
 }

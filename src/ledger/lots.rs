@@ -40,6 +40,8 @@ pub struct Lot {
     pub earned_at: Instant,
     /// The first moment at which they can no longer be spent; none: never.
     pub expires_at: Option<Instant>,
+    /// The only merchant that takes them; none: whoever takes points.
+    pub only_at: Option<MerchantId>,
 }
 
 /// Points of one lot that one event took.
@@ -49,6 +51,8 @@ pub struct Draw {
     pub lot: LotId,
     /// Who had issued them.
     pub issuer: MerchantId,
+    /// The only merchant that takes them; none: whoever takes points.
+    pub only_at: Option<MerchantId>,
     /// When they were earned.
     pub earned_at: Instant,
     /// How many.
@@ -61,6 +65,11 @@ impl Lot {
     /// Whether its points can be spent at that moment.
     pub fn is_open(&self, at: Instant) -> bool {
         self.remaining > 0 && self.expires_at.is_none_or(|end| end > at)
+    }
+
+    /// Whether `taker` takes its points; where nobody knows yet who will, those that all take.
+    pub fn is_for(&self, taker: Option<MerchantId>) -> bool {
+        self.only_at.is_none() || self.only_at == taker
     }
 
     /// Whether it has points left that lapsed by that moment.
@@ -101,6 +110,7 @@ impl Lot {
         Ok(Draw {
             lot: self.id,
             issuer: self.merchant,
+            only_at: self.only_at,
             earned_at: self.earned_at,
             points,
             value,
@@ -168,6 +178,7 @@ mod tests {
             worth_left: worth,
             earned_at: Instant::default(),
             expires_at: None,
+            only_at: None,
         }
     }
 
@@ -196,6 +207,7 @@ mod tests {
         let draw = Draw {
             lot: LotId::from_uuid(Uuid::nil()),
             issuer: MerchantId::from_uuid(Uuid::nil()),
+            only_at: None,
             earned_at: Instant::default(),
             points: 3,
             value: 8,

@@ -69,6 +69,9 @@ pub enum LedgerError {
         /// What was asked for.
         wanted: i64,
     },
+    /// Points that were set aside and that only another merchant takes.
+    #[error("only another merchant takes these points")]
+    OnlyElsewhere,
     /// An amount that the books cannot hold.
     #[error(transparent)]
     Amount(#[from] AmountError),
@@ -77,20 +80,45 @@ pub enum LedgerError {
     Missing(&'static str),
 }
 
-/// A member's points at a moment.
+/// A member's points at a moment, all of them or those that one merchant takes.
 #[derive(Debug, Clone)]
 pub struct Balance {
-    /// What can be spent.
+    /// What can be spent, `earmarked` among it.
     pub available: i64,
     /// What is promised to reservations.
     pub held: i64,
     /// What is owed from points taken back after they were spent.
     pub owed: i64,
+    /// What of `available` only one merchant takes, by merchant.
+    pub earmarked: Vec<Earmark>,
     /// The lots that `available` is made of, in the order in which they will be used; at most
     /// [`MOST_LOTS`], `more_lots` says whether there are others behind them.
     pub lots: Vec<Lot>,
     /// Whether there are more lots than are listed.
     pub more_lots: bool,
+}
+
+/// Points of a member that one merchant alone takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Earmark {
+    /// Who takes them.
+    pub merchant: MerchantId,
+    /// How many.
+    pub points: i64,
+}
+
+impl Balance {
+    /// What can be spent with whom the balance was read for, or with the one merchant that takes it
+    /// all: what she owes is kept back from what all take, and from nothing else.
+    pub fn spendable(&self) -> i64 {
+        let earmarked = self.earmarked.iter();
+        let only = earmarked.fold(0_i64, |sum, one| sum.saturating_add(one.points));
+        let anywhere = self
+            .available
+            .saturating_sub(only)
+            .saturating_sub(self.owed);
+        anywhere.max(0).saturating_add(only)
+    }
 }
 
 /// The most lots that a balance lists.
@@ -134,12 +162,17 @@ pub struct Drawn {
     pub value_returned: i64,
 }
 
-/// A member's balance now: lots that lapsed are not in it, whether or not expiry has run.
+/// A member's balance now: lots that lapsed are not in it, whether or not expiry has run. With a
+/// `taker`, what only other merchants take is not in it either.
 ///
 /// # Errors
 /// [`db::Error::Unavailable`]. None where there is no such member.
-pub async fn balance(tx: &mut ReadTx, member: MemberId) -> Result<Option<Balance>, db::Error> {
-    views::balance(tx, member).await
+pub async fn balance(
+    tx: &mut ReadTx,
+    member: MemberId,
+    taker: Option<MerchantId>,
+) -> Result<Option<Balance>, db::Error> {
+    views::balance(tx, member, taker).await
 }
 
 /// A member's history, the newest line first.
@@ -240,6 +273,29 @@ pub enum FlowKind {
     GivenBack,
     /// Points that lapsed unspent.
     Expired,
+}
+
+impl FlowKind {
+    const ALL: [Self; 6] = [
+        Self::Issued,
+        Self::TakenBack,
+        Self::Owed,
+        Self::Accepted,
+        Self::GivenBack,
+        Self::Expired,
+    ];
+
+    /// As queries, files and addresses write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::TakenBack => "taken-back",
+            Self::Owed => "owed",
+            Self::Accepted => "accepted",
+            Self::GivenBack => "given-back",
+            Self::Expired => "expired",
+        }
+    }
 }
 
 /// What moved in a period, summed by kind, by pair of merchants and by the era in which the points

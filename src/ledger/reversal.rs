@@ -121,6 +121,7 @@ impl Books {
         let owed = Draw {
             lot: lot.id,
             issuer,
+            only_at: lot.only_at,
             earned_at: lot.earned_at,
             points: from_used,
             value,
@@ -152,12 +153,13 @@ impl Books {
         ))
     }
 
-    /// Fills what the draft's member owes from what she has, the oldest debt first.
+    /// Fills what the draft's member owes from what she has and whom she owes takes, the oldest debt first.
     pub(super) fn fill_debt(&mut self, draft: &mut Draft) -> Result<(), LedgerError> {
         let (member, at) = (draft.event.member, draft.event.occurred_at);
         let mut debts = self.deficits.remove(&member).unwrap_or_default();
         for row in debts.iter_mut().filter(|row| row.value.remaining > 0) {
-            for draw in self.draw(member, row.value.remaining, at)? {
+            let owed = Some(row.value.merchant);
+            for draw in self.draw(member, row.value.remaining, at, owed)? {
                 row.changed = true;
                 row.value.remaining = sub(row.value.remaining, draw.points)?;
                 let back = minus(draw.points)?;

@@ -133,6 +133,7 @@ pub(super) struct LotRow {
     pub(super) worth_left: i64,
     pub(super) earned_at: Instant,
     pub(super) expires_at: Option<Instant>,
+    pub(super) only_at: Option<MerchantId>,
 }
 
 impl From<LotRow> for Lot {
@@ -152,6 +153,7 @@ impl From<LotRow> for Lot {
             worth_left: row.worth_left,
             earned_at: row.earned_at,
             expires_at: row.expires_at,
+            only_at: row.only_at,
         }
     }
 }
@@ -168,7 +170,7 @@ async fn due_lots(
         select lot_id as "lot_id: _", member_id as "member_id: _",
                merchant_id as "merchant_id: _", store_id as "store_id: _",
                journal_id as "journal_id: _", points, remaining, expired, clawed, owed,
-               worth, worth_left, earned_at, expires_at
+               worth, worth_left, earned_at, expires_at, only_at as "only_at: _"
         from lot
         where member_id = any ($1) and remaining > 0 and expires_at <= $2"#,
         &uuids(members),
@@ -187,7 +189,7 @@ async fn open_lots(tx: &mut ReadTx, members: &[MemberId]) -> Result<Vec<Lot>, Er
         select lot_id as "lot_id: _", member_id as "member_id: _",
                merchant_id as "merchant_id: _", store_id as "store_id: _",
                journal_id as "journal_id: _", points, remaining, expired, clawed, owed,
-               worth, worth_left, earned_at, expires_at
+               worth, worth_left, earned_at, expires_at, only_at as "only_at: _"
         from lot
         where member_id = any ($1) and remaining > 0"#,
         &uuids(members),
@@ -205,7 +207,7 @@ async fn lots_by_id(tx: &mut ReadTx, lots: &[LotId]) -> Result<Vec<Lot>, Error> 
         select lot_id as "lot_id: _", member_id as "member_id: _",
                merchant_id as "merchant_id: _", store_id as "store_id: _",
                journal_id as "journal_id: _", points, remaining, expired, clawed, owed,
-               worth, worth_left, earned_at, expires_at
+               worth, worth_left, earned_at, expires_at, only_at as "only_at: _"
         from lot
         where lot_id = any ($1)"#,
         &uuids(lots),
@@ -310,12 +312,14 @@ impl Books {
                      unnest($26::uuid[]), unnest($27::timestamptz[]), unnest($28::date[])),
              granted as (
                  insert into lot (lot_id, member_id, merchant_id, store_id, journal_id, points,
-                     remaining, expired, clawed, owed, worth, worth_left, earned_at, expires_at)
+                     remaining, expired, clawed, owed, worth, worth_left, earned_at, expires_at,
+                     only_at)
                  select unnest($29::uuid[]), unnest($30::uuid[]), unnest($31::uuid[]),
                      unnest($32::uuid[]), unnest($33::uuid[]), unnest($34::bigint[]),
                      unnest($35::bigint[]), unnest($36::bigint[]), unnest($37::bigint[]),
                      unnest($38::bigint[]), unnest($39::bigint[]), unnest($40::bigint[]),
-                     unnest($41::timestamptz[]), unnest($42::timestamptz[]))
+                     unnest($41::timestamptz[]), unnest($42::timestamptz[]),
+                     unnest($48::uuid[]))
              update wallet
              set available = changed.available, held = changed.held, debt = changed.debt,
                  seq = changed.seq
@@ -370,6 +374,7 @@ impl Books {
             &wallets.held,
             &wallets.debt,
             &wallets.seqs,
+            &granted.only as &[Option<Uuid>],
         )
         .execute(tx.conn())
         .await?;

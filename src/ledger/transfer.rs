@@ -32,6 +32,8 @@ pub enum Kind {
     Lapse,
     /// Points reached their last day.
     Expire,
+    /// Somebody of the mall added points or took some by hand.
+    Adjust,
     /// A period was closed.
     Settle,
     /// A merchant left the alliance, and its points ended with it.
@@ -57,6 +59,7 @@ impl Kind {
             Self::Cancel => "cancel",
             Self::Lapse => "lapse",
             Self::Expire => "expire",
+            Self::Adjust => "adjust",
             Self::Settle => "settle",
             Self::Exit => "exit",
             Self::Deposit => "deposit",
@@ -77,7 +80,7 @@ pub struct Event {
     pub member: MemberId,
     /// Where, for what happens in a store.
     pub place: Option<(MerchantId, StoreId)>,
-    /// The purchase, spend, refund or redemption that this is the ledger's side of.
+    /// The purchase, spend, refund, redemption or adjustment that this is the ledger's side of.
     pub source: Uuid,
     /// When it happened; rules and expiry go by this.
     pub occurred_at: Instant,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{
-    Balance, Drawn, FlowKind, FlowLine, HistoryLine, MOST_LOTS,
+    Balance, Drawn, Earmark, FlowKind, FlowLine, HistoryLine, MOST_LOTS,
     listing::LINES_A_ROW,
     lots::{Draw, Lot},
     store::uuids,
@@ -19,10 +19,18 @@ use crate::{
     },
 };
 
-pub(super) async fn balance(tx: &mut ReadTx, member: MemberId) -> Result<Option<Balance>, Error> {
+#[expect(
+    clippy::too_many_lines,
+    reason = "one query, and a line for each column of it"
+)]
+pub(super) async fn balance(
+    tx: &mut ReadTx,
+    member: MemberId,
+    taker: Option<MerchantId>,
+) -> Result<Option<Balance>, Error> {
     let now = tx.now();
     // One row a lot, or one without any. The wallet by wallet_pkey; what has lapsed and the lots in
-    // spend order by lot_open_idx.
+    // spend order by lot_open_idx; what only some merchants take by lot_earmark_idx.
     let rows = sqlx::query!(
         r#"
         select wallet.available, wallet.held, wallet.debt, lapsed.points as "lapsed!",
@@ -30,19 +38,32 @@ pub(super) async fn balance(tx: &mut ReadTx, member: MemberId) -> Result<Option<
                lot.store_id as "store_id?: StoreId", lot.journal_id as "journal_id?: JournalId",
                lot.points as "points?", lot.remaining as "remaining?", lot.expired as "expired?",
                lot.clawed as "clawed?", lot.owed as "owed?", lot.worth as "worth?",
-               lot.worth_left as "worth_left?", lot.earned_at as "earned_at?", lot.expires_at
+               lot.worth_left as "worth_left?", lot.earned_at as "earned_at?", lot.expires_at,
+               lot.only_at as "only_at: MerchantId",
+               earmarked.merchants as "merchants: Vec<MerchantId>", earmarked.points as "earmarks"
         from wallet
         cross join lateral (
             select coalesce(sum(remaining), 0)::bigint as points
             from lot
             where lot.member_id = wallet.member_id and remaining > 0 and expires_at <= $2
         ) as lapsed
+        cross join lateral (
+            select array_agg(purse.only_at) as merchants, array_agg(purse.points) as points
+            from (
+                select only_at, sum(remaining)::bigint as points
+                from lot
+                where lot.member_id = wallet.member_id and remaining > 0 and only_at is not null
+                  and (expires_at > $2 or expires_at is null)
+                group by only_at
+            ) as purse
+        ) as earmarked
         left join lateral (
             select lot_id, merchant_id, store_id, journal_id, points, remaining, expired, clawed,
-                   owed, worth, worth_left, earned_at, expires_at
+                   owed, worth, worth_left, earned_at, expires_at, only_at
             from lot
             where lot.member_id = $1 and remaining > 0
               and (expires_at > $2 or expires_at is null)
+              and ($4::uuid is null or only_at is null or only_at = $4)
             order by expires_at, earned_at, lot_id
             limit $3
         ) as lot on true
@@ -51,17 +72,25 @@ pub(super) async fn balance(tx: &mut ReadTx, member: MemberId) -> Result<Option<
         member.uuid(),
         now,
         MOST_LOTS.saturating_add(1),
+        taker.map(|merchant| merchant.uuid()),
     )
     .fetch_all(tx.conn())
     .await?;
     let Some(wallet) = rows.first() else {
         return Ok(None);
     };
-    let (available, held, owed) = (
-        wallet.available.saturating_sub(wallet.lapsed),
-        wallet.held,
-        wallet.debt,
-    );
+    let mut available = wallet.available.saturating_sub(wallet.lapsed);
+    let (held, owed) = (wallet.held, wallet.debt);
+    let merchants = wallet.merchants.iter().flatten().copied();
+    let mut earmarked: Vec<Earmark> = merchants
+        .zip(wallet.earmarks.iter().flatten().copied())
+        .map(|(merchant, points)| Earmark { merchant, points })
+        .collect();
+    earmarked.sort_unstable_by_key(|one| one.merchant);
+    if let Some(taker) = taker {
+        let elsewhere = earmarked.extract_if(.., |one| one.merchant != taker);
+        available = elsewhere.fold(available, |left, one| left.saturating_sub(one.points));
+    }
     let most = usize::try_from(MOST_LOTS).unwrap_or(usize::MAX);
     let more_lots = rows.len() > most;
     let lots = rows.into_iter().take(most).filter_map(|row| {
@@ -80,12 +109,14 @@ pub(super) async fn balance(tx: &mut ReadTx, member: MemberId) -> Result<Option<
             worth_left: row.worth_left?,
             earned_at: row.earned_at?,
             expires_at: row.expires_at,
+            only_at: row.only_at,
         })
     });
     Ok(Some(Balance {
         available,
         held,
         owed,
+        earmarked,
         lots: lots.collect(),
         more_lots,
     }))
@@ -179,7 +210,8 @@ pub(super) async fn drawn(
     let rows = sqlx::query!(
         r#"
         select taken.journal_id as "cause: JournalId", taken.lot_id as "lot!: LotId",
-               lot.merchant_id as "issuer: MerchantId", lot.earned_at, taken.amount, taken.value,
+               lot.merchant_id as "issuer: MerchantId", lot.only_at as "only_at: MerchantId",
+               lot.earned_at, taken.amount, taken.value,
                coalesce(back.amount, 0)::bigint as "returned!",
                coalesce(back.value, 0)::bigint as "value_returned!"
         from transfer as taken
@@ -205,6 +237,7 @@ pub(super) async fn drawn(
             let draw = Draw {
                 lot: row.lot,
                 issuer: row.issuer,
+                only_at: row.only_at,
                 earned_at: row.earned_at,
                 points: row.amount,
                 value: row.value,
@@ -243,15 +276,8 @@ pub(super) async fn members_with_due_lots(
 }
 
 fn flow_kind(text: &str) -> Result<FlowKind, Error> {
-    match text {
-        "issued" => Ok(FlowKind::Issued),
-        "taken-back" => Ok(FlowKind::TakenBack),
-        "owed" => Ok(FlowKind::Owed),
-        "expired" => Ok(FlowKind::Expired),
-        "accepted" => Ok(FlowKind::Accepted),
-        "given-back" => Ok(FlowKind::GivenBack),
-        _ => Err(Error::Corrupt("kind of flow")),
-    }
+    let kind = FlowKind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    kind.ok_or(Error::Corrupt("kind of flow"))
 }
 
 /// A line as it is selected.

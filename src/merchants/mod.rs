@@ -20,7 +20,9 @@ mod till;
 pub use alliance::{Alliance, AllianceError};
 pub use contacts::{Called, called};
 pub use listing::{Listing, StoreListing, Upserted, create_by_code, upsert};
-pub use till::{Stores, TillStore, all_till_stores, by_codes, codes, stores_by_code, till_stores};
+pub use till::{
+    Stores, TillStore, all_till_stores, by_codes, codes, has_stores, stores_by_code, till_stores,
+};
 
 use thiserror::Error;
 

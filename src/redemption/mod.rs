@@ -146,6 +146,7 @@ impl From<LedgerError> for RedemptionError {
             LedgerError::NotEnoughPoints { available, wanted } => {
                 Self::NotEnoughPoints { available, wanted }
             }
+            LedgerError::OnlyElsewhere => Self::NotOffered,
             LedgerError::Amount(error) => Self::Amount(error),
             LedgerError::Missing(_) => Self::Db(db::Error::Corrupt("wallet")),
         }

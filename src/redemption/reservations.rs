@@ -16,7 +16,9 @@ use super::{
 };
 use crate::{
     authz::{
-        action::{CancelRedemption, ClaimGood, LapseRedemptions, ReadRedemptions, ReserveGood},
+        action::{
+            Action, CancelRedemption, ClaimGood, LapseRedemptions, ReadRedemptions, ReserveGood,
+        },
         actor::{Actor, Reach},
         grant::Grant,
     },
@@ -156,7 +158,11 @@ pub async fn reserve(
     within_limits(tx, &good, member, today).await?;
     let id: RedemptionId = tx.new_id();
     let event = event(Kind::Reserve, grant.actor(), member, id, now);
-    let posted = books.hold(&event, good.points)?;
+    let taker = match good.offered_by.as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    };
+    let posted = books.hold(&event, good.points, taker)?;
     if !store::take_from_stock(tx, good.id).await? {
         return Err(RedemptionError::OutOfStock);
     }
@@ -193,7 +199,7 @@ pub async fn redemption(
 ) -> Result<Redemption, RedemptionError> {
     let found = store::redemption(tx, id).await?;
     let record = found.ok_or(RedemptionError::UnknownRedemption)?;
-    within(tx, grant.reach(), &record.shown).await?;
+    within(tx, grant, &record.shown).await?;
     Ok(record.shown)
 }
 
@@ -215,7 +221,7 @@ pub async fn claim(
     let stores = merchants::till_stores(tx, &[at]).await?;
     let place = stores
         .get(&at)
-        .filter(|place| grant.reach().covers(place.merchant))
+        .filter(|place| grant.covers(place.merchant, place.store))
         .ok_or(RedemptionError::UnknownStore)?;
     if !place.active() {
         return Err(RedemptionError::Suspended);
@@ -274,7 +280,7 @@ pub async fn cancel(
 ) -> Result<Redemption, RedemptionError> {
     let found = store::lock_redemption(tx, id).await?;
     let record = found.ok_or(RedemptionError::UnknownRedemption)?;
-    within(tx, grant.reach(), &record.shown).await?;
+    within(tx, grant, &record.shown).await?;
     let now = tx.now();
     still_waits(&record.shown, now)?;
     let shown = record.shown.clone();
@@ -428,18 +434,20 @@ async fn offered_by(
     store::offers(tx, good, merchant).await
 }
 
-/// A reservation outside of `reach` is unknown.
-async fn within(
+/// A reservation that the right does not reach is unknown; so is one that another store handed over to
+/// whoever is narrowed to theirs.
+async fn within<A: Action>(
     tx: &mut ReadTx,
-    reach: Reach,
+    grant: &Grant<A>,
     redemption: &Redemption,
 ) -> Result<(), RedemptionError> {
-    let seen = match reach {
+    let seen = match grant.reach() {
         Reach::Mall => true,
         Reach::Member(own) => own == redemption.member,
         Reach::Merchant(own) => offered_by(tx, redemption.good, own).await?,
     };
-    if seen {
+    let here = |store| grant.stores().covers(store);
+    if seen && redemption.store.is_none_or(here) {
         Ok(())
     } else {
         Err(RedemptionError::UnknownRedemption)

@@ -18,8 +18,11 @@ const LINES: i64 = 20;
 /// A member's points at a moment, and how they came to be.
 #[derive(Debug, Clone)]
 pub struct Home {
-    /// What can be spent; what has lapsed is not in it, whether or not expiry has run.
+    /// What can be spent; what has lapsed is not in it, whether or not expiry has run. A merchant sees
+    /// what it takes.
     pub available: i64,
+    /// What of `available` one merchant alone takes: which, its names, how many.
+    pub earmarked: Vec<(MerchantId, Names, i64)>,
     /// What is promised to reservations.
     pub held: i64,
     /// What is owed from points taken back after they were spent.
@@ -66,6 +69,9 @@ struct Row {
     lapsed: i64,
     soonest: Option<Instant>,
     lapsing: Option<i64>,
+    takers: Option<Vec<MerchantId>>,
+    takers_names: Option<Vec<String>>,
+    earmarks: Option<Vec<i64>>,
     seq: Option<i64>,
     id: Option<JournalId>,
     kind: Option<String>,
@@ -103,6 +109,10 @@ impl Row {
 ///
 /// # Errors
 /// [`Error::Unavailable`].
+#[expect(
+    clippy::too_many_lines,
+    reason = "one query, and a line for each column of it"
+)]
 pub async fn home(
     tx: &mut ReadTx,
     grant: &Grant<ReadMembers>,
@@ -111,17 +121,20 @@ pub async fn home(
     if matches!(grant.reach(), Reach::Member(own) if own != member) {
         return Ok(None);
     }
-    let now = tx.now();
+    let (now, taker) = (tx.now(), grant.reach().merchant());
     // One row a line, or one without any. The wallet by wallet_pkey; what has lapsed, what lapses
     // next and how much of it by lot_open_idx, which holds only lots with points left; the lines
     // by journal_member_seq_key: they are numbered without gaps, so that no plan reads more than the
-    // newest. Names by merchant_pkey and store_pkey. A node less in the plan is worth more here than
+    // newest; what only some merchants take by lot_earmark_idx, mostly nothing. Names by merchant_pkey
+    // and store_pkey. A node less in the plan is worth more here than
     // a row less: the lines are put in order below.
     let mut rows = sqlx::query_as!(
         Row,
         r#"
         select wallet.available, wallet.held, wallet.debt, due.lapsed as "lapsed!",
                due.soonest as "soonest?: Instant", due.lapsing as "lapsing?",
+               earmarked.takers as "takers: Vec<MerchantId>",
+               earmarked.names as "takers_names", earmarked.points as "earmarks",
                line.seq as "seq?", line.journal_id as "id?: JournalId", line.kind as "kind?",
                line.points as "points?", line.balance_after as "balance_after?",
                line.occurred_at as "occurred_at?",
@@ -135,15 +148,29 @@ pub async fn home(
                    (sum(remaining) filter (where expires_at > $2))::bigint as lapsing
             from lot
             where lot.member_id = wallet.member_id and remaining > 0
+              and (only_at is null or $4::uuid is null or only_at = $4 or expires_at <= $2)
               and expires_at <= coalesce((
                   select next.expires_at
                   from lot as next
                   where next.member_id = wallet.member_id and next.remaining > 0
                     and next.expires_at > $2
+                    and (next.only_at is null or $4::uuid is null or next.only_at = $4)
                   order by next.expires_at
                   limit 1
               ), $2)
         ) as due
+        cross join lateral (
+            select array_agg(purse.only_at) as takers, array_agg(taker.names::text) as names,
+                   array_agg(purse.points) as points
+            from (
+                select only_at, sum(remaining)::bigint as points
+                from lot
+                where lot.member_id = wallet.member_id and remaining > 0 and only_at is not null
+                  and (expires_at > $2 or expires_at is null)
+                group by only_at
+            ) as purse
+            join merchant as taker on taker.merchant_id = purse.only_at
+        ) as earmarked
         left join journal as line
                on line.member_id = wallet.member_id and line.seq > wallet.seq - $3
         left join merchant on merchant.merchant_id = line.merchant_id
@@ -152,6 +179,7 @@ pub async fn home(
         member.uuid(),
         now,
         LINES,
+        taker.map(|merchant| merchant.uuid()),
     )
     .fetch_all(tx.conn())
     .await?;
@@ -159,8 +187,25 @@ pub async fn home(
     let Some(first) = rows.first() else {
         return Ok(None);
     };
+    let mut read = ReadNames::default();
+    let mut available = first.available.saturating_sub(first.lapsed);
+    let mut earmarked = Vec::new();
+    let takers = first
+        .takers
+        .iter()
+        .flatten()
+        .zip(first.takers_names.iter().flatten());
+    for ((merchant, names), points) in takers.zip(first.earmarks.iter().flatten()) {
+        if taker.is_some_and(|own| own != *merchant) {
+            available = available.saturating_sub(*points);
+        } else if let Some((merchant, names)) = read.named(Some(*merchant), Some(names.clone()))? {
+            earmarked.push((merchant, names, *points));
+        }
+    }
+    earmarked.sort_unstable_by_key(|(merchant, _, _)| *merchant);
     let mut home = Home {
-        available: first.available.saturating_sub(first.lapsed),
+        available,
+        earmarked,
         held: first.held,
         owed: first.debt,
         next_expiry: first
@@ -169,7 +214,6 @@ pub async fn home(
             .map(|(at, points)| Expiry { points, at }),
         lines: Vec::with_capacity(rows.len()),
     };
-    let mut read = ReadNames::default();
     for row in rows {
         home.lines.extend(row.line(&mut read)?);
     }

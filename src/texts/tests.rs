@@ -52,6 +52,24 @@ fn every_key_is_in_every_language_with_the_same_places() {
 }
 
 #[test]
+fn every_right_and_every_role_has_a_name() {
+    let keys = catalogue(Language::En);
+    for (object, act) in crate::authz::action::ALL {
+        assert!(
+            keys.contains_key(&format!("right-{object}-{act}")),
+            "{object} {act}"
+        );
+        assert!(keys.contains_key(&format!("object-{object}")), "{object}");
+    }
+    let rules = include_str!("../../policies/roles.csv");
+    let rules = rules.lines().filter_map(|line| line.strip_prefix("p, "));
+    for role in rules.filter_map(|rule| rule.split(", ").next()) {
+        let key = role.replace("r:", "role-").replace('.', "-");
+        assert!(keys.contains_key(&key), "{key}");
+    }
+}
+
+#[test]
 fn what_is_put_in_stands_there_without_invisible_marks() {
     let places = [("page", "2"), ("pages", "11")];
     let said = Language::ALL.map(|language| text_with(language, "paper-page", &places));

@@ -1,16 +1,13 @@
-//! What is one's own: who one is, the second factor, sessions. The consoles will begin here.
+//! What is one's own: who one is, the second factor, sessions.
 
 use maud::{Markup, PreEscaped, html};
 use poem::Response;
 use qrcode::{QrCode, render::svg};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Answer, Knock, own, said, shown, sign_in::next, to};
+use super::{Answer, Knock, console::role_called, own, said, shown, sign_in::next, to};
 use crate::{
-    authz::{
-        action::{ReadApplications, UseAccount},
-        actor::Role,
-    },
+    authz::{action::UseAccount, actor::Role},
     http::{admit::Caller, codes, problem::Problem},
     identity::{
         one_time::Enrolment,
@@ -81,8 +78,9 @@ fn account(knock: &Knock, present: &Present, kept: bool) -> Response {
     let language = person.language;
     let word = |key: &str| text(language, key);
     let mall = present.caller.tenant.names.get(language);
-    let roles = person.roles.iter().map(Role::as_str);
-    let policy = &present.caller.app().policy;
+    let own = present.caller.grant.own_roles();
+    let called = |role: &Role| role_called(language, own, role.as_str());
+    let roles = person.roles.iter().map(called);
     let content = html! {
         main {
             h1 { (word("web-account")) }
@@ -94,16 +92,14 @@ fn account(knock: &Knock, present: &Present, kept: bool) -> Response {
                 @if let Some(merchant) = person.merchant {
                     dt { (word("web-merchant")) } dd { code { (merchant) } }
                 }
-                dt { (word("web-roles")) } dd { @for role in roles { code { (role) } " " } }
+                dt { (word("web-roles")) } dd { ul.tags { @for role in roles { li { (role) } } } }
                 dt { (word("web-second-factor")) }
                 dd {
                     @if person.second_factor_since.is_some() { (word("web-on")) }
                     @else { a href="/second-factor" { (word("web-set-up")) } }
                 }
             }
-            @if policy.also::<UseAccount, ReadApplications>(&present.caller.grant).is_ok() {
-                p { a href="/applications" { (word("apply-queue")) } }
-            }
+            p { a href="/console" { (word("console-open")) } }
             h2 { (word("web-preferences")) }
             (preferences(knock, person))
         }

@@ -6,13 +6,13 @@ use poem::Response;
 
 use super::{
     Answer, Knock,
-    account::{Present, whole as signed_in},
     apply::{as_file, called, hyphened, lack_word, lines, state, timeline},
-    own, said, shown, to,
+    console::{Seat, enter},
+    own, to_address,
 };
 use crate::{
     app::{address, joining},
-    authz::action::{DecideApplications, ReadApplications, UseAccount},
+    authz::action::{DecideApplications, ReadApplications},
     http::{admit::Caller, codes, problem::Problem},
     kernel::{
         ids::ApplicationId,
@@ -27,31 +27,18 @@ use crate::{
 const LISTED: i64 = 20;
 
 /// The address of the queue, to which cursors belong.
-const QUEUE: &str = "/applications";
+const QUEUE: &str = "/console/applications";
 
 /// Reasons that are often given, by the key of their words.
 const REASONS: [&str; 4] = ["category", "papers", "space", "contact"];
 
-/// Somebody who is signed in and may read applications.
-async fn reader(
-    knock: &Knock,
-) -> Result<Result<(Present, Caller<ReadApplications>), Response>, Problem> {
-    let present = match signed_in(knock).await? {
-        Ok(present) => present,
-        Err(elsewhere) => return Ok(Err(elsewhere)),
-    };
-    Ok(match knock.admitted().await? {
-        Some(caller) => Ok((present, caller)),
-        None => Err(to("/sign-in")),
-    })
-}
-
 pub(super) fn queue(knock: Knock) -> Answer {
     Box::pin(async move {
-        let (present, caller) = match reader(&knock).await? {
-            Ok(both) => both,
+        let seat = match enter::<ReadApplications>(&knock).await? {
+            Ok(seat) => seat,
             Err(elsewhere) => return Ok(elsewhere),
         };
+        let caller = &seat.caller;
         let wanted = knock.asked("state");
         let wanted = State::ALL.into_iter().find(|one| one.as_str() == wanted);
         let key = caller.app().cursor_key();
@@ -80,7 +67,7 @@ pub(super) fn queue(knock: Knock) -> Answer {
         let next = page.next.as_ref().map(|next| key.seal(QUEUE, next));
         Ok(queue_page(
             &knock,
-            &present,
+            &seat,
             &counts,
             wanted,
             &page,
@@ -91,31 +78,29 @@ pub(super) fn queue(knock: Knock) -> Answer {
 
 fn queue_page(
     knock: &Knock,
-    present: &Present,
+    seat: &Seat<ReadApplications>,
     counts: &[(State, i64)],
     wanted: Option<State>,
     page: &Page<Application>,
     next: Option<&str>,
 ) -> Response {
-    let person = &present.person;
-    let language = person.language;
-    let word = |key: &str| text(language, key);
-    let zone = person.zone.unwrap_or(present.caller.tenant.zone);
+    let language = seat.language();
+    let word = |key: &str| seat.word(key);
+    let zone = seat.person.zone.unwrap_or(seat.caller.tenant.zone);
     let shown_state = wanted.map_or("all", State::as_str);
     let content = html! {
-        main.wide {
-            h1 { (word("apply-queue")) }
+        div {
             ul.tabs {
                 @for (one, count) in counts {
                     li {
-                        a href={ "/applications?state=" (one.as_str()) }
+                        a href={ "/console/applications?state=" (one.as_str()) }
                             aria-current=[(wanted == Some(*one)).then_some("page")] {
                             (word(&format!("apply-state-{}", hyphened(one.as_str())))) " " (count)
                         }
                     }
                 }
                 li {
-                    a href="/applications?state=all"
+                    a href="/console/applications?state=all"
                         aria-current=[wanted.is_none().then_some("page")] { (word("apply-all")) }
                 }
             }
@@ -134,7 +119,7 @@ fn queue_page(
                         } }
                         tbody { @for one in &page.items { tr {
                             th scope="row" {
-                                a href={ "/applications/application?id=" (one.id) } {
+                                a href={ "/console/applications/application?id=" (one.id) } {
                                     @if one.form.company.is_empty() { (word("apply-nameless")) }
                                     @else { (one.form.company) }
                                 }
@@ -146,14 +131,14 @@ fn queue_page(
                     }
                 }
                 @if let Some(next) = next {
-                    p { a href={ "/applications?state=" (shown_state) "&after=" (next) } {
+                    p { a href={ "/console/applications?state=" (shown_state) "&after=" (next) } {
                         (word("apply-more"))
                     } }
                 }
             }
         }
     };
-    shown(knock, Some(person), &word("apply-queue"), &content)
+    seat.page(knock, &word("apply-queue"), None, &content)
 }
 
 fn id_of(text: &str) -> Result<ApplicationId, Problem> {
@@ -163,12 +148,13 @@ fn id_of(text: &str) -> Result<ApplicationId, Problem> {
 
 pub(super) fn show(knock: Knock) -> Answer {
     Box::pin(async move {
-        let (present, caller) = match reader(&knock).await? {
-            Ok(both) => both,
+        let seat = match enter::<ReadApplications>(&knock).await? {
+            Ok(seat) => seat,
             Err(elsewhere) => return Ok(elsewhere),
         };
-        let whole = read(&caller, id_of(knock.asked("id"))?).await?;
-        Ok(page(&knock, &present, &whole, None, None))
+        let caller = &seat.caller;
+        let whole = read(caller, id_of(knock.asked("id"))?).await?;
+        Ok(page(&knock, &seat, &whole, None, None))
     })
 }
 
@@ -180,10 +166,11 @@ async fn read(caller: &Caller<ReadApplications>, id: ApplicationId) -> Result<Wh
 
 pub(super) fn file(knock: Knock) -> Answer {
     Box::pin(async move {
-        let caller = match reader(&knock).await? {
-            Ok((_, caller)) => caller,
+        let seat = match enter::<ReadApplications>(&knock).await? {
+            Ok(seat) => seat,
             Err(elsewhere) => return Ok(elsewhere),
         };
+        let caller = &seat.caller;
         let id = id_of(knock.asked("id"))?;
         let paper = knock.asked("file").parse();
         let paper = paper.map_err(|_| Problem::of(&codes::UNKNOWN_FILE))?;
@@ -197,21 +184,22 @@ pub(super) fn file(knock: Knock) -> Answer {
 
 pub(super) fn act(knock: Knock) -> Answer {
     Box::pin(async move {
-        let (present, caller) = match reader(&knock).await? {
-            Ok(both) => both,
+        let seat = match enter::<ReadApplications>(&knock).await? {
+            Ok(seat) => seat,
             Err(elsewhere) => return Ok(elsewhere),
         };
+        let caller = &seat.caller;
         let id = id_of(knock.field("id"))?;
         match decided(&knock, id).await {
             Ok(link) => {
                 caller.app().bell.ring(caller.tenant.id);
                 let Some(link) = link else {
-                    let path = format!("/applications/application?id={id}");
-                    return Ok(knock.with_cookies(to(&path)));
+                    let path = format!("/console/applications/application?id={id}");
+                    return Ok(knock.with_cookies(to_address(&path)));
                 };
                 // Told this once, because no letter can.
-                let whole = read(&caller, id).await?;
-                Ok(page(&knock, &present, &whole, None, Some(&link)))
+                let whole = read(caller, id).await?;
+                Ok(page(&knock, &seat, &whole, None, Some(&link)))
             }
             Err(problem) => {
                 let known = [
@@ -223,8 +211,8 @@ pub(super) fn act(knock: Knock) -> Answer {
                     &codes::FORM_REFUSED,
                 ];
                 let problem = own(problem, &known)?;
-                let whole = read(&caller, id).await?;
-                Ok(page(&knock, &present, &whole, Some(&problem), None))
+                let whole = read(caller, id).await?;
+                Ok(page(&knock, &seat, &whole, Some(&problem), None))
             }
         }
     })
@@ -232,7 +220,7 @@ pub(super) fn act(knock: Knock) -> Answer {
 
 /// What a button does; the link of the owner's invitation where no letter can tell it.
 async fn decided(knock: &Knock, id: ApplicationId) -> Result<Option<String>, Problem> {
-    let caller: Option<Caller<DecideApplications>> = knock.admitted().await?;
+    let caller: Option<Caller<DecideApplications>> = knock.caller_for().await?;
     let caller = caller.ok_or_else(|| Problem::of(&codes::NOT_ALLOWED))?;
     let (app, grant) = (caller.app(), &caller.grant);
     let vault = app.vault.as_ref();
@@ -297,30 +285,23 @@ fn read_language(knock: &Knock) -> Language {
 
 fn page(
     knock: &Knock,
-    present: &Present,
+    seat: &Seat<ReadApplications>,
     whole: &Whole,
     problem: Option<&Problem>,
     link: Option<&str>,
 ) -> Response {
-    let (person, application) = (&present.person, &whole.application);
-    let language = person.language;
-    let word = |key: &str| text(language, key);
-    let zone = person.zone.unwrap_or(present.caller.tenant.zone);
-    let policy = &present.caller.app().policy;
-    let decides = policy
-        .also::<UseAccount, DecideApplications>(&present.caller.grant)
-        .is_ok();
+    let application = &whole.application;
+    let language = seat.language();
+    let word = |key: &str| seat.word(key);
+    let zone = seat.person.zone.unwrap_or(seat.caller.tenant.zone);
+    let decides = seat.may("application", "decide");
     let name = match application.form.company.as_str() {
         "" => word("apply-nameless"),
         company => company.to_owned(),
     };
     let content = html! {
-        main.wide {
-            p { a href="/applications" { (word("apply-queue")) } }
-            h1 { (name) " " (state(language, application.state)) }
-            @if let Some(problem) = problem {
-                p.bad role="alert" { (said(language, problem)) }
-            }
+        div {
+            p { a href=(QUEUE) { (word("apply-queue")) } " " (state(language, application.state)) }
             @if let Some(link) = link {
                 p.ok role="status" { (word("apply-pass-on")) " " code { (link) } }
             }
@@ -337,11 +318,7 @@ fn page(
             }
         }
     };
-    let mut response = shown(knock, Some(person), &name, &content);
-    if let Some(problem) = problem {
-        response.set_status(problem.status());
-    }
-    response
+    seat.page(knock, &name, problem, &content)
 }
 
 /// What the application says, part by part, each with whether it is as it has to be.
@@ -412,7 +389,7 @@ fn papers(language: Language, whole: &Whole) -> Markup {
             @for paper in &whole.papers {
                 li {
                     (text(language, &format!("apply-file-{}", paper.kind.as_str()))) ": "
-                    a href={ "/applications/file?id=" (paper.application) "&file=" (paper.id) } {
+                    a href={ "/console/applications/file?id=" (paper.application) "&file=" (paper.id) } {
                         (paper.name)
                     }
                 }
@@ -433,13 +410,13 @@ fn actions(knock: &Knock, language: Language, whole: &Whole) -> Markup {
     let waits = application.state.waits_for_operator();
     html! {
         @if matches!(application.state, State::Submitted | State::Resubmitted) {
-            form method="post" action="/applications/application" {
+            form method="post" action="/console/applications/application" {
                 (hidden)
                 button.second type="submit" name="do" value="review" { (word("apply-review")) }
             }
         }
         @if waits {
-            form method="post" action="/applications/application" {
+            form method="post" action="/console/applications/application" {
                 (hidden)
                 label for="code" { (word("apply-code")) }
                 input #code name="code" type="text" maxlength="40" pattern="[A-Za-z0-9_\\-]+";
@@ -448,7 +425,7 @@ fn actions(knock: &Knock, language: Language, whole: &Whole) -> Markup {
             }
             details {
                 summary { (word("apply-ask")) }
-                form method="post" action="/applications/application" {
+                form method="post" action="/console/applications/application" {
                     (hidden)
                     @for field in Field::ALL {
                         label for={ "ask-" (field.as_str()) } { (called(language, field)) }
@@ -462,7 +439,7 @@ fn actions(knock: &Knock, language: Language, whole: &Whole) -> Markup {
         @if waits || application.state == State::InformationAsked {
             details {
                 summary { (word("apply-reject")) }
-                form method="post" action="/applications/application" {
+                form method="post" action="/console/applications/application" {
                     (hidden)
                     label for="template" { (word("apply-template")) }
                     select #template name="template" {

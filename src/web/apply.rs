@@ -8,7 +8,7 @@ use poem::{IntoResponse, Response};
 use secrecy::{ExposeSecret, SecretString};
 
 use self::parts::{form, papers};
-use super::{Answer, Knock, own, said, shown, to};
+use super::{Answer, Knock, own, said, shown, to_address};
 use crate::{
     authz::action::UseApplication,
     gateway::mail::Mailer,
@@ -117,7 +117,9 @@ pub(super) fn begin(knock: Knock) -> Answer {
             Ok(token)
         };
         match begun.await {
-            Ok(Some(token)) => Ok(knock.with_cookies(to(&path_of(token.expose_secret(), "")))),
+            Ok(Some(token)) => {
+                Ok(knock.with_cookies(to_address(&path_of(token.expose_secret(), ""))))
+            }
             Ok(None) => Ok(on_its_way(&knock)),
             Err(problem) => {
                 let known = [
@@ -191,7 +193,7 @@ pub(super) fn act(knock: Knock) -> Answer {
         match done(&knock, &caller).await {
             Ok(()) => {
                 caller.app().bell.ring(caller.tenant.id);
-                Ok(knock.with_cookies(to(&path_of(&token, "&kept=yes"))))
+                Ok(knock.with_cookies(to_address(&path_of(&token, "&kept=yes"))))
             }
             Err(problem) => again(&knock, &caller, &token, problem).await,
         }
@@ -260,7 +262,7 @@ pub(super) fn send(knock: Knock) -> Answer {
         let token = knock.field("token").to_owned();
         let caller = knock.applicant(&token).await?;
         match sent(&knock, &caller).await {
-            Ok(()) => Ok(knock.with_cookies(to(&path_of(&token, "&kept=yes")))),
+            Ok(()) => Ok(knock.with_cookies(to_address(&path_of(&token, "&kept=yes")))),
             Err(problem) => again(&knock, &caller, &token, problem).await,
         }
     })

@@ -181,13 +181,30 @@ impl Knock {
         self.query.get(name).map_or("", String::as_str)
     }
 
-    /// Whoever is signed in; nobody where the cookie opens nothing.
-    pub(super) async fn caller(&self) -> Result<Option<Caller<UseAccount>>, Problem> {
-        self.admitted().await
+    /// The part of the address that its pattern gives that name.
+    pub(super) fn part(&self, name: &str) -> String {
+        self.request
+            .path_params::<BTreeMap<String, String>>()
+            .ok()
+            .and_then(|mut parts| parts.remove(name))
+            .unwrap_or_default()
     }
 
-    /// Whoever is signed in, where they may do `A`; nobody where the cookie opens nothing.
-    pub(super) async fn admitted<A: Action>(&self) -> Result<Option<Caller<A>>, Problem> {
+    /// The address, without what it asks.
+    pub(super) fn path(&self) -> &str {
+        self.request.uri().path()
+    }
+
+    /// Whoever is signed in; nobody where the cookie opens nothing.
+    pub(super) async fn caller(&self) -> Result<Option<Caller<UseAccount>>, Problem> {
+        self.caller_for().await
+    }
+
+    /// The same, where they may do `A`.
+    ///
+    /// # Errors
+    /// `not-allowed`, `second-factor-needed`, and what [`admit_session`] says.
+    pub(super) async fn caller_for<A: Action>(&self) -> Result<Option<Caller<A>>, Problem> {
         let Some(token) = &self.token else {
             return Ok(None);
         };

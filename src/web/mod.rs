@@ -7,7 +7,11 @@
 mod account;
 mod applications;
 mod apply;
+mod console;
+mod disputes;
 mod knock;
+mod operator;
+mod settlements;
 mod sign_in;
 
 use std::sync::LazyLock;
@@ -15,20 +19,23 @@ use std::sync::LazyLock;
 use futures_util::future::BoxFuture;
 use maud::{DOCTYPE, Markup, html};
 use poem::{
-    Endpoint, Request, Response, Route,
+    Endpoint, EndpointExt, Request, Response, Route, RouteMethod,
     endpoint::make,
+    error::MethodNotAllowedError,
     get,
     http::{HeaderValue, StatusCode, header},
-    post,
 };
 use sha2::{Digest, Sha256};
 
-use self::knock::Knock;
+use self::{
+    knock::Knock,
+    operator::{changes, people, permissions, roles},
+};
 use crate::{
     app::App,
     http::{
         codes,
-        problem::{Problem, chain},
+        problem::{Occurrence, Problem, chain},
     },
     identity::staff::{Staff, Theme},
     kernel::page::hex,
@@ -54,53 +61,126 @@ type Answer = BoxFuture<'static, Result<Response, Problem>>;
 /// A page, or what its form does.
 type Handler = fn(Knock) -> Answer;
 
+/// An address at which there is a page, with what one needs to see it and to send its form; no right
+/// where it is for whoever comes, or for oneself.
+pub struct Place {
+    /// The address; what begins with a colon stands for something.
+    pub path: &'static str,
+    /// What seeing it takes; none where it is not to be seen.
+    pub get: Option<Option<Right>>,
+    /// What sending its form takes; none where it has none.
+    pub post: Option<Option<Right>>,
+}
+
+/// An object and an action of the policy.
+type Right = (&'static str, &'static str);
+
+/// What shows a page, and what takes its form.
+type Handlers = (Option<Handler>, Option<Handler>);
+
+/// Declares every page once: for the routes, and for whoever checks who gets into which.
+macro_rules! pages {
+    ($($path:literal $(get $get:path $(as $gr:literal $ga:literal)?)?
+        $(, post $post:path $(as $pr:literal $pa:literal)?)?;)*) => {
+        /// Every page, in the order of this file.
+        pub const PLACES: &[Place] = &[$(Place {
+            path: $path,
+            get: pages!(@right $($get)? ; $($($gr $ga)?)?),
+            post: pages!(@right $($post)? ; $($($pr $pa)?)?),
+        }),*];
+
+        const HANDLERS: &[Handlers] = &[$((
+            pages!(@handler $($get)?),
+            pages!(@handler $($post)?),
+        )),*];
+    };
+    (@right ; ) => { None };
+    (@right $handler:path ; ) => { Some(None) };
+    (@right $handler:path ; $object:literal $act:literal) => { Some(Some(($object, $act))) };
+    (@handler ) => { None };
+    (@handler $handler:path) => { Some($handler) };
+}
+
+pages! {
+    "/sign-in" get sign_in::show, post sign_in::submit;
+    "/sign-in/code" get sign_in::code, post sign_in::submit_code;
+    "/sign-out" , post account::sign_out;
+    "/password" get sign_in::forgot, post sign_in::submit_forgot;
+    "/password/reset" get sign_in::reset, post sign_in::submit_reset;
+    "/invitation" get sign_in::invited, post sign_in::submit_invited;
+    "/second-factor" get account::factor, post account::submit_factor;
+    "/second-factor/begin" , post account::begin_factor;
+    "/account" get account::show, post account::prefer;
+    "/account/sessions" get account::sessions, post account::end_session;
+    "/apply" get apply::show, post apply::begin;
+    "/apply/link" , post apply::link;
+    "/apply/application" get apply::application, post apply::act;
+    "/apply/files" , post apply::send;
+    "/apply/file" get apply::file;
+    "/console" get console::show;
+    "/console/applications" get applications::queue as "application" "read";
+    "/console/applications/application" get applications::show as "application" "read",
+        post applications::act as "application" "decide";
+    "/console/applications/file" get applications::file as "application" "read";
+    "/console/people" get people::list as "staff" "read";
+    "/console/people/invite" get people::invite as "staff" "invite",
+        post people::submit_invite as "staff" "invite";
+    "/console/people/:person" get people::show as "staff" "read";
+    "/console/people/:person/roles" , post people::set_roles as "staff" "manage";
+    "/console/people/:person/end" , post people::end as "staff" "manage";
+    "/console/changes" get changes::list as "staff" "read";
+    "/console/changes/:change" , post changes::decide as "staff" "manage";
+    "/console/roles" get roles::list as "role" "read";
+    "/console/roles/new" get roles::new as "role" "manage", post roles::create as "role" "manage";
+    "/console/roles/:role" get roles::show as "role" "read", post roles::change as "role" "manage";
+    "/console/roles/:role/end" , post roles::end as "role" "manage";
+    "/console/permissions" get permissions::list as "role" "read";
+    "/console/permissions/:object/:action" get permissions::show as "staff" "read";
+    "/console/settlements" get settlements::list as "settlement" "read";
+    "/console/settlements/:settlement" get settlements::show as "statement" "read";
+    "/console/settlements/:settlement/issue" , post settlements::issue as "settlement" "issue";
+    "/console/settlements/:settlement/statements.csv" get settlements::sheet as "statement" "read";
+    "/console/statements/:statement" get settlements::statement as "statement" "read";
+    "/console/statements/:statement/confirm" , post settlements::confirm as "statement" "confirm";
+    "/console/statements/:statement/statement.pdf" get settlements::pdf as "statement" "read";
+    "/console/statements/:statement/statement.xlsx" get settlements::xlsx as "statement" "read";
+    "/console/statements/:statement/statement.csv" get settlements::csv as "statement" "read";
+    "/console/statements/:statement/lines" get settlements::lines as "statement" "read",
+        post settlements::dispute as "dispute" "raise";
+    "/console/disputes" get disputes::list as "dispute" "read",
+        post disputes::decide as "dispute" "decide";
+}
+
 /// Every page, added to `route`.
 pub fn routes(app: &App, route: Route) -> Route {
     let at = |handler: Handler| page(app, handler);
-    route
-        .at("/sign-in", get(at(sign_in::show)).post(at(sign_in::submit)))
-        .at(
-            "/sign-in/code",
-            get(at(sign_in::code)).post(at(sign_in::submit_code)),
-        )
-        .at("/sign-out", post(at(account::sign_out)))
-        .at(
-            "/password",
-            get(at(sign_in::forgot)).post(at(sign_in::submit_forgot)),
-        )
-        .at(
-            "/password/reset",
-            get(at(sign_in::reset)).post(at(sign_in::submit_reset)),
-        )
-        .at(
-            "/invitation",
-            get(at(sign_in::invited)).post(at(sign_in::submit_invited)),
-        )
-        .at(
-            "/second-factor",
-            get(at(account::factor)).post(at(account::submit_factor)),
-        )
-        .at("/second-factor/begin", post(at(account::begin_factor)))
-        .at("/account", get(at(account::show)).post(at(account::prefer)))
-        .at(
-            "/account/sessions",
-            get(at(account::sessions)).post(at(account::end_session)),
-        )
-        .at("/apply", get(at(apply::show)).post(at(apply::begin)))
-        .at("/apply/link", post(at(apply::link)))
-        .at(
-            "/apply/application",
-            get(at(apply::application)).post(at(apply::act)),
-        )
-        .at("/apply/files", post(at(apply::send)))
-        .at("/apply/file", get(at(apply::file)))
-        .at("/applications", get(at(applications::queue)))
-        .at(
-            "/applications/application",
-            get(at(applications::show)).post(at(applications::act)),
-        )
-        .at("/applications/file", get(at(applications::file)))
-        .at(STYLE_PATH.as_str(), get(make(|_| async { style() })))
+    let pages = PLACES.iter().zip(HANDLERS);
+    let route = pages.fold(route, |route, (place, (shows, takes))| {
+        let mut methods = RouteMethod::new();
+        let mut allowed = Vec::new();
+        if let Some(shows) = shows {
+            methods = methods.get(at(*shows));
+            allowed.extend(["GET", "HEAD"]);
+        }
+        if let Some(takes) = takes {
+            methods = methods.post(at(*takes));
+            allowed.push("POST");
+        }
+        let allowed = allowed.join(", ");
+        let other = move |_: MethodNotAllowedError| {
+            let allowed = HeaderValue::try_from(allowed.as_str());
+            async move {
+                let problem = Problem::of(&codes::METHOD_NOT_ALLOWED);
+                let mut answer = problem.response(Occurrence::default());
+                if let Ok(allowed) = allowed {
+                    answer.headers_mut().insert(header::ALLOW, allowed);
+                }
+                answer
+            }
+        };
+        route.at(place.path, methods.catch_error(other))
+    });
+    route.at(STYLE_PATH.as_str(), get(make(|_| async { style() })))
 }
 
 fn page(app: &App, handler: Handler) -> impl Endpoint<Output = Response> + use<> {
@@ -139,41 +219,11 @@ async fn answer(app: &App, request: Request, handler: Handler) -> Response {
 
 /// What a problem means to somebody who reads pages.
 fn said(language: crate::kernel::text::Language, problem: &Problem) -> String {
-    const KNOWN: [&str; 30] = [
-        "wrong-credentials",
-        "too-many-tries",
-        "wrong-code",
-        "no-second-factor",
-        "second-factor-off",
-        "second-factor-set-up",
-        "link-not-valid",
-        "bad-password",
-        "wrong-password",
-        "signing-in-busy",
-        "form-refused",
-        "unknown-mall",
-        "unknown-session",
-        "other-text",
-        "application-incomplete",
-        "application-closed",
-        "application-out-of-step",
-        "licence-taken",
-        "secrets-off",
-        "file-refused",
-        "too-many-files",
-        "reason-missing",
-        "needs-second-person",
-        "code-taken",
-        "address-taken",
-        "not-allowed",
-        "unknown-application",
-        "unknown-file",
-        "files-unavailable",
-        "body-too-large",
-    ];
-    let code = problem.kind().code;
-    let key = if KNOWN.contains(&code) { code } else { "other" };
-    text(language, &format!("web-problem-{key}"))
+    let key = format!("web-problem-{}", problem.kind().code);
+    match text(language, &key) {
+        same if same == key => text(language, "web-problem-other"),
+        words => words,
+    }
 }
 
 /// A whole page.
@@ -222,6 +272,17 @@ fn themed(theme: Theme) -> Option<&'static str> {
 
 /// A page of the mall, with whoever is signed in.
 fn shown(knock: &Knock, person: Option<&Staff>, title: &str, content: &Markup) -> Response {
+    shown_at(knock, person, title, None, content)
+}
+
+/// The same below a menu.
+fn shown_at(
+    knock: &Knock,
+    person: Option<&Staff>,
+    title: &str,
+    menu: Option<&Markup>,
+    content: &Markup,
+) -> Response {
     let language = knock.language_of(person);
     let mall = knock.stranger.tenant.names.get(language);
     let whole = html! {
@@ -238,6 +299,7 @@ fn shown(knock: &Knock, person: Option<&Staff>, title: &str, content: &Markup) -
                 }
             }
         }
+        @if let Some(menu) = menu { (menu) }
         (content)
     };
     let titled = text_with(language, "web-title", &[("page", title), ("mall", mall)]);
@@ -246,7 +308,12 @@ fn shown(knock: &Knock, person: Option<&Staff>, title: &str, content: &Markup) -
 }
 
 /// To another page, which is asked for anew.
-fn to(path: &str) -> Response {
+fn to(path: &'static str) -> Response {
+    to_address(path)
+}
+
+/// The same of an address that is made up here.
+fn to_address(path: &str) -> Response {
     Response::builder()
         .status(StatusCode::SEE_OTHER)
         .header(header::LOCATION, path)

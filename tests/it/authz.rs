@@ -6,11 +6,12 @@ use std::{collections::BTreeMap, fmt::Write};
 use rotunda::{
     authz::{
         action::{self, Action},
-        actor::{Actor, Principal, Reach, Role},
+        actor::{Actor, Principal, Reach, Role, Stores},
         grant::Grant,
+        own::{Family, OwnRole},
         policy::{Policy, PolicyError},
     },
-    kernel::ids::{MemberId, MerchantId, TenantId},
+    kernel::ids::{MemberId, MerchantId, StoreId, TenantId},
 };
 use uuid::Uuid;
 
@@ -344,6 +345,8 @@ fn check_scopes<A: Action>(policy: &Policy) {
                 role: role_,
                 also: Vec::new(),
                 scope,
+                stores: rotunda::authz::actor::Stores::All,
+                own: std::sync::Arc::default(),
             };
             let grant: Option<Grant<A>> = policy.allow(&principal).ok();
             let right = policy.decide(role, A::OBJECT, A::ACT);
@@ -369,13 +372,113 @@ macro_rules! check_all {
     };
 }
 
+/// Whoever is narrowed to stores has of their role what knows of stores, in every role.
+#[tokio::test]
+async fn whoever_is_narrowed_to_stores_has_nothing_that_knows_of_none() {
+    let policy = policy().await;
+    let store = StoreId::from_uuid(Uuid::from_u128(4));
+    let merchant = Reach::Merchant(MerchantId::from_uuid(Uuid::from_u128(1)));
+    let wide = Principal::system(TenantId::from_uuid(Uuid::from_u128(3)));
+    let wide = |role: &str| Principal {
+        role: Role::new(role),
+        scope: merchant,
+        ..wide.clone()
+    };
+    for role in policy.roles().filter(|role| role.starts_with("merchant.")) {
+        let narrow = Principal {
+            stores: Stores::Only([store].into()),
+            ..wide(role)
+        };
+        let record = policy.allow::<action::RecordPurchase>(&narrow).ok();
+        let (wide, narrow): (Option<Grant<action::ReadMerchants>>, Option<_>) = (
+            policy.allow(&wide(role)).ok(),
+            policy.allow::<action::ReadMerchants>(&narrow).ok(),
+        );
+        let (wide, narrow) = (wide.unwrap(), narrow.unwrap());
+        for &(object, act) in action::ALL {
+            let has = policy.may(&wide, object, act);
+            let expected = has && action::is_by_store(object, act);
+            assert_eq!(
+                policy.may(&narrow, object, act),
+                expected,
+                "{role} {object} {act}"
+            );
+        }
+        if let Some(record) = record {
+            let other = StoreId::from_uuid(Uuid::from_u128(5));
+            let Reach::Merchant(own) = merchant else {
+                unreachable!()
+            };
+            assert!(record.covers(own, store) && !record.covers(own, other));
+            let foreign = MerchantId::from_uuid(Uuid::from_u128(9));
+            assert!(!record.covers(foreign, store));
+            // Nobody gives more stores than their own.
+            let cashier = Role::new("merchant.cashier");
+            let can = |stores: &Stores| policy.could_act_as(&record, &cashier, merchant, stores);
+            assert_eq!(
+                can(&Stores::Only([store].into())),
+                role != "merchant.finance"
+            );
+            assert!(!can(&Stores::Only([store, other].into())));
+            assert!(!can(&Stores::All));
+        }
+    }
+}
+
+/// AUT-5 of a mall's own roles: with any wish at all, nothing is decided beyond the reviewed roles of the
+/// same people, and everything within.
+#[tokio::test]
+async fn aut_5_no_wish_of_a_malls_own_reaches_beyond_the_reviewed_roles() {
+    let policy = policy().await;
+    for (family, prefix) in [(Family::Mall, "operator."), (Family::Merchant, "merchant.")] {
+        let everything = action::ALL
+            .iter()
+            .map(|(o, a)| ((*o).to_owned(), (*a).to_owned()));
+        let strange = [("*", "*"), ("", ""), ("purchase", ".*")];
+        let strange = strange.map(|(o, a)| (o.to_owned(), a.to_owned()));
+        let rows = [
+            OwnRole {
+                code: "own.all".to_owned(),
+                name: "All".to_owned(),
+                family,
+                rights: everything.chain(strange).collect(),
+            },
+            OwnRole {
+                code: "own.none".to_owned(),
+                name: "None".to_owned(),
+                family,
+                rights: Vec::new(),
+            },
+        ];
+        let own = policy.decide_own(&rows).await.unwrap();
+        let mut held = 0;
+        for &(object, act) in action::ALL {
+            let roles = policy.roles().filter(|role| role.starts_with(prefix));
+            let mut reaches = roles.filter_map(|role| policy.decide(role, object, act));
+            let reviewed = reaches.any(|reach| reach == family.reach());
+            let reserved = act == "staff";
+            let expected = (reviewed && !reserved).then(|| family.reach());
+            assert_eq!(
+                own.decide("own.all", object, act),
+                expected,
+                "{object} {act}"
+            );
+            assert_eq!(own.decide("own.none", object, act), None, "{object} {act}");
+            assert_eq!(own.decide("own.other", object, act), None);
+            held += usize::from(expected.is_some());
+        }
+        assert_eq!(held, policy.grantable(family).len());
+        assert!(held > 20);
+    }
+}
+
 #[tokio::test]
 async fn a_merchants_principal_never_reaches_the_mall() {
     let policy = policy().await;
     check_all!(
         &policy,
         Authenticate CreateKey ReadKeys RevokeKey SignIn UseAccount InviteStaff ReadStaff
-        ManageStaff StaffMerchant StaffMall SendLinks ManageTenants ApplyManifest ReadProgramme
+        ManageStaff ReadRoles ManageRoles StaffMerchant StaffMall SendLinks ManageTenants ApplyManifest ReadProgramme
         CreateMerchant ReadMerchants ActivateMerchant SuspendMerchant StartApplication
         UseApplication ReadApplications DecideApplications SetConditions SendNews ProposeAgreement
         AcceptAgreement ReadAgreements RecordCredit ReadCredit SetCreditLimit EvaluateCredit
@@ -384,7 +487,7 @@ async fn a_merchants_principal_never_reaches_the_mall() {
         RefundPurchase SpendPoints PostBatch ExpirePoints CreateGood ReadGoods ReserveGood ReadRedemptions
         ClaimGood CancelRedemption LapseRedemptions PreviewSettlement CloseSettlement
         ReadSettlements ReadStatements IssueSettlement ConfirmSettlement ConfirmStatement
-        RaiseDispute ReadDisputes DecideDispute RecordPayment RaiseDefault DeclareDefault ReadLiability
+        ProposeAdjustment DecideAdjustment ReadAdjustments RaiseDispute ReadDisputes DecideDispute RecordPayment RaiseDefault DeclareDefault ReadLiability
         VerifyBooks ReadContact SetContact ReadEarnRates SetEarnRate ReadStripeAccount SetStripeAccount FollowStripe
         ReadMessages RetryMessage SendMessages RelayJobs
     );

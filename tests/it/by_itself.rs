@@ -71,6 +71,8 @@ impl Dusk {
             role: Role::new(role),
             also: Vec::new(),
             scope: Reach::Mall,
+            stores: rotunda::authz::actor::Stores::All,
+            own: std::sync::Arc::default(),
         };
         self.app.policy.allow(&principal).unwrap()
     }

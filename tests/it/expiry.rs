@@ -91,7 +91,7 @@ impl Scene {
             .read(&self.mall.till::<RecordPurchase>())
             .await
             .unwrap();
-        ledger::balance(&mut tx, self.ada)
+        ledger::balance(&mut tx, self.ada, None)
             .await
             .unwrap()
             .unwrap()

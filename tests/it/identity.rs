@@ -4,6 +4,9 @@ mod coming;
 mod factor;
 mod letters;
 mod limits;
+mod own_roles;
+mod owners;
 mod people;
+mod stores;
 
 pub use coming::gone as gone_from;

@@ -13,12 +13,14 @@
     reason = "a test that meets the unexpected fails, and a story may be long"
 )]
 
+mod adjustments;
 mod agreements;
 mod api;
 mod authz;
 mod batch;
 mod by_itself;
 mod compile;
+mod earmarks;
 mod earn_rates;
 mod expiry;
 mod faults;

@@ -71,6 +71,10 @@ fn check(plaza: &Plaza, who: &Who, operation: &Operation, row: &Row) {
             (Some(_), true) => {
                 assert!(!matches!(answer.status, 401 | 403), "{what}");
                 match whose {
+                    // A key is no second person; tests/it/identity/owners.rs has people confirm.
+                    Whose::Own if operation.recipe.name == "confirm_role_change" => {
+                        assert_eq!(answer.code(), "needs-second-owner", "{what}");
+                    }
                     Whose::Own => assert!(matches!(answer.status, 200 | 201), "{what}"),
                     Whose::Other if !who.merchant => {}
                     Whose::Other if slot.is_some_and(|slot| SHARED.contains(&slot)) => {}

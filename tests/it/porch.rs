@@ -116,8 +116,18 @@ impl House {
             .unwrap();
         let mut tx = self.app.db.write(&grant).await.unwrap();
         let label = role.parse().unwrap();
-        let new = NewKey::new(&self.app.policy, label, Role::new(role), None).unwrap();
-        let (_, secret) = identity::create(&mut tx, &grant, new).await.unwrap();
+        let new = NewKey::new(
+            &self.app.policy,
+            &rotunda::authz::own::OwnRoles::default(),
+            label,
+            Role::new(role),
+            None,
+            rotunda::authz::actor::Stores::All,
+        )
+        .unwrap();
+        let (_, secret) = identity::create(&mut tx, &self.app.policy, &grant, new)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         secret.expose_secret().to_owned()
     }

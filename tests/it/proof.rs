@@ -57,6 +57,8 @@ async fn busy() -> Busy {
     let decided = mall.decides(5, dispute.id, Outcome::Rejected).await;
     decided.unwrap();
     mall.earns(ada, c, 15, "2026-07-04T04:00:00Z").await;
+    mall.adjusts(ada, c, 5, "2026-07-05T04:00:00Z").await;
+    mall.adjusts(ada, c, -4, "2026-07-06T04:00:00Z").await;
     mall.agrees(c, "2026-08", AgreementTerms::default()).await;
     Busy {
         mall,
@@ -87,9 +89,9 @@ async fn sound_books_prove_to_be_sound_and_the_sums_add_up() {
     let sums = rotunda::reports::totals::totals(&mut tx, &grant)
         .await
         .unwrap();
-    assert_eq!(sums.issued, 30 + 600 + 400 + 40 + 70 + 15);
+    assert_eq!(sums.issued, 30 + 600 + 400 + 40 + 70 + 15 + 5);
     assert_eq!(sums.redeemed, 425 - 50 + 10 + 70);
-    assert_eq!((sums.expired, sums.held, sums.owed), (40, 20, 70));
+    assert_eq!((sums.expired, sums.held, sums.owed), (40 + 4, 20, 70));
     assert_eq!(
         sums.issued - sums.taken_back,
         sums.redeemed + sums.expired + sums.outstanding + sums.held - sums.owed
@@ -236,6 +238,14 @@ fn ledger_damage(busy: &Busy) -> Vec<Damage> {
                 "settlement-lines",
                 "settlement-recount",
             ],
+        ),
+        damage(
+            format!("update lot set only_at = '{b}' where lot_id = '{lot}'"),
+            &["lot-traced"],
+        ),
+        damage(
+            "update points_adjustment set points = points + 1 where points > 0",
+            &["adjustment-posted"],
         ),
         damage(
             "update deficit set remaining = remaining - 1",

@@ -220,6 +220,8 @@ async fn statements(app: &App, mall: &Mall, id: SettlementId) -> Vec<Statement> 
         role: Role::new("operator.auditor"),
         also: Vec::new(),
         scope: Reach::Mall,
+        stores: rotunda::authz::actor::Stores::All,
+        own: std::sync::Arc::default(),
     };
     let grant = app.policy.allow::<ReadStatements>(&who).unwrap();
     let mut tx = app.db.read(&grant).await.unwrap();

@@ -10,8 +10,9 @@ use crate::{
     api::Group,
     authz::{
         action::{CreateKey, ReadKeys, RevokeKey},
-        actor::Role,
+        actor::{Role, Stores},
         grant::Grant,
+        policy::Policy,
     },
     db::tx::Tx,
     http::{
@@ -26,7 +27,7 @@ use crate::{
     },
     identity::{self, Key, NewKey},
     kernel::{
-        ids::{ApiKeyId, MerchantId},
+        ids::{ApiKeyId, MerchantId, StoreId},
         text::Name,
     },
     merchants::{self, MerchantError},
@@ -46,10 +47,13 @@ struct CreateKeyIn {
     /// What the key is for, such as "till 3".
     label: Name,
     /// The role that it acts in: one of the permission table that begins with `operator.`,
-    /// `merchant.` or `machine.`.
+    /// `merchant.` or `machine.`, or one of the mall's own.
     role: Text,
     /// The merchant that a merchant's key is for; only for a role that begins with `merchant.`.
     merchant_id: Option<MerchantId>,
+    /// The stores of it that the key is narrowed to; without them, it reaches all.
+    #[oai(validator(min_items = 1, max_items = 50))]
+    store_ids: Option<Vec<StoreId>>,
 }
 
 /// A machine's key, without its secret.
@@ -64,6 +68,8 @@ struct KeyOut {
     role: String,
     /// The merchant that it never reaches beyond.
     merchant_id: Option<MerchantId>,
+    /// The stores of it that it is narrowed to.
+    store_ids: Option<Vec<StoreId>>,
     /// The last four digits of the key.
     last_four: String,
     /// When it was made.
@@ -84,6 +90,8 @@ struct NewKeyOut {
     role: String,
     /// The merchant that it never reaches beyond.
     merchant_id: Option<MerchantId>,
+    /// The stores of it that it is narrowed to.
+    store_ids: Option<Vec<StoreId>>,
     /// The last four digits of the key.
     last_four: String,
     /// When it was made.
@@ -99,6 +107,7 @@ impl From<Key> for KeyOut {
             label: key.label,
             role: key.role.as_str().to_owned(),
             merchant_id: key.merchant,
+            store_ids: key.stores.named().map(<[StoreId]>::to_vec),
             last_four: key.last_four,
             created_at: Moment(key.created_at),
             revoked_at: key.revoked_at.map(Moment),
@@ -109,6 +118,7 @@ impl From<Key> for KeyOut {
 /// Makes a key, for a merchant of this mall where it is a merchant's.
 async fn create(
     tx: &mut Tx,
+    policy: &Policy,
     grant: &Grant<CreateKey>,
     new: NewKey,
 ) -> Result<(Key, SecretString), Problem> {
@@ -117,7 +127,8 @@ async fn create(
     {
         return Err(MerchantError::UnknownMerchant.into());
     }
-    Ok(identity::create(tx, grant, new).await?)
+    merchants::has_stores(tx, new.merchant(), new.stores().named()).await?;
+    Ok(identity::create(tx, policy, grant, new).await?)
 }
 
 #[OpenApi(tag = "Group::Operator")]
@@ -126,7 +137,8 @@ impl Keys {
     ///
     /// Answers the key's secret this once. A repetition under the same Idempotency-Key makes no
     /// second key and is answered 409 `key-already-created`, because the secret is not kept. 404
-    /// `unknown-merchant` where the mall has no such merchant.
+    /// `unknown-merchant`, `unknown-store` where the mall or the merchant has no such thing. 409
+    /// `beyond-own`, `cannot-narrow`.
     #[oai(path = "/v1/keys", method = "post", operation_id = "create_key")]
     async fn create_key(
         &self,
@@ -138,14 +150,17 @@ impl Keys {
             label,
             role,
             merchant_id,
+            store_ids,
         } = body.value;
         let role = Role::new(role.as_str());
-        let new = NewKey::new(&caller.app().policy, label, role, merchant_id)?;
+        let (policy, own) = (&caller.app().policy, caller.grant.own_roles());
+        let stores = Stores::of(store_ids);
+        let new = NewKey::new(policy, own, label, role, merchant_id, stores)?;
         let mut once = match Once::begin(&caller, &key, &body.digest).await?.fresh() {
             Ok(once) => once,
             Err(before) => return Ok(before),
         };
-        match create(once.tx(), &caller.grant, new).await {
+        match create(once.tx(), policy, &caller.grant, new).await {
             Ok((key, secret)) => {
                 let detail = format!("An earlier request made the key {}.", key.id);
                 let instead = Problem::new(&codes::KEY_ALREADY_CREATED, detail);
@@ -154,6 +169,7 @@ impl Keys {
                     label: key.label,
                     role: key.role.as_str().to_owned(),
                     merchant_id: key.merchant,
+                    store_ids: key.stores.named().map(<[StoreId]>::to_vec),
                     last_four: key.last_four,
                     created_at: Moment(key.created_at),
                     secret: secret.expose_secret().to_owned(),

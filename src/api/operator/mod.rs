@@ -1,6 +1,7 @@
 //! For the mall's operator: keys, merchants and stores, the catalogue, the books, settlements. A
 //! merchant's own keys reach what is theirs of it.
 
+pub mod adjustments;
 pub mod agreements;
 pub mod applications;
 pub mod books;
@@ -15,6 +16,8 @@ pub mod liability;
 pub mod merchants;
 pub mod messages;
 pub mod payments;
+pub mod role_changes;
+pub mod roles;
 pub mod settlements;
 pub mod staff;
 pub mod statements;

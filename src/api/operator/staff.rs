@@ -13,7 +13,7 @@ use crate::{
     app::address,
     authz::{
         action::{InviteStaff, ManageStaff, ReadStaff},
-        actor::Role,
+        actor::{Role, Stores},
     },
     db::tx::Tx,
     gateway::mail::Mailer,
@@ -28,10 +28,10 @@ use crate::{
         wire::{Cursor, Limit, Moment, Text},
     },
     identity::staff::{
-        self, Invited, LinkMail, NewStaff, Roles, Staff as Person, StaffError, State, Tell,
+        self, Invited, LinkMail, NewStaff, Roles, Staff as Person, StaffError, State, Tell, Wanted,
     },
     kernel::{
-        ids::{LinkId, MerchantId, StaffId},
+        ids::{LinkId, MerchantId, StaffId, StoreId},
         text::{Email, Language, Name},
     },
     merchants::{self, MerchantError},
@@ -63,6 +63,9 @@ struct InviteIn {
     roles: Vec<Text>,
     /// The merchant that merchant's roles are for; only for those.
     merchant_id: Option<MerchantId>,
+    /// The stores of it that they are narrowed to; without them, they reach all.
+    #[oai(validator(min_items = 1, max_items = 50))]
+    store_ids: Option<Vec<StoreId>>,
 }
 
 /// The roles that somebody is to have.
@@ -72,6 +75,9 @@ struct RolesIn {
     /// All of them, for the same merchant or the mall as before.
     #[oai(validator(min_items = 1, max_items = 10))]
     roles: Vec<Text>,
+    /// The stores of their merchant that they are narrowed to; without them, they reach all.
+    #[oai(validator(min_items = 1, max_items = 50))]
+    store_ids: Option<Vec<StoreId>>,
 }
 
 /// A person who works in the mall.
@@ -96,6 +102,8 @@ pub struct PersonOut {
     pub roles: Vec<String>,
     /// The merchant that they never reach beyond.
     pub merchant_id: Option<MerchantId>,
+    /// The stores of it that they are narrowed to.
+    pub store_ids: Option<Vec<StoreId>>,
     /// Since when they have a second factor.
     pub second_factor_since: Option<Moment>,
     /// When they were invited.
@@ -117,6 +125,7 @@ impl From<Person> for PersonOut {
             theme: person.theme.into(),
             state: person.state.into(),
             merchant_id: person.merchant,
+            store_ids: person.stores.named().map(<[StoreId]>::to_vec),
             second_factor_since: person.second_factor_since.map(Moment),
             created_at: Moment(person.created_at),
             ended_at: person.ended_at.map(Moment),
@@ -182,6 +191,14 @@ fn roles(named: &[Text]) -> Vec<Role> {
     named.iter().map(|role| Role::new(role.as_str())).collect()
 }
 
+/// What somebody is to have, as a request says it.
+pub(super) fn wanted(named: &[Text], stores: Option<Vec<StoreId>>) -> Wanted {
+    Wanted {
+        roles: roles(named),
+        stores: Stores::of(stores),
+    }
+}
+
 /// How an invitation is told: by mail, or where there is none by whoever asks.
 fn tell(caller: &Caller<InviteStaff>) -> Tell {
     match caller.app().mailer {
@@ -239,6 +256,8 @@ async fn invite(
     {
         return Err(MerchantError::UnknownMerchant.into());
     }
+    let (merchant, named) = (new.roles.merchant(), new.roles.stores().named());
+    merchants::has_stores(tx, merchant, named).await?;
     let policy = &caller.app().policy;
     Ok(staff::invite(tx, policy, &caller.grant, new, tell(caller)).await)
 }
@@ -250,7 +269,8 @@ impl Staff {
     /// A letter with a link goes to them; where this server sends no mail, the answer holds the link
     /// this once, and a repetition is answered 409 `invitation-already-told`. Nobody gives a role in
     /// which they could not act (409 `beyond-own`); the mall's owners give merchants their people. 404
-    /// `unknown-merchant` where there is no such merchant, or it is not one's own.
+    /// `unknown-merchant`, `unknown-store` where there is no such thing, or it is not one's own. Where
+    /// there is an owner already, another one is not invited but proposed: 409 `needs-second-owner`.
     #[oai(
         path = "/v1/staff/invitations",
         method = "post",
@@ -268,12 +288,15 @@ impl Staff {
             language,
             roles: named,
             merchant_id,
+            store_ids,
         } = body.value;
+        let (policy, own) = (&caller.app().policy, caller.grant.own_roles());
+        let stores = Stores::of(store_ids);
         let new = NewStaff {
             email,
             name,
             language: language.unwrap_or_else(|| caller.tenant.language()),
-            roles: Roles::new(&caller.app().policy, roles(&named), merchant_id)?,
+            roles: Roles::new(policy, own, roles(&named), merchant_id, stores)?,
         };
         let mut once = match Once::begin(&caller, &key, &body.digest).await?.fresh() {
             Ok(once) => once,
@@ -372,7 +395,9 @@ impl Staff {
     /// Set somebody's roles
     ///
     /// Effective within a second, for every session of theirs. Who takes a role away must be one who
-    /// could give it (409 `beyond-own`), and the mall keeps an owner (409 `last-owner`).
+    /// could give it (409 `beyond-own`), and the mall keeps an owner (409 `last-owner`). Who is an owner
+    /// changes by two people where there is another one (409 `needs-second-owner`): see
+    /// /v1/role-changes.
     #[oai(
         path = "/v1/staff/:staff_id/roles",
         method = "put",
@@ -386,8 +411,9 @@ impl Staff {
     ) -> Result<Reply<200, PersonOut>, Problem> {
         let policy = &caller.app().policy;
         let mut tx = caller.db().write(&caller.grant).await?;
-        let named = roles(&body.value.roles);
-        let person = staff::set_roles(&mut tx, policy, &caller.grant, staff_id.0, named).await?;
+        let to = wanted(&body.value.roles, body.value.store_ids);
+        let person = staff::set_roles(&mut tx, policy, &caller.grant, staff_id.0, to).await?;
+        merchants::has_stores(&mut tx, person.merchant, person.stores.named()).await?;
         tx.commit().await?;
         Ok(Reply::new(&person.into()))
     }
@@ -395,7 +421,7 @@ impl Staff {
     /// End what somebody may do
     ///
     /// Their sessions open nothing from the next second on, and neither does any link. Ending them
-    /// again changes nothing. 409 `last-owner`, 409 `beyond-own`.
+    /// again changes nothing. 409 `last-owner`, 409 `beyond-own`, 409 `needs-second-owner`.
     #[oai(
         path = "/v1/staff/:staff_id/ending",
         method = "post",

@@ -8,7 +8,10 @@ use uuid::Uuid;
 
 use crate::{
     api::Group,
-    authz::{action::ReadMembers, actor::Reach},
+    authz::{
+        action::ReadMembers,
+        actor::{Reach, Stores},
+    },
     http::{
         admit::Caller,
         codes,
@@ -19,13 +22,13 @@ use crate::{
     },
     kernel::{
         ids::{
-            JournalId, LotId, MemberId, MerchantId, PurchaseId, RedemptionId, RefundId, SpendId,
-            StoreId,
+            AdjustmentId, JournalId, LotId, MemberId, MerchantId, PurchaseId, RedemptionId,
+            RefundId, SpendId, StoreId,
         },
         points::Points,
         text::Names,
     },
-    ledger::{self, Balance, HistoryLine, lots::Lot},
+    ledger::{self, Balance, Earmark, HistoryLine, lots::Lot},
     members,
     reports::home::{Home, HomeLine, home},
 };
@@ -52,14 +55,28 @@ struct LotOut {
     earned_at: Moment,
     /// The first moment at which they can no longer be spent; without it, they never lapse.
     expires_at: Option<Moment>,
+    /// The only merchant that takes them; without it, whoever takes points.
+    only_at: Option<MerchantId>,
+}
+
+/// Points that one merchant alone takes.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Earmark")]
+struct EarmarkOut {
+    /// Which merchant.
+    merchant_id: MerchantId,
+    /// How many.
+    points: Points,
 }
 
 /// A member's points now.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Balance")]
 struct BalanceOut {
-    /// What can be spent; points that have lapsed are not in it.
+    /// What can be spent; points that have lapsed are not in it. For a merchant's key, what it takes.
     available: Points,
+    /// What of `available` one merchant alone takes, by merchant.
+    earmarked: Vec<EarmarkOut>,
     /// What is set aside for reserved goods.
     held: Points,
     /// What is owed because points were taken back after they had been spent; the next points
@@ -80,8 +97,8 @@ struct HistoryLineOut {
     journal_id: JournalId,
     /// The line's number in the member's history, from 1.
     number: i64,
-    /// Why: purchase, refund, spend, spend-return, reserve, claim, cancel, lapse, or expire; new
-    /// ones may be added.
+    /// Why: purchase, refund, spend, spend-return, reserve, claim, cancel, lapse, expire, or
+    /// adjust; new ones may be added.
     kind: String,
     /// What it changed; below zero where points went.
     points: Signed,
@@ -91,7 +108,7 @@ struct HistoryLineOut {
     merchant_id: Option<MerchantId>,
     /// In which store.
     store_id: Option<StoreId>,
-    /// The id of the purchase, refund, spend or redemption that caused it; a merchant's key sees
+    /// The id of the purchase, refund, spend, redemption or adjustment that caused it; a merchant's key sees
     /// what was caused in its own stores only.
     source_id: Option<String>,
     /// When it happened.
@@ -132,8 +149,8 @@ struct PlaceOut {
 struct HomeLineOut {
     /// The event's id.
     journal_id: JournalId,
-    /// Why: purchase, refund, spend, spend-return, reserve, claim, cancel, lapse, or expire; new
-    /// ones may be added.
+    /// Why: purchase, refund, spend, spend-return, reserve, claim, cancel, lapse, expire, or
+    /// adjust; new ones may be added.
     kind: String,
     /// What it changed; below zero where points went.
     points: Signed,
@@ -145,14 +162,28 @@ struct HomeLineOut {
     occurred_at: Moment,
 }
 
+/// Points that one merchant alone takes, with its name.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "HomeEarmark")]
+struct HomeEarmarkOut {
+    /// Which merchant.
+    merchant_id: MerchantId,
+    /// What people call it.
+    merchant_names: Names,
+    /// How many.
+    points: Points,
+}
+
 /// What a member sees first.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Home", skip_serializing_if_is_none)]
 struct HomeOut {
     /// The member's id.
     member_id: MemberId,
-    /// What can be spent; points that have lapsed are not in it.
+    /// What can be spent; points that have lapsed are not in it. For a merchant's key, what it takes.
     available: Points,
+    /// What of `available` one merchant alone takes, by merchant.
+    earmarked: Vec<HomeEarmarkOut>,
     /// What is set aside for reserved goods.
     held: Points,
     /// What is owed because points were taken back after they had been spent; the next points
@@ -190,6 +221,7 @@ impl HomeOut {
         Self {
             member_id: member,
             available: points(home.available),
+            earmarked: home.earmarked.into_iter().map(HomeEarmarkOut::of).collect(),
             held: points(home.held),
             owed: points(home.owed),
             next_expiry: home.next_expiry.map(|next| ExpiryOut {
@@ -212,6 +244,26 @@ impl LotOut {
             remaining: points(lot.remaining),
             earned_at: Moment(lot.earned_at),
             expires_at: lot.expires_at.map(Moment),
+            only_at: lot.only_at,
+        }
+    }
+}
+
+impl EarmarkOut {
+    fn of(earmark: &Earmark) -> Self {
+        Self {
+            merchant_id: earmark.merchant,
+            points: points(earmark.points),
+        }
+    }
+}
+
+impl HomeEarmarkOut {
+    fn of((merchant_id, merchant_names, earmarked): (MerchantId, Names, i64)) -> Self {
+        Self {
+            merchant_id,
+            merchant_names,
+            points: points(earmarked),
         }
     }
 }
@@ -221,6 +273,7 @@ impl BalanceOut {
         let lots = balance.lots.iter();
         Self {
             available: points(balance.available),
+            earmarked: balance.earmarked.iter().map(EarmarkOut::of).collect(),
             held: points(balance.held),
             owed: points(balance.owed),
             lots: lots.map(|lot| LotOut::of(reach, lot)).collect(),
@@ -230,8 +283,9 @@ impl BalanceOut {
 }
 
 impl HistoryLineOut {
-    fn of(reach: Reach, line: HistoryLine) -> Self {
+    fn of(reach: Reach, stores: &Stores, line: HistoryLine) -> Self {
         let own = line.merchant.is_some_and(|merchant| shown(reach, merchant));
+        let own = own && line.store.is_none_or(|store| stores.covers(store));
         let shown = own || !matches!(reach, Reach::Merchant(_));
         Self {
             journal_id: line.id,
@@ -266,6 +320,7 @@ pub(in crate::api) fn source(kind: &str, id: Uuid) -> Option<String> {
         "purchase" => Some(PurchaseId::from_uuid(id).to_string()),
         "refund" | "spend-return" => Some(RefundId::from_uuid(id).to_string()),
         "spend" => Some(SpendId::from_uuid(id).to_string()),
+        "adjust" => Some(AdjustmentId::from_uuid(id).to_string()),
         "reserve" | "claim" | "cancel" | "lapse" => Some(RedemptionId::from_uuid(id).to_string()),
         _ => None,
     }
@@ -286,7 +341,8 @@ impl Wallets {
     ) -> Result<Reply<200, BalanceOut>, Problem> {
         let mut tx = caller.db().read(&caller.grant).await?;
         members::within(&caller.grant, member_id.0)?;
-        let balance = ledger::balance(&mut tx, member_id.0).await?;
+        let taker = caller.grant.reach().merchant();
+        let balance = ledger::balance(&mut tx, member_id.0, taker).await?;
         let balance = balance.ok_or_else(|| Problem::of(&codes::UNKNOWN_MEMBER))?;
         Ok(Reply::new(&BalanceOut::of(caller.grant.reach(), &balance)))
     }
@@ -333,9 +389,9 @@ impl Wallets {
         members::within(&caller.grant, member_id.0)?;
         let page = ledger::history(&mut tx, member_id.0, &slice).await?;
         let page = page.ok_or_else(|| Problem::of(&codes::UNKNOWN_MEMBER))?;
-        let reach = caller.grant.reach();
+        let (reach, stores) = (caller.grant.reach(), caller.grant.stores());
         let list = List::new(caller.app(), &url, page, |line| {
-            HistoryLineOut::of(reach, line)
+            HistoryLineOut::of(reach, stores, line)
         });
         Ok(Reply::new(&list))
     }

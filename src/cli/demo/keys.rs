@@ -19,7 +19,7 @@ use crate::{
             EnrolMember, IssueSettlement, LapseRedemptions, ReadGoods, RecordPurchase,
             RefundPurchase, ReserveGood, SpendPoints,
         },
-        actor::{Principal, Role},
+        actor::{Principal, Role, Stores},
         grant::Grant,
     },
     db::{
@@ -134,8 +134,15 @@ async fn make(
         None
     };
     let label = format!("demo: {role}").parse()?;
-    let new = NewKey::new(&app.policy, label, Role::new(role), merchant)?;
-    let (_, secret) = identity::create(tx, grant, new).await?;
+    let new = NewKey::new(
+        &app.policy,
+        grant.own_roles(),
+        label,
+        Role::new(role),
+        merchant,
+        Stores::All,
+    )?;
+    let (_, secret) = identity::create(tx, &app.policy, grant, new).await?;
     Ok(secret.expose_secret().to_owned())
 }
 

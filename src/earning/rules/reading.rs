@@ -17,6 +17,10 @@ struct RawEarning {
     cap_per_day: Option<i64>,
     cap_per_month: Option<i64>,
     #[serde(default)]
+    only_here: Vec<String>,
+    #[serde(default)]
+    adjust_alone: i64,
+    #[serde(default)]
     rules: Vec<RawRule>,
 }
 
@@ -106,6 +110,12 @@ impl Programme {
             .map_err(|error| format!("earning: {error}"))?;
         let expiry: RawExpiry = serde_json::from_value(section("expiry"))
             .map_err(|error| format!("expiry: {error}"))?;
+        if !(0..=MOST).contains(&earning.adjust_alone) {
+            return Err(format!(
+                "earning.adjust_alone: found {}, expected 0 to {MOST} points",
+                earning.adjust_alone
+            ));
+        }
         let mut rules = Vec::new();
         for (place, raw) in earning.rules.into_iter().enumerate() {
             if rules.iter().any(|known: &Rule| known.code == raw.code) {
@@ -121,6 +131,8 @@ impl Programme {
             cap: cap(earning.cap_per_day, earning.cap_per_month)
                 .map_err(|why| format!("earning.{why}"))?,
             rules,
+            only_here: earning.only_here,
+            adjust_alone: earning.adjust_alone,
             grace_days: expiry.grace_days.unwrap_or(30).min(3650),
             expiry: expiry.parse().map_err(|why| format!("expiry.{why}"))?,
             settles_at,

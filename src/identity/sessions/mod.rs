@@ -9,6 +9,8 @@
 
 pub(super) mod store;
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use subtle::ConstantTimeEq;
 
@@ -111,6 +113,8 @@ pub(super) async fn authenticate(
         role: Role::new(EVERYBODY),
         also: if limited { Vec::new() } else { staff.roles },
         scope,
+        stores: staff.stores,
+        own: Arc::default(),
     };
     let seen = Seen {
         id,

@@ -3,26 +3,35 @@
 //! Somebody is invited in one or more roles of the policy, all for the mall or all for the same
 //! merchant; the letter's link lets them choose a password, and from then on they are active. Nobody
 //! hands out a role that they could not act in themselves, with two exceptions that the policy names:
-//! who may staff merchants, and who may staff the mall. The mall's last owner cannot be ended.
+//! who may staff merchants, and who may staff the mall. The mall's last owner cannot be ended, and
+//! where there is another owner, who is one takes two people ([`changes`](super::changes)).
 //!
 //! Whatever changes what somebody may do raises the mall's revision, so that every server sees it
 //! within a second.
 
 pub(super) mod links;
+pub(super) mod owners;
+mod roles;
 pub(super) mod store;
+mod words;
 
-use std::{fmt, str::FromStr};
+use std::{collections::HashMap, fmt};
 
 use chrono::TimeDelta;
 use secrecy::SecretString;
 use thiserror::Error;
 
 pub use links::{Kind as LinkKind, LinkMail, Ready, SendLink, begin_link, record_link};
+pub use roles::Roles;
+use roles::may_give;
+pub(super) use roles::may_narrow;
+pub use words::{State, Theme, WordError};
 
+use super::roles::fresh;
 use crate::{
     authz::{
-        action::{Action, InviteStaff, ManageStaff, ReadStaff, StaffMall, StaffMerchant},
-        actor::{Reach, Role},
+        action::{InviteStaff, ManageStaff, ReadStaff},
+        actor::{Reach, Role, Stores},
         grant::Grant,
         policy::Policy,
     },
@@ -44,83 +53,21 @@ pub const INVITED_FOR: TimeDelta = TimeDelta::days(7);
 /// The role that a mall must not be without.
 pub const OWNER: &str = "operator.owner";
 
-/// The roles in which nobody acts without a second factor.
+/// The same of a merchant.
+pub const MERCHANT_OWNER: &str = "merchant.owner";
+
+/// The reviewed roles in which nobody acts without a second factor; a role of the mall's own is guarded
+/// where it may do what no unguarded one may.
 const GUARDED: [&str; 4] = [
     OWNER,
     "operator.finance",
-    "merchant.owner",
+    MERCHANT_OWNER,
     "merchant.finance",
 ];
 
-/// Whether whoever has this role needs a second factor.
+/// Whether whoever has this reviewed role needs a second factor.
 pub fn is_guarded(role: &Role) -> bool {
     GUARDED.contains(&role.as_str())
-}
-
-/// How pages look to somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Theme {
-    /// As the device says.
-    System,
-    /// Dark on light.
-    Light,
-    /// Light on dark.
-    Dark,
-}
-
-impl Theme {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
-
-    /// As the table and the API write it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::Light => "light",
-            Self::Dark => "dark",
-        }
-    }
-}
-
-/// A word that is none of a closed set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("not one of the words that it may be")]
-pub struct WordError;
-
-impl FromStr for Theme {
-    type Err = WordError;
-    fn from_str(text: &str) -> Result<Self, WordError> {
-        let found = Self::ALL.into_iter().find(|theme| theme.as_str() == text);
-        found.ok_or(WordError)
-    }
-}
-
-/// How far somebody is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Asked to come; opens nothing.
-    Invited,
-    /// May sign in.
-    Active,
-    /// Opens nothing any more.
-    Ended,
-}
-
-impl State {
-    const ALL: [Self; 3] = [Self::Invited, Self::Active, Self::Ended];
-
-    /// As the table and the API write it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Invited => "invited",
-            Self::Active => "active",
-            Self::Ended => "ended",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
-    }
 }
 
 /// A person who works in the mall.
@@ -142,8 +89,12 @@ pub struct Staff {
     pub state: State,
     /// In which roles they act.
     pub roles: Vec<Role>,
+    /// Whether one of their roles is the mall's own, and asks for a second factor.
+    pub guarded_by_own: bool,
     /// The merchant that they never reach beyond; none: they are the mall's.
     pub merchant: Option<MerchantId>,
+    /// To which of its stores they are narrowed.
+    pub stores: Stores,
     /// Since when they have a second factor.
     pub second_factor_since: Option<Instant>,
     /// When they were invited.
@@ -160,8 +111,17 @@ impl Staff {
 
     /// Whether one of their roles asks for a second factor.
     pub fn is_guarded(&self) -> bool {
-        self.roles.iter().any(is_guarded)
+        self.guarded_by_own || self.roles.iter().any(is_guarded)
     }
+}
+
+/// Somebody, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Who.
+    pub id: StaffId,
+    /// What they are called.
+    pub name: String,
 }
 
 /// Why something about people is refused.
@@ -191,6 +151,14 @@ pub enum StaffError {
     /// A role that may do what the giver may not.
     #[error("{0} may do what you may not, so that you can neither give nor take it")]
     BeyondOwn(String),
+    /// A narrowing of roles that reach beyond stores by their nature, or to no store.
+    #[error(
+        "only a merchant's people and keys are narrowed to stores, to 1 to 50, and never its owner"
+    )]
+    CannotNarrow,
+    /// Where there is another owner, nobody makes or unmakes one alone.
+    #[error("there is another owner, so that a second person has to confirm who is one")]
+    NeedsSecondOwner,
     /// Without them nobody could run the mall.
     #[error("the mall would be without an owner who can sign in")]
     LastOwner,
@@ -206,65 +174,6 @@ pub enum StaffError {
     /// The database.
     #[error(transparent)]
     Db(#[from] db::Error),
-}
-
-/// The roles that somebody is to have: at least one, all of the mall or all of one merchant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Roles {
-    roles: Vec<Role>,
-    merchant: Option<MerchantId>,
-}
-
-impl Roles {
-    /// Checks roles and merchant against each other and against the policy. That the merchant exists
-    /// is the caller's to check.
-    ///
-    /// # Errors
-    /// [`StaffError::UnsuitableRole`], [`StaffError::MixedRoles`], [`StaffError::MerchantMissing`],
-    /// [`StaffError::MerchantUnasked`].
-    pub fn new(
-        policy: &Policy,
-        roles: Vec<Role>,
-        merchant: Option<MerchantId>,
-    ) -> Result<Self, StaffError> {
-        let mut known: Vec<&str> = Vec::new();
-        for role in &roles {
-            let family = role.as_str().split_once('.').map(|(family, _)| family);
-            if !policy.knows(role.as_str()) {
-                return Err(StaffError::UnsuitableRole);
-            }
-            match (family, merchant) {
-                (Some("merchant"), Some(_)) | (Some("operator"), None) => {}
-                (Some("merchant"), None) => return Err(StaffError::MerchantMissing),
-                (Some("operator"), Some(_)) if known.is_empty() && roles.len() == 1 => {
-                    return Err(StaffError::MerchantUnasked);
-                }
-                (Some("operator"), Some(_)) => return Err(StaffError::MixedRoles),
-                _ => return Err(StaffError::UnsuitableRole),
-            }
-            if known.contains(&role.as_str()) {
-                return Err(StaffError::MixedRoles);
-            }
-            known.push(role.as_str());
-        }
-        if known.is_empty() {
-            return Err(StaffError::MixedRoles);
-        }
-        Ok(Self { roles, merchant })
-    }
-
-    /// The merchant that they are for.
-    pub fn merchant(&self) -> Option<MerchantId> {
-        self.merchant
-    }
-
-    fn scope(&self) -> Reach {
-        self.merchant.map_or(Reach::Mall, Reach::Merchant)
-    }
-
-    fn has(&self, role: &str) -> bool {
-        self.roles.iter().any(|one| one.as_str() == role)
-    }
 }
 
 /// Somebody who is to be invited.
@@ -325,7 +234,10 @@ pub async fn invite(
     {
         return Err(StaffError::UnknownMerchant);
     }
+    let grant = &fresh(tx, policy, grant).await?;
     may_give(policy, grant, &new.roles)?;
+    let owners = owners::lock(tx, new.roles.merchant).await?;
+    owners.one_is_enough(grant.actor(), &[], &new.roles.all)?;
     let email = lower(&new.email);
     if store::by_email(tx, &email).await?.is_some() {
         return Err(StaffError::AddressTaken);
@@ -338,8 +250,10 @@ pub async fn invite(
         zone: None,
         theme: Theme::System,
         state: State::Invited,
-        roles: new.roles.roles,
+        roles: new.roles.all,
+        guarded_by_own: false,
         merchant: new.roles.merchant,
+        stores: new.roles.stores,
         second_factor_since: None,
         created_at: tx.now(),
         ended_at: None,
@@ -360,11 +274,12 @@ pub async fn invite_again(
     id: StaffId,
     tell: Tell,
 ) -> Result<Invited, StaffError> {
+    let grant = &fresh(tx, policy, grant).await?;
     let staff = locked(tx, grant.reach(), id).await?;
     if staff.state != State::Invited {
         return Err(StaffError::NotInvited);
     }
-    may_give(policy, grant, &roles_of(&staff))?;
+    may_give(policy, grant, &Roles::of(&staff))?;
     links::end(tx, id, LinkKind::Invitation).await?;
     ask(tx, staff, tell).await
 }
@@ -395,11 +310,7 @@ pub async fn list(
     state: Option<State>,
     slice: &Slice,
 ) -> Result<Page<Staff>, StaffError> {
-    let merchant = match grant.reach() {
-        Reach::Mall => None,
-        Reach::Merchant(own) => Some(own),
-        Reach::Member(_) => return Err(StaffError::NotFound),
-    };
+    let merchant = only(grant.reach())?;
     let before = match &slice.after {
         Some(key) => Some(key.parse().map_err(|_| CursorError)?),
         None => None,
@@ -424,6 +335,49 @@ pub async fn get(
     Ok(staff)
 }
 
+/// Who has a role, the newest first, at most so many; of a merchant's people for whoever is of it.
+///
+/// # Errors
+/// [`StaffError::NotFound`], [`StaffError::Db`].
+pub async fn in_role(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadStaff>,
+    role: &str,
+    limit: i64,
+) -> Result<Vec<Named>, StaffError> {
+    let merchant = only(grant.reach())?;
+    Ok(store::in_role(tx, merchant, role, limit.clamp(1, MOST)).await?)
+}
+
+/// What these people are called, unknown ones and those out of reach left out.
+///
+/// # Errors
+/// [`StaffError::NotFound`], [`StaffError::Db`].
+pub async fn names(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadStaff>,
+    ids: &[StaffId],
+) -> Result<HashMap<StaffId, String>, StaffError> {
+    let merchant = only(grant.reach())?;
+    let found = store::names(tx, merchant, ids).await?;
+    Ok(found.into_iter().map(|one| (one.id, one.name)).collect())
+}
+
+/// The merchant of somebody within reach; none where they are the mall's.
+///
+/// # Errors
+/// [`StaffError::NotFound`], [`StaffError::Db`].
+pub async fn merchant_of(
+    tx: &mut ReadTx,
+    grant: &Grant<ManageStaff>,
+    id: StaffId,
+) -> Result<Option<MerchantId>, StaffError> {
+    let found = store::find(tx, id).await?;
+    let staff = found.ok_or(StaffError::NotFound)?;
+    within(grant.reach(), staff.merchant)?;
+    Ok(staff.merchant)
+}
+
 /// The letters and links that ask people to come, the newest first.
 ///
 /// # Errors
@@ -433,11 +387,7 @@ pub async fn invitations(
     grant: &Grant<ReadStaff>,
     slice: &Slice,
 ) -> Result<Page<LinkMail>, StaffError> {
-    let merchant = match grant.reach() {
-        Reach::Mall => None,
-        Reach::Merchant(own) => Some(own),
-        Reach::Member(_) => return Err(StaffError::NotFound),
-    };
+    let merchant = only(grant.reach())?;
     let before = match &slice.after {
         Some(key) => Some(key.parse().map_err(|_| CursorError)?),
         None => None,
@@ -447,69 +397,119 @@ pub async fn invitations(
     Ok(Page::from_rows(rows, limit, |row| row.id.to_string()))
 }
 
+/// What somebody is to have instead of their roles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// All their roles.
+    pub roles: Vec<Role>,
+    /// The stores to which they are narrowed.
+    pub stores: Stores,
+}
+
 /// Gives somebody other roles, for the same merchant or the mall as before.
 ///
 /// # Errors
 /// [`StaffError::NotFound`], [`StaffError::Ended`], what [`Roles::new`] says,
 /// [`StaffError::BeyondOwn`] for a role that is given or taken, [`StaffError::LastOwner`],
-/// [`StaffError::Db`].
+/// [`StaffError::NeedsSecondOwner`], [`StaffError::Db`].
 pub async fn set_roles(
     tx: &mut Tx,
     policy: &Policy,
     grant: &Grant<ManageStaff>,
     id: StaffId,
-    roles: Vec<Role>,
+    wanted: Wanted,
 ) -> Result<Staff, StaffError> {
-    let owners = store::lock_owners(tx).await?;
-    let mut staff = locked(tx, grant.reach(), id).await?;
-    if staff.state == State::Ended {
-        return Err(StaffError::Ended);
-    }
-    let roles = Roles::new(policy, roles, staff.merchant)?;
-    // What one could not give one cannot take away either.
-    may_give(policy, grant, &roles)?;
-    may_give(policy, grant, &roles_of(&staff))?;
-    if !roles.has(OWNER) {
-        spare_the_last_owner(&owners, id)?;
-    }
-    store::set_roles(tx, id, &roles).await?;
-    staff.roles = roles.roles;
-    Ok(staff)
+    let change = begin(tx, policy, grant, id, Some(wanted)).await?;
+    change.alone(grant)?;
+    change.apply(tx).await
 }
 
 /// Ends what somebody may do, at once and for good; ending them again changes nothing.
 ///
 /// # Errors
 /// [`StaffError::NotFound`], [`StaffError::BeyondOwn`], [`StaffError::LastOwner`],
-/// [`StaffError::Db`].
+/// [`StaffError::NeedsSecondOwner`], [`StaffError::Db`].
 pub async fn end(
     tx: &mut Tx,
     policy: &Policy,
     grant: &Grant<ManageStaff>,
     id: StaffId,
 ) -> Result<Staff, StaffError> {
-    let owners = store::lock_owners(tx).await?;
-    let mut staff = locked(tx, grant.reach(), id).await?;
-    if staff.state == State::Ended {
-        return Ok(staff);
+    let change = begin(tx, policy, grant, id, None).await?;
+    if change.staff.state == State::Ended {
+        return Ok(change.staff);
     }
-    may_give(policy, grant, &roles_of(&staff))?;
-    spare_the_last_owner(&owners, id)?;
-    store::end(tx, id).await?;
-    super::sessions::store::end_all_of(tx, id, None).await?;
-    links::end(tx, id, LinkKind::Invitation).await?;
-    links::end(tx, id, LinkKind::Reset).await?;
-    staff.state = State::Ended;
-    staff.ended_at = Some(tx.now());
-    Ok(staff)
+    change.alone(grant)?;
+    change.apply(tx).await
 }
 
-/// `owners` are locked before anybody else is, so that two who end each other do not both see the
-/// other one.
-fn spare_the_last_owner(owners: &[StaffId], staff: StaffId) -> Result<(), StaffError> {
-    match owners {
-        [last] if *last == staff => Err(StaffError::LastOwner),
-        _ => Ok(()),
+/// A change of what somebody may do which whoever asks for it could give and take, with the owners and
+/// the person locked.
+pub(super) struct Change {
+    pub(super) staff: Staff,
+    pub(super) owners: owners::Owners,
+    /// None: they end.
+    pub(super) to: Option<Roles>,
+}
+
+/// Checks a change, of which `wanted` is what they are to have; none: they are to end.
+pub(super) async fn begin(
+    tx: &mut Tx,
+    policy: &Policy,
+    grant: &Grant<ManageStaff>,
+    id: StaffId,
+    wanted: Option<Wanted>,
+) -> Result<Change, StaffError> {
+    let grant = &fresh(tx, policy, grant).await?;
+    let merchant = store::find(tx, id).await?.and_then(|found| found.merchant);
+    // Owners before anybody else, so that two who end each other do not both see the other one.
+    let owners = owners::lock(tx, merchant).await?;
+    let staff = locked(tx, grant.reach(), id).await?;
+    let to = match wanted {
+        None => None,
+        Some(_) if staff.state == State::Ended => return Err(StaffError::Ended),
+        Some(Wanted { roles, stores }) => {
+            let own = grant.own_roles();
+            Some(Roles::new(policy, own, roles, staff.merchant, stores)?)
+        }
+    };
+    if staff.state != State::Ended {
+        // What one could not give one cannot take away either.
+        if let Some(to) = &to {
+            may_give(policy, grant, to)?;
+        }
+        may_give(policy, grant, &Roles::of(&staff))?;
+        if !to.as_ref().is_some_and(|to| to.has(OWNER)) {
+            owners.spare_the_last(id)?;
+        }
+    }
+    Ok(Change { staff, owners, to })
+}
+
+impl Change {
+    /// The roles that they are to have.
+    pub(super) fn after(&self) -> &[Role] {
+        self.to.as_ref().map_or(&[], |to| &to.all)
+    }
+
+    /// That whoever asks for it need not be two.
+    fn alone(&self, grant: &Grant<ManageStaff>) -> Result<(), StaffError> {
+        let (before, after) = (&self.staff.roles, self.after());
+        self.owners.one_is_enough(grant.actor(), before, after)
+    }
+
+    /// Makes it true, from the next second on everywhere.
+    pub(super) async fn apply(self, tx: &mut Tx) -> Result<Staff, StaffError> {
+        let id = self.staff.id;
+        if let Some(roles) = &self.to {
+            store::set_roles(tx, id, roles).await?;
+        } else {
+            store::end(tx, id).await?;
+            super::sessions::store::end_all_of(tx, id, None).await?;
+            links::end(tx, id, LinkKind::Invitation).await?;
+            links::end(tx, id, LinkKind::Reset).await?;
+        }
+        store::find(tx, id).await?.ok_or(StaffError::NotFound)
     }
 }
 
@@ -520,35 +520,21 @@ async fn locked(tx: &mut Tx, reach: Reach, id: StaffId) -> Result<Staff, StaffEr
     Ok(staff)
 }
 
+/// The merchant whose people alone are within reach; none: everybody is.
+fn only(reach: Reach) -> Result<Option<MerchantId>, StaffError> {
+    match reach {
+        Reach::Mall => Ok(None),
+        Reach::Merchant(own) => Ok(Some(own)),
+        Reach::Member(_) => Err(StaffError::NotFound),
+    }
+}
+
 /// What is out of reach is as if it were not there.
 fn within(reach: Reach, merchant: Option<MerchantId>) -> Result<(), StaffError> {
     match (reach, merchant) {
         (Reach::Mall, _) => Ok(()),
         (Reach::Merchant(own), Some(merchant)) if own == merchant => Ok(()),
         _ => Err(StaffError::NotFound),
-    }
-}
-
-fn roles_of(staff: &Staff) -> Roles {
-    Roles {
-        roles: staff.roles.clone(),
-        merchant: staff.merchant,
-    }
-}
-
-/// That whoever holds this grant could act in each of the roles, or is asked to staff those whom they
-/// are for.
-fn may_give<A: Action>(policy: &Policy, grant: &Grant<A>, roles: &Roles) -> Result<(), StaffError> {
-    let staffs = match roles.merchant {
-        Some(merchant) => policy
-            .also::<A, StaffMerchant>(grant)
-            .is_ok_and(|staffing| staffing.reach().covers(merchant)),
-        None => policy.also::<A, StaffMall>(grant).is_ok(),
-    };
-    let beyond = |role: &&Role| !policy.could_act_as(grant, role, roles.scope());
-    match roles.roles.iter().find(beyond) {
-        Some(role) if !staffs => Err(StaffError::BeyondOwn(role.as_str().to_owned())),
-        _ => Ok(()),
     }
 }
 

@@ -1,14 +1,16 @@
 //! The tables `staff`, `staff_role` and `staff_link`.
 
-use super::{LinkKind, LinkMail, OWNER, Roles, Staff, State};
+use uuid::Uuid;
+
+use super::{LinkKind, LinkMail, Named, Roles, Staff, State};
 use crate::{
-    authz::actor::Role,
+    authz::actor::{Role, Stores},
     db::{
         error::Error,
         tx::{ReadTx, Tx},
     },
     kernel::{
-        ids::{LinkId, MerchantId, StaffId, StaffRoleId},
+        ids::{LinkId, MerchantId, StaffId, StaffRoleId, StoreId},
         text::Email,
         time::Instant,
     },
@@ -27,7 +29,9 @@ struct Row {
     created_at: Instant,
     ended_at: Option<Instant>,
     roles: Vec<String>,
+    guarded: bool,
     merchant_id: Option<MerchantId>,
+    store_ids: Option<Vec<Uuid>>,
 }
 
 impl TryFrom<Row> for Staff {
@@ -47,12 +51,25 @@ impl TryFrom<Row> for Staff {
             theme: row.theme.parse().map_err(|_| Error::Corrupt("theme"))?,
             state: State::parse(&row.state).ok_or(Error::Corrupt("state"))?,
             roles: row.roles.into_iter().map(Role::new).collect(),
+            guarded_by_own: row.guarded,
             merchant: row.merchant_id,
+            stores: stores(row.store_ids),
             second_factor_since: row.totp_since,
             created_at: row.created_at,
             ended_at: row.ended_at,
         })
     }
+}
+
+/// The stores to which something is narrowed, as its column says it.
+pub(crate) fn stores(named: Option<Vec<Uuid>>) -> Stores {
+    Stores::of(named.map(|named| named.into_iter().map(StoreId::from_uuid).collect()))
+}
+
+/// The same, as the column holds it.
+pub(crate) fn store_ids(stores: &Stores) -> Option<Vec<Uuid>> {
+    let named = stores.named()?;
+    Some(named.iter().map(StoreId::uuid).collect())
 }
 
 pub(super) async fn insert(tx: &mut Tx, staff: &Staff) -> Result<(), Error> {
@@ -74,7 +91,7 @@ pub(super) async fn insert(tx: &mut Tx, staff: &Staff) -> Result<(), Error> {
     .execute(tx.conn())
     .await?;
     for role in &staff.roles {
-        insert_role(tx, staff.id, role, staff.merchant).await?;
+        insert_role(tx, staff.id, role, staff.merchant, &staff.stores).await?;
     }
     Ok(())
 }
@@ -84,17 +101,20 @@ async fn insert_role(
     staff: StaffId,
     role: &Role,
     merchant: Option<MerchantId>,
+    stores: &Stores,
 ) -> Result<(), Error> {
     tx.revise().await?;
     let (id, now): (StaffRoleId, _) = (tx.new_id(), tx.now());
-    let by = tx.actor().to_string();
+    let (by, narrowed) = (tx.actor().to_string(), store_ids(stores));
     sqlx::query!(
-        "insert into staff_role (staff_role_id, staff_id, role, merchant_id, created_at, created_by)
-         values ($1, $2, $3, $4, $5, $6)",
+        "insert into staff_role
+             (staff_role_id, staff_id, role, merchant_id, store_ids, created_at, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7)",
         id.uuid(),
         staff.uuid(),
         role.as_str(),
         merchant.map(|id| id.uuid()),
+        narrowed.as_deref(),
         now,
         by,
     )
@@ -109,18 +129,21 @@ pub(super) async fn set_roles(tx: &mut Tx, staff: StaffId, roles: &Roles) -> Res
     tx.revise().await?;
     let (now, by) = (tx.now(), tx.actor().to_string());
     let wanted: Vec<String> = roles
-        .roles
+        .all
         .iter()
         .map(|role| role.as_str().to_owned())
         .collect();
+    let narrowed = store_ids(&roles.stores);
     sqlx::query!(
         "update staff_role
          set ended_at = $3, ended_by = $4
-         where staff_id = $1 and ended_at is null and role <> all($2)",
+         where staff_id = $1 and ended_at is null
+           and (role <> all($2) or store_ids is distinct from $5)",
         staff.uuid(),
         &wanted,
         now,
         by,
+        narrowed.as_deref(),
     )
     .execute(tx.conn())
     .await?;
@@ -130,9 +153,9 @@ pub(super) async fn set_roles(tx: &mut Tx, staff: StaffId, roles: &Roles) -> Res
     )
     .fetch_all(tx.conn())
     .await?;
-    for role in &roles.roles {
+    for role in &roles.all {
         if !kept.iter().any(|kept| kept == role.as_str()) {
-            insert_role(tx, staff, role, roles.merchant).await?;
+            insert_role(tx, staff, role, roles.merchant, &roles.stores).await?;
         }
     }
     Ok(())
@@ -167,12 +190,24 @@ pub(crate) async fn find(tx: &mut ReadTx, id: StaffId) -> Result<Option<Staff>, 
                    where staff_role.staff_id = staff.staff_id and staff_role.ended_at is null
                    order by staff_role_id
                ) as "roles!",
+               exists (
+                   select from staff_role
+                   join role on role.code = staff_role.role
+                   where staff_role.staff_id = staff.staff_id and staff_role.ended_at is null
+                     and role.guarded and role.ended_at is null
+               ) as "guarded!",
                (
                    select merchant_id from staff_role
                    where staff_role.staff_id = staff.staff_id and staff_role.ended_at is null
                    order by staff_role_id
                    limit 1
-               ) as "merchant_id: MerchantId"
+               ) as "merchant_id: MerchantId",
+               (
+                   select store_ids from staff_role
+                   where staff_role.staff_id = staff.staff_id and staff_role.ended_at is null
+                   order by staff_role_id
+                   limit 1
+               ) as "store_ids: Vec<Uuid>"
         from staff
         where staff_id = $1"#,
         id.uuid(),
@@ -205,16 +240,23 @@ pub(crate) async fn by_email(tx: &mut ReadTx, email: &Email) -> Result<Option<St
     Ok(found)
 }
 
-/// Those who run the mall and can sign in, locked until the transaction ends.
-pub(super) async fn lock_owners(tx: &mut Tx) -> Result<Vec<StaffId>, Error> {
+/// Those who run the mall, or a merchant, and can sign in, locked until the transaction ends; by
+/// `staff_role_role_idx`.
+pub(super) async fn lock_owners(
+    tx: &mut Tx,
+    role: &str,
+    merchant: Option<MerchantId>,
+) -> Result<Vec<StaffId>, Error> {
     let owners = sqlx::query_scalar!(
         r#"select staff_id as "staff_id: StaffId" from staff
            where state = 'active' and staff_id in (
-               select staff_id from staff_role where role = $1 and ended_at is null
+               select staff_id from staff_role
+               where role = $1 and ended_at is null and merchant_id is not distinct from $2
            )
            order by staff_id
            for update"#,
-        OWNER,
+        role,
+        merchant.map(|id| id.uuid()),
     )
     .fetch_all(tx.conn())
     .await?;
@@ -239,12 +281,24 @@ pub(super) async fn page(
                    where staff_role.staff_id = staff.staff_id and staff_role.ended_at is null
                    order by staff_role_id
                ) as "roles!",
+               exists (
+                   select from staff_role
+                   join role on role.code = staff_role.role
+                   where staff_role.staff_id = staff.staff_id and staff_role.ended_at is null
+                     and role.guarded and role.ended_at is null
+               ) as "guarded!",
                (
                    select merchant_id from staff_role
                    where staff_role.staff_id = staff.staff_id and staff_role.ended_at is null
                    order by staff_role_id
                    limit 1
-               ) as "merchant_id: MerchantId"
+               ) as "merchant_id: MerchantId",
+               (
+                   select store_ids from staff_role
+                   where staff_role.staff_id = staff.staff_id and staff_role.ended_at is null
+                   order by staff_role_id
+                   limit 1
+               ) as "store_ids: Vec<Uuid>"
         from staff
         where ($1::uuid is null or staff_id in (
                   select staff_id from staff_role where merchant_id = $1
@@ -261,6 +315,54 @@ pub(super) async fn page(
     .fetch_all(tx.conn())
     .await?;
     rows.into_iter().map(Staff::try_from).collect()
+}
+
+/// Who was not ended and has a role, the newest first; by `staff_role_role_idx`.
+pub(super) async fn in_role(
+    tx: &mut ReadTx,
+    merchant: Option<MerchantId>,
+    role: &str,
+    limit: i64,
+) -> Result<Vec<Named>, Error> {
+    let rows = sqlx::query_as!(
+        Named,
+        r#"select staff.staff_id as "id: _", staff.name
+           from staff_role
+           join staff on staff.staff_id = staff_role.staff_id
+           where staff_role.role = $1 and staff_role.ended_at is null and staff.state <> 'ended'
+             and ($2::uuid is null or staff_role.merchant_id = $2)
+           order by staff_role.staff_id desc
+           limit $3"#,
+        role,
+        merchant.map(|id| id.uuid()),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows)
+}
+
+/// What people are called; by `staff_pkey`.
+pub(super) async fn names(
+    tx: &mut ReadTx,
+    merchant: Option<MerchantId>,
+    ids: &[StaffId],
+) -> Result<Vec<Named>, Error> {
+    let ids: Vec<Uuid> = ids.iter().map(StaffId::uuid).collect();
+    let rows = sqlx::query_as!(
+        Named,
+        r#"select staff_id as "id: _", name
+           from staff
+           where staff_id = any($1)
+             and ($2::uuid is null or staff_id in (
+                     select staff_id from staff_role where merchant_id = $2
+                 ))"#,
+        &ids,
+        merchant.map(|id| id.uuid()),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows)
 }
 
 /// A link as the table holds it.

@@ -1,18 +1,20 @@
-//! Points that end because who issued them has left, and what is open of an issuer.
+//! Points that end before their time: who issued them has left, or somebody takes them by hand; and what
+//! is open of an issuer.
 
 mod store;
 
 use super::{
     Era, LedgerError,
     account::Account,
-    books::{Books, minus},
-    lots::add,
+    books::{Books, Posted, minus},
+    lots::{add, sub},
     transfer::{Event, Kind},
 };
 use crate::{
     authz::actor::Actor,
     db::{self, tx::ReadTx},
     kernel::{
+        AmountError,
         ids::{LotId, MemberId, MerchantId},
         time::{Instant, Period},
     },
@@ -64,6 +66,49 @@ impl Books {
         }
         self.finish(draft)?;
         Ok(ended)
+    }
+
+    /// Takes points that a member has, in spend order and whoever takes them: they end as if they had
+    /// lapsed. The member's lots have to be loaded.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotEnoughPoints`] where she has fewer; [`LedgerError::Amount`],
+    /// [`LedgerError::Missing`].
+    pub fn deduct(&mut self, event: &Event, points: i64) -> Result<Posted, LedgerError> {
+        let (member, at) = (event.member, event.occurred_at);
+        if points <= 0 {
+            return Err(AmountError::Negative.into());
+        }
+        let open: Vec<LotId> = self
+            .lots_of(member)
+            .filter(|lot| lot.is_open(at))
+            .map(|lot| lot.id)
+            .collect();
+        let left_of = |id: &LotId| self.lot(*id).map_or(0, |lot| lot.remaining);
+        let available = open.iter().map(left_of).fold(0, i64::saturating_add);
+        if points > available {
+            return Err(LedgerError::NotEnoughPoints {
+                available,
+                wanted: points,
+            });
+        }
+        self.lapse(member, at, event.actor)?;
+        let mut draft = self.start(event)?;
+        let mut left = points;
+        for id in open {
+            if left == 0 {
+                break;
+            }
+            let row = self.lots.get_mut(&id).ok_or(LedgerError::Missing("lot"))?;
+            row.changed = true;
+            let draw = row.value.take(left.min(row.value.remaining))?;
+            row.value.expired = add(row.value.expired, draw.points)?;
+            left = sub(left, draw.points)?;
+            self.change_wallet(member, minus(draw.points)?, 0, 0)?;
+            let gone = Account::Expired(draw.issuer);
+            self.transfer(&mut draft, Account::Wallet(member), gone, draw)?;
+        }
+        self.finish(draft)
     }
 }
 

@@ -88,7 +88,8 @@ pub(super) async fn open_worth(
         .collect())
 }
 
-/// By `transfer_month_idx`: a sum over the periods that are not settled.
+/// By `transfer_month_idx`: a sum over the periods that are not settled. Points that fill a debt count
+/// as those that whom it is owed to took: settlement.md, example G.
 pub(super) async fn taken_since(
     tx: &mut ReadTx,
     period: Period,
@@ -100,18 +101,25 @@ pub(super) async fn taken_since(
         r#"
         select issuer as "issuer!: MerchantId", sum(worth)::bigint as "worth!"
         from (
-            select coalesce(taker.partner_id, giver.partner_id) as issuer, transfer.earned_at,
-                   case when taker.account_id is null then -transfer.value
-                        else transfer.value end as worth
+            select coalesce(taker.partner_id, giver.partner_id, case when debt.account_id is not null
+                       then (select merchant_id from lot
+                             where lot.lot_id = transfer.lot_id
+                               and lot.merchant_id <> debt.partner_id) end) as issuer,
+                   transfer.earned_at,
+                   case when giver.account_id is null then transfer.value
+                        else -transfer.value end as worth
             from transfer
             left join account as taker on taker.account_id = transfer.to_account
                 and taker.kind = 'accepted' and taker.owner_id <> taker.partner_id
             left join account as giver on giver.account_id = transfer.from_account
                 and giver.kind = 'accepted' and giver.owner_id <> giver.partner_id
+            left join account as debt on debt.account_id = transfer.to_account
+                and debt.kind = 'deficit'
             where transfer.posted_in >= $1
-              and (taker.account_id is not null or giver.account_id is not null)
+              and (taker.account_id is not null or giver.account_id is not null
+                   or debt.account_id is not null)
         ) as crossing
-        where ($2::uuid is null or issuer = $2)
+        where issuer is not null and ($2::uuid is null or issuer = $2)
           and not exists (
             select from unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[])
                 as span (issuer, since, until)

@@ -91,8 +91,9 @@ pub struct NoStep {
 impl fmt::Display for NoStep {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match (self.from.standing, self.from.raised) {
-            (Standing::Defaulted, _) => {
-                "the merchant is in default already: what it owed is covered or carried"
+            (Standing::Defaulted, false) => {
+                "the merchant is in default: what it owed is covered or carried, and its default can be \
+                 raised again for what fell due since"
             }
             (_, true) => {
                 "the merchant's default is raised: somebody else declares it, or it is withdrawn"
@@ -120,21 +121,10 @@ pub fn step(from: Place, step: Step) -> Result<Place, NoStep> {
     match (step, standing, raised) {
         (Step::WindDown, Standing::Active, false) => place(Standing::WindingDown, false),
         (Step::Exit, Standing::WindingDown, raised) => place(Standing::Exited, raised),
-        (
-            Step::RaiseDefault,
-            Standing::Active | Standing::WindingDown | Standing::Exited,
-            false,
-        ) => place(standing, true),
-        (
-            Step::WithdrawDefault,
-            Standing::Active | Standing::WindingDown | Standing::Exited,
-            true,
-        ) => place(standing, false),
-        (
-            Step::DeclareDefault,
-            Standing::Active | Standing::WindingDown | Standing::Exited,
-            true,
-        ) => place(Standing::Defaulted, false),
+        // Also of one that is in default: what is carried falls due again, and its points go on.
+        (Step::RaiseDefault, _, false) => place(standing, true),
+        (Step::WithdrawDefault, _, true) => place(standing, false),
+        (Step::DeclareDefault, _, true) => place(Standing::Defaulted, false),
         _ => Err(NoStep { step, from }),
     }
 }
@@ -160,7 +150,7 @@ mod tests {
                 ["active!", "-"],
                 ["winding_down!", "-"],
                 ["exited!", "-"],
-                ["-", "-"],
+                ["defaulted!", "-"],
             ],
         ),
         (
@@ -169,7 +159,7 @@ mod tests {
                 ["-", "active"],
                 ["-", "winding_down"],
                 ["-", "exited"],
-                ["-", "-"],
+                ["-", "defaulted"],
             ],
         ),
         (
@@ -178,7 +168,7 @@ mod tests {
                 ["-", "defaulted"],
                 ["-", "defaulted"],
                 ["-", "defaulted"],
-                ["-", "-"],
+                ["-", "defaulted"],
             ],
         ),
     ];

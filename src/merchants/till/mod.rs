@@ -1,12 +1,13 @@
 //! What a till needs to know of many stores at once. These functions see the whole mall: whoever
-//! acts for one merchant is checked with [`Reach::covers`](crate::authz::actor::Reach::covers)
-//! against [`TillStore::merchant`].
+//! acts for one merchant or some stores is checked with [`Grant::covers`](crate::authz::grant::Grant::covers)
+//! against [`TillStore::merchant`] and [`TillStore::store`].
 
 mod store;
 
 use std::collections::HashMap;
 
 use super::{
+    MerchantError,
     agreements::Prices,
     credit::Withheld,
     rates::{self, OwnRate},
@@ -99,6 +100,28 @@ pub async fn all_till_stores(tx: &mut ReadTx) -> Result<Stores, Error> {
 pub async fn till_stores(tx: &mut ReadTx, ids: &[StoreId]) -> Result<Stores, Error> {
     let found = store::tills(tx, Some(ids), None).await?;
     Ok(found.into_iter().map(|till| (till.store, till)).collect())
+}
+
+/// That these are stores of that merchant; none where something is narrowed to no store.
+///
+/// # Errors
+/// [`MerchantError::UnknownStore`], [`MerchantError::Db`].
+pub async fn has_stores(
+    tx: &mut ReadTx,
+    merchant: Option<MerchantId>,
+    named: Option<&[StoreId]>,
+) -> Result<(), MerchantError> {
+    let Some(named) = named else { return Ok(()) };
+    let found = till_stores(tx, named).await?;
+    let theirs = |id: &StoreId| {
+        let found = found.get(id);
+        found.is_some_and(|till| Some(till.merchant) == merchant)
+    };
+    if named.iter().all(theirs) {
+        Ok(())
+    } else {
+        Err(MerchantError::UnknownStore)
+    }
 }
 
 /// The stores among `codes`, unknown ones left out. One query.

@@ -119,7 +119,9 @@ impl From<LedgerError> for SpendError {
                 Self::NotEnoughPoints { available, wanted }
             }
             LedgerError::Amount(error) => Self::Amount(error),
-            LedgerError::Missing(_) => Self::Db(db::Error::Corrupt("wallet")),
+            LedgerError::OnlyElsewhere | LedgerError::Missing(_) => {
+                Self::Db(db::Error::Corrupt("wallet"))
+            }
         }
     }
 }
@@ -242,13 +244,13 @@ pub async fn preview(
     question: &SpendQuestion,
 ) -> Result<Quote, SpendError> {
     let stores = merchants::till_stores(tx, &[question.store]).await?;
-    takes_points(within(grant, stores.get(&question.store))?)?;
-    let balance = ledger::balance(tx, question.member).await?;
+    let place = within(grant, stores.get(&question.store))?;
+    takes_points(place)?;
+    let balance = ledger::balance(tx, question.member, Some(place.merchant)).await?;
     let balance = balance.ok_or(SpendError::UnknownMember)?;
-    let spendable = balance.available.saturating_sub(balance.owed).max(0);
-    setting
-        .terms
-        .quote(question.form, question.total, spendable, question.points)
+    let (form, total) = (question.form, question.total);
+    let spendable = balance.spendable();
+    setting.terms.quote(form, total, spendable, question.points)
 }
 
 /// Takes points for receipts, each for itself: a refusal touches no other item, and all that is
@@ -352,7 +354,8 @@ impl Till<'_> {
             return Err(SpendError::UnknownMember);
         }
         let terms = &self.setting.terms;
-        let available = self.books.spendable(item.member, item.occurred_at);
+        let (member, at) = (item.member, item.occurred_at);
+        let available = self.books.spendable(member, at, Some(place.merchant));
         let taken = match item.limits {
             Limits::Kept => terms.take(item.form, item.total, available, item.points)?,
             Limits::Waived => terms.take_without_limits(available, item.points)?,
@@ -440,7 +443,7 @@ fn within<'a>(
     found: Option<&'a TillStore>,
 ) -> Result<&'a TillStore, SpendError> {
     found
-        .filter(|place| grant.reach().covers(place.merchant))
+        .filter(|place| grant.covers(place.merchant, place.store))
         .ok_or(SpendError::UnknownStore)
 }
 

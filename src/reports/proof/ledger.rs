@@ -355,6 +355,10 @@ pub(super) const LOT_QUESTIONS: &[Question] = &[
                 or (target.kind = 'accepted' and target.partner_id <> lot.merchant_id) then
                 format('jrn:%s line %s is of lot:%s which another merchant issued',
                     transfer.journal_id, transfer.line, transfer.lot_id)
+            when (target.kind = 'accepted' and target.owner_id <> lot.only_at)
+                or (target.kind = 'deficit' and target.partner_id <> lot.only_at) then
+                format('jrn:%s line %s is of lot:%s which only mer:%s takes',
+                    transfer.journal_id, transfer.line, transfer.lot_id, lot.only_at)
             when (source.kind = 'accepted' and source.owner_id is distinct from journal.merchant_id)
                 or (target.kind = 'accepted'
                     and target.owner_id is distinct from journal.merchant_id) then

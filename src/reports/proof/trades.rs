@@ -4,6 +4,27 @@ use super::{Question, question};
 
 pub(super) const QUESTIONS: &[Question] = &[
     question!(
+        "adjustment-posted",
+        "every adjustment that was posted has one entry with its points, and every such entry one",
+        "select case
+            when it.adjustment_id is null then
+                format('jrn:%s adjusts points and no adjustment says so', entry.journal_id)
+            when it.state <> 'posted' and entry.journal_id is null then null
+            when entry.journal_id is null then
+                format('adj:%s is posted and has no entry', it.adjustment_id)
+            when it.state <> 'posted' or it.journal_id <> entry.journal_id
+                or it.points <> entry.points or it.member_id is distinct from entry.member_id then
+                format('adj:%s of %s points does not fit jrn:%s of %s', it.adjustment_id, it.points,
+                    entry.journal_id, entry.points)
+         end
+         from points_adjustment as it
+         full outer join (
+            select journal_id, source_id, member_id, points
+            from journal
+            where kind = 'adjust'
+         ) as entry on entry.source_id = it.adjustment_id"
+    ),
+    question!(
         "purchase-earned",
         "every purchase with points has one entry and one lot, with those points",
         "select case

@@ -135,7 +135,7 @@ pub async fn withdraw(
 
 /// Finds a merchant in default: everything that it has to pay and that is due is met from its
 /// deposit, and beyond that as `on_default` says. It gives no points any more; those that it gave
-/// stay good.
+/// stay good, and what falls due of it later is met in the same way: raised and declared again.
 ///
 /// # Errors
 /// [`CreditError::UnknownMerchant`], [`CreditError::NoStep`]; [`CreditError::NeedsSecondPerson`] for
@@ -184,10 +184,13 @@ pub async fn declare(
     // What was drawn is in the row meanwhile.
     it = credit::lock(tx, merchant).await?;
     let before = it.clone();
-    it.standing = Standing::Defaulted;
     it.raised = None;
-    it.declared = Some((tx.now(), actor));
-    it.withheld = Some((Withheld::Defaulted, tx.now()));
+    // Who is in default already stays so since then.
+    if it.standing != Standing::Defaulted {
+        it.standing = Standing::Defaulted;
+        it.declared = Some((tx.now(), actor));
+        it.withheld = Some((Withheld::Defaulted, tx.now()));
+    }
     credit::save(tx, &before, &it).await?;
     Ok(it)
 }

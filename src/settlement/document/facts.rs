@@ -50,7 +50,7 @@ impl Document {
     }
 
     /// A key of the catalogue in the document's language; some speak of days, weeks or months.
-    pub(super) fn word(&self, key: &str) -> String {
+    pub fn word(&self, key: &str) -> String {
         text_with(self.language, key, &[("unit", self.period.unit().as_str())])
     }
 
@@ -95,7 +95,7 @@ impl Document {
     }
 
     /// What the reader has to know of it all: that it is a draft, the zone, which sign means what.
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub fn notes(&self) -> Vec<String> {
         let zone = self.zone.to_string();
         let places = [("zone", zone.as_str()), ("currency", self.currency.code())];
         let mut notes = Vec::new();

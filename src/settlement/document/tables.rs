@@ -2,6 +2,7 @@
 
 use super::{Document, Due};
 use crate::{
+    kernel::money::decimal,
     settlement::{
         figures::{Amount, FIGURES},
         paying::PaymentState,
@@ -35,6 +36,19 @@ pub struct Table {
     pub words: usize,
     /// Whether the last row is the sum.
     pub summed: bool,
+}
+
+impl Cell {
+    /// For people to read: numbers with a comma before every three digits, money as a decimal with so
+    /// many places.
+    pub fn shown(&self, places: u32) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Points(points) => grouped(&points.to_string()),
+            Self::Money(minor) => grouped(&decimal(*minor, places)),
+            Self::Empty => String::new(),
+        }
+    }
 }
 
 impl Document {
@@ -134,4 +148,25 @@ impl Document {
             Cell::Money(due.amount),
         ]
     }
+}
+
+/// A decimal with a comma before every three digits of the whole part.
+fn grouped(number: &str) -> String {
+    let (sign, size) = match number.strip_prefix('-') {
+        Some(size) => ("-", size),
+        None => ("", number),
+    };
+    let (whole, part) = match size.split_once('.') {
+        Some((whole, part)) => (whole, format!(".{part}")),
+        None => (size, String::new()),
+    };
+    let mut said = String::new();
+    for (place, digit) in whole.chars().enumerate() {
+        let behind = whole.len().saturating_sub(place);
+        if place > 0 && behind.is_multiple_of(3) {
+            said.push(',');
+        }
+        said.push(digit);
+    }
+    format!("{sign}{said}{part}")
 }

@@ -71,6 +71,7 @@ impl Story {
             points,
             rate,
             expires_at: expires.map(instant),
+            only_at: None,
         };
         self.books.issue(&event, new).unwrap().0
     }
@@ -89,6 +90,7 @@ impl Story {
         let draws = moved.map(|moved| Draw {
             lot: moved.lot,
             issuer: self.books.lot(moved.lot).unwrap().merchant,
+            only_at: None,
             earned_at: moved.earned_at,
             points: moved.points,
             value: moved.value,
@@ -213,7 +215,7 @@ fn f_a_lot_that_lapsed_meanwhile_lives_on_until_the_grace_ends() {
     assert_eq!(story.gets_back('c', spend, &mut drawn, 600), 600);
     assert_eq!(story.books.lot(a).unwrap().expires_at, Some(instant(GRACE)));
     let ada = story.ada;
-    assert_eq!(story.books.spendable(ada, story.now), 600);
+    assert_eq!(story.books.spendable(ada, story.now, None), 600);
     assert_eq!(
         story
             .books

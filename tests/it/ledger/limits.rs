@@ -150,6 +150,7 @@ fn led_6_a_lot_gives_no_more_than_it_has() {
             let draw = Draw {
                 lot: lot(1, 1).id,
                 issuer: lot(1, 1).merchant,
+                only_at: None,
                 earned_at: lot(1, 1).earned_at,
                 points,
                 value: worth,
@@ -177,6 +178,7 @@ fn led_6_the_books_refuse_what_they_cannot_hold_and_stay_as_they_were() {
                 points,
                 rate,
                 expires_at: None,
+                only_at: None,
             };
             let fits_wallet = points > 0 && points <= LARGEST - filled;
             let fits_worth = i128::from(points) * i128::from(num) <= i128::from(i64::MAX);
@@ -197,7 +199,7 @@ fn led_6_the_books_refuse_what_they_cannot_hold_and_stay_as_they_were() {
             let mut books = books(2);
             let before = format!("{books:?}");
             let done = if hold {
-                books.hold(&event(1), asked)
+                books.hold(&event(1), asked, None)
             } else {
                 books.spend(&event(1), asked)
             };
@@ -215,6 +217,7 @@ fn led_6_nothing_and_less_than_nothing_is_neither_taken_nor_given_back() {
         let drawn = Draw {
             lot: id,
             issuer: lot(1, 1).merchant,
+            only_at: None,
             earned_at: lot(1, 1).earned_at,
             points: 10,
             value: 10,
@@ -271,6 +274,7 @@ fn lot(points: i64, worth: i64) -> Lot {
         worth_left: worth,
         earned_at: instant("2026-01-01T00:00:00Z"),
         expires_at: None,
+        only_at: None,
     }
 }
 

@@ -58,6 +58,7 @@ fn lot(id: u128, points: i64, worth: i64, earned: i64, expires: Option<i64>) -> 
         worth_left: worth,
         earned_at: day(earned),
         expires_at: expires.map(day),
+        only_at: None,
     }
 }
 
@@ -119,6 +120,7 @@ fn spend(books: &mut Books, points: i64) -> Vec<Drawn> {
     let draw = |lot: LotId, points, value| Draw {
         lot,
         issuer: books.lot(lot).unwrap().merchant,
+        only_at: None,
         earned_at: books.lot(lot).unwrap().earned_at,
         points,
         value,
@@ -210,7 +212,7 @@ proptest! {
         let points = points.max(1);
         let mut lot = lot(1, points, worth, 0, None);
         let draw = Draw {
-            lot: lot.id, issuer: lot.merchant, earned_at: lot.earned_at, points, value: worth,
+            lot: lot.id, issuer: lot.merchant, only_at: None, earned_at: lot.earned_at, points, value: worth,
         };
         let (mut returned, mut value_returned) = (0, 0);
         for cut in cuts.iter().copied().chain([LARGEST]) {

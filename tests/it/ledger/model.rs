@@ -52,6 +52,7 @@ struct Grant {
     id: LotId,
     member: MemberId,
     issuer: MerchantId,
+    only_at: Option<MerchantId>,
     points: i64,
     owed: i64,
     asked_back: i64,
@@ -112,6 +113,11 @@ impl World {
             world.shops.push((MerchantId::from_uuid(merchant), store));
         }
         world
+    }
+
+    /// Its shops.
+    pub fn shops(&self) -> impl Iterator<Item = MerchantId> {
+        self.shops.iter().map(|(merchant, _)| *merchant)
     }
 
     /// Books that hold these members' empty wallets.
@@ -185,11 +191,16 @@ impl World {
                 points,
                 rate,
                 days,
+                only,
             } => {
-                self.issue(books, member, shop, points, rate, days);
+                let only = only.and_then(|shop| Some(pick(&self.shops, shop)?.0));
+                self.issue(books, member, shop, points, rate, days, only);
             }
-            Op::Spend { shop, points } => self.spend(books, member, Some(shop), points),
-            Op::Hold { points } => self.spend(books, member, None, points),
+            Op::Spend { shop, points } => self.spend(books, member, Some(shop), points, None),
+            Op::Hold { points, only } => {
+                let only = only.and_then(|shop| Some(pick(&self.shops, shop)?.0));
+                self.spend(books, member, None, points, only);
+            }
             Op::Capture { hold, shop } => self.capture(books, hold, shop),
             Op::Release { hold } => self.release(books, hold),
             Op::GiveBack { spend, points } => self.give_back(books, spend, points),
@@ -218,6 +229,7 @@ impl World {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "as many as a grant has sides")]
     fn issue(
         &mut self,
         books: &mut Books,
@@ -226,6 +238,7 @@ impl World {
         points: i64,
         rate: (i64, i64),
         days: Option<i64>,
+        only_at: Option<MerchantId>,
     ) {
         let event = self.event(Kind::Purchase, member, Some(shop));
         let expires_at = days.map(|days| self.now + TimeDelta::days(days) + TimeDelta::hours(1));
@@ -233,6 +246,7 @@ impl World {
             points,
             rate: Rate::new(rate.0, rate.1).unwrap(),
             expires_at,
+            only_at,
         };
         let (id, _) = books.issue(&event, new).unwrap();
         self.lapse(member);
@@ -240,6 +254,7 @@ impl World {
             id,
             member,
             issuer: event.place.unwrap().0,
+            only_at,
             points,
             owed: 0,
             asked_back: 0,
@@ -256,19 +271,27 @@ impl World {
         self.fill(member);
     }
 
-    /// A spend at a shop, or a reservation at none.
-    fn spend(&mut self, books: &mut Books, member: MemberId, shop: Option<usize>, points: i64) {
+    /// A spend at a shop, or a reservation at none, which `only` one may take.
+    fn spend(
+        &mut self,
+        books: &mut Books,
+        member: MemberId,
+        shop: Option<usize>,
+        points: i64,
+        only: Option<MerchantId>,
+    ) {
         let kind = if shop.is_some() {
             Kind::Spend
         } else {
             Kind::Reserve
         };
         let event = self.event(kind, member, shop);
-        let available = self.spendable(member);
+        let taker = event.place.map(|(by, _)| by).or(only);
+        let available = self.spendable(member, taker);
         let before = books.transfers().len();
         let posted = match shop {
             Some(_) => books.spend(&event, points),
-            None => books.hold(&event, points),
+            None => books.hold(&event, points, taker),
         };
         if points > available {
             assert_eq!(
@@ -290,7 +313,7 @@ impl World {
             },
             None => Place::Held(self.holds.len()),
         };
-        let drawn = self.take(member, points, place);
+        let drawn = self.take(member, points, place, taker);
         let taken = Taken {
             journal,
             member,
@@ -340,9 +363,19 @@ impl World {
             .iter()
             .map(|past| past.draw)
             .collect();
-        let journal = books.capture(&event, &points).unwrap().journal;
-        self.holds[place].ended = true;
         let by = event.place.unwrap().0;
+        let before = books.transfers().len();
+        let captured = books.capture(&event, &points);
+        if points
+            .iter()
+            .any(|draw| draw.only_at.is_some_and(|only| only != by))
+        {
+            assert_eq!(captured, Err(LedgerError::OnlyElsewhere));
+            assert_eq!(books.transfers().len(), before, "a refusal changes nothing");
+            return;
+        }
+        let journal = captured.unwrap().journal;
+        self.holds[place].ended = true;
         let to = Place::At {
             by,
             spend: self.spends.len(),
@@ -486,11 +519,15 @@ impl World {
             .count() as i64
     }
 
-    fn spendable(&self, member: MemberId) -> i64 {
-        let open = self.count(|grant, place| {
-            grant.member == member && place == Place::Wallet && grant.is_open(self.now)
-        });
-        (open - self.debt(member)).max(0)
+    fn spendable(&self, member: MemberId, taker: Option<MerchantId>) -> i64 {
+        let open = |only_at: Option<MerchantId>| {
+            self.count(|grant, place| {
+                let its = grant.member == member && grant.only_at == only_at;
+                its && place == Place::Wallet && grant.is_open(self.now)
+            })
+        };
+        let only_there = taker.map_or(0, |taker| open(Some(taker)));
+        (open(None) - self.debt(member)).max(0) + only_there
     }
 
     /// Adds the new transfers to the accounts and follows every member's history line by line.
@@ -529,6 +566,10 @@ impl Place {
 impl Grant {
     fn is_open(&self, at: Instant) -> bool {
         self.expires_at.is_none_or(|end| end > at)
+    }
+
+    fn is_for(&self, taker: Option<MerchantId>) -> bool {
+        self.only_at.is_none() || self.only_at == taker
     }
 }
 

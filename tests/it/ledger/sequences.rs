@@ -301,10 +301,37 @@ async fn compare_views(mall: &Mall, worlds: &Worlds) {
             .collect();
         assert_eq!(found, expected);
         for member in &world.members {
-            let balance = ledger::balance(&mut tx, *member).await.unwrap().unwrap();
+            let balance = ledger::balance(&mut tx, *member, None)
+                .await
+                .unwrap()
+                .unwrap();
             let now = tx.now();
             let counted = world.wallet(*member);
-            assert_eq!(balance.available, world.seen(*member, now));
+            let (seen, only) = world.seen(*member, now);
+            let earmarked = balance
+                .earmarked
+                .iter()
+                .map(|one| (one.merchant, one.points));
+            assert_eq!(
+                (balance.available, earmarked.collect()),
+                (seen, only.clone())
+            );
+            for shop in world.shops() {
+                let there = ledger::balance(&mut tx, *member, Some(shop))
+                    .await
+                    .unwrap()
+                    .unwrap();
+                let elsewhere: i64 = only
+                    .iter()
+                    .filter(|(at, _)| **at != shop)
+                    .map(|(_, n)| n)
+                    .sum();
+                assert_eq!(there.available, seen - elsewhere);
+                assert_eq!(
+                    there.lots.iter().map(|lot| lot.remaining).sum::<i64>(),
+                    there.available
+                );
+            }
             assert_eq!((balance.held, balance.owed), (counted.held, counted.debt));
             assert_eq!(
                 balance.lots.iter().map(|lot| lot.remaining).sum::<i64>(),

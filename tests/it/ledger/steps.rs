@@ -11,6 +11,8 @@ pub enum Op {
         points: i64,
         rate: (i64, i64),
         days: Option<i64>,
+        /// The only shop that takes them.
+        only: Option<usize>,
     },
     Spend {
         shop: usize,
@@ -18,6 +20,8 @@ pub enum Op {
     },
     Hold {
         points: i64,
+        /// The shop that will take them, where it is known.
+        only: Option<usize>,
     },
     Capture {
         hold: usize,
@@ -57,20 +61,24 @@ impl Step {
 pub fn any_step() -> impl Strategy<Value = Step> {
     let days = prop_oneof![Just(None), (0_i64..40).prop_map(Some)];
     let rate = (0_i64..200, 1_i64..100);
-    let issue =
-        (any::<usize>(), 1_i64..40, rate, days).prop_map(|(shop, points, rate, days)| Op::Issue {
+    let only = || prop_oneof![3 => Just(None), 1 => any::<usize>().prop_map(Some)];
+    let issue = (any::<usize>(), 1_i64..40, rate, days, only()).prop_map(
+        |(shop, points, rate, days, only)| Op::Issue {
             shop,
             points,
             rate,
             days,
-        });
+            only,
+        },
+    );
+    let hold = (1_i64..40, only()).prop_map(|(points, only)| Op::Hold { points, only });
     let spend = (any::<usize>(), 1_i64..60).prop_map(|(shop, points)| Op::Spend { shop, points });
     let back = (any::<usize>(), 1_i64..60);
     let claw = (any::<usize>(), 1_i64..40).prop_map(|(lot, points)| Op::Claw { lot, points });
     let op = prop_oneof![
         6 => issue,
         5 => spend,
-        2 => (1_i64..40).prop_map(|points| Op::Hold { points }),
+        2 => hold,
         1 => (any::<usize>(), any::<usize>()).prop_map(|(hold, shop)| Op::Capture { hold, shop }),
         1 => any::<usize>().prop_map(|hold| Op::Release { hold }),
         3 => back.prop_map(|(spend, points)| Op::GiveBack { spend, points }),

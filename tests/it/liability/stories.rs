@@ -56,6 +56,7 @@ impl Story<'_> {
         of.map(|transfer| Draw {
             lot: transfer.lot,
             issuer: self.books.lot(transfer.lot).unwrap().merchant,
+            only_at: None,
             earned_at: transfer.earned_at,
             points: transfer.points,
             value: transfer.value,
@@ -88,13 +89,14 @@ impl Story<'_> {
             points,
             rate: Rate::new(self.rng.random_range(0..5), self.rng.random_range(1..4)).unwrap(),
             expires_at: self.rng.random_bool(0.7).then(|| self.now + life),
+            only_at: None,
         };
         let (lot, _) = self.books.issue(&event, new).unwrap();
         self.lots.push((lot, shop));
     }
 
     fn spend(&mut self, shop: Shop, points: i64) {
-        let points = points.min(self.books.spendable(self.who, self.now));
+        let points = points.min(self.books.spendable(self.who, self.now, None));
         if points > 0 {
             let event = self.event(Kind::Spend, shop, None);
             let posted = self.books.spend(&event, points).unwrap();
@@ -131,13 +133,13 @@ impl Story<'_> {
     }
 
     fn reserve(&mut self, shop: Shop, points: i64) {
-        let points = points.min(self.books.spendable(self.who, self.now));
+        let points = points.min(self.books.spendable(self.who, self.now, None));
         if points > 0 {
             let event = Event {
                 place: None,
                 ..self.event(Kind::Reserve, shop, None)
             };
-            let posted = self.books.hold(&event, points).unwrap();
+            let posted = self.books.hold(&event, points, None).unwrap();
             let draws = self.draws(posted.journal);
             self.holds.push((posted.journal, event.source, draws));
         }

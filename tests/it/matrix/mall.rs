@@ -17,9 +17,7 @@ use std::{
 
 use poem::http::Method;
 use rotunda::{
-    authz::{actor::Role, policy::Policy},
     db::tenants::Tenant,
-    identity::NewKey,
     kernel::{ids::MerchantId, time::Clock},
 };
 use serde_json::{Value, json};
@@ -213,6 +211,8 @@ impl House {
         for whose in [Whose::Own, Whose::Other] {
             self.writes_to(server, &things[&("merchant_id", whose)])
                 .await;
+            let proposed = self.adjusts(server, &things, whose).await;
+            things.insert(("adjustment_id", whose), proposed);
         }
         let (lines, executed) = self.settle(server, &mut things).await;
         self.wire(server, &mut things).await;
@@ -222,11 +222,13 @@ impl House {
             text(&told["data"][0], "message_id"),
         );
         for whose in [Whose::Own, Whose::Other] {
-            for slot in ["redemption_id", "code", "key_id"] {
+            for slot in ["redemption_id", "code", "key_id", "role_change_id"] {
                 let made = self.make(server, &things, slot, whose).await;
                 things.insert((slot, whose), made);
             }
         }
+        let made = self.make(server, &things, "role_id", Whose::Own).await;
+        things.insert(("role_id", Whose::Own), made);
         self.people(server, &mut things).await;
         let (application, file) = self.applied(server).await;
         things.insert(("application_id", Whose::Own), application);
@@ -270,6 +272,13 @@ impl House {
             let merchant = &things[&("merchant_id", whose)];
             let made = self.invites(server, "merchant.cashier", Some(merchant));
             return made.await.0;
+        }
+        if slot == "role_id" {
+            return self.makes_a_role(server).await;
+        }
+        if slot == "role_change_id" {
+            let merchant = &things[&("merchant_id", whose)];
+            return self.proposes(server, merchant).await;
         }
         let member = &things[&("member_id", Whose::Own)];
         let wanted = json!({"good_id": things[&("good_id", whose)], "member_id": member});
@@ -338,7 +347,7 @@ impl Plaza {
             outside("a revoked key", Some(ended)),
             outside("another mall's key", Some(self.stranger.clone())),
         ];
-        for (role, merchant) in roles(&server.app.policy, own) {
+        for (role, merchant) in persons::roles(&server.app.policy, own) {
             let key = server.key(tenant, role, merchant).await;
             everybody.push(Who {
                 name: role,
@@ -467,6 +476,7 @@ impl Plaza {
                 ("issue_settlement", _) => return self.closed().await,
                 ("confirm_statement", _) => return self.issued().await,
                 ("decide_dispute", _) => return self.disputed().await,
+                ("decide_adjustment", _) => return self.proposed().await,
                 ("raise_dispute", "journal_id") => return self.line(),
                 ("buy_block", _) => return self.prepaying.clone(),
                 ("wind_down_merchant", _) => return self.newcomer().await.0,
@@ -489,6 +499,11 @@ impl Plaza {
             ("cancel_redemption", "redemption_id"),
             ("revoke_key", "key_id"),
             ("end_staff", "staff_id"),
+            ("propose_role_change", "staff_id"),
+            ("confirm_role_change", "role_change_id"),
+            ("reject_role_change", "role_change_id"),
+            ("set_role", "role_id"),
+            ("end_role", "role_id"),
         ];
         let used_up = used_up.contains(&(operation.recipe.name, slot)) && who.role.is_some();
         if used_up && matches!(whose, Whose::Own | Whose::Other) {
@@ -564,30 +579,10 @@ impl Plaza {
         }
         filled
             .replace("<line>", "0")
+            .replace("<object>", "purchase")
+            .replace("<action>", "record")
             .replace("<executed>", &self.executed)
     }
-}
-
-/// Every role of the policy that a key may have, with the merchant where it needs one.
-fn roles(policy: &Policy, own: MerchantId) -> Vec<(&'static str, Option<MerchantId>)> {
-    let mut roles = Vec::new();
-    for role in policy.roles() {
-        let role: &'static str = role.to_owned().leak();
-        let key = |merchant| NewKey::new(policy, role.parse().unwrap(), Role::new(role), merchant);
-        let may: Vec<_> = [None, Some(own)]
-            .into_iter()
-            .filter(|merchant| key(*merchant).is_ok())
-            .collect();
-        let family = role.split('.').next().unwrap();
-        let expected: &[_] = match family {
-            "operator" | "machine" => &[None],
-            "merchant" => &[Some(own)],
-            _ => &[],
-        };
-        assert_eq!(may, expected, "{role}");
-        roles.extend(may.into_iter().map(|merchant| (role, merchant)));
-    }
-    roles
 }
 
 fn text(body: &Value, name: &str) -> String {

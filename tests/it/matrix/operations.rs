@@ -22,7 +22,8 @@ pub struct Recipe {
 }
 
 /// Names in addresses and bodies that stand for something of a mall, or of one merchant in it.
-pub const SLOTS: [&str; 20] = [
+pub const SLOTS: [&str; 23] = [
+    "adjustment_id",
     "agreement_id",
     "application_id",
     "card_number",
@@ -38,6 +39,8 @@ pub const SLOTS: [&str; 20] = [
     "message_id",
     "purchase_id",
     "redemption_id",
+    "role_change_id",
+    "role_id",
     "session_id",
     "settlement_id",
     "staff_id",
@@ -75,7 +78,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 138] = [
+pub const RECIPES: [Recipe; 154] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -237,6 +240,25 @@ pub const RECIPES: [Recipe; 138] = [
         ("stripe-account", "set"),
         r#"{"account": "acct_1"}"#,
     ),
+    done(
+        "propose_adjustment",
+        ("adjustment", "propose"),
+        r#"{"member_id": "<member_id>", "store_id": "<store_id>", "way": "add", "points": 1,
+            "reason": "goodwill", "note": "Rain"}"#,
+    ),
+    with("list_adjustments", ("adjustment", "read"), "", ""),
+    with(
+        "list_adjustments",
+        ("adjustment", "read"),
+        "?state=proposed",
+        "",
+    ),
+    read("get_adjustment", ("adjustment", "read")),
+    done(
+        "decide_adjustment",
+        ("adjustment", "decide"),
+        r#"{"outcome": "approved", "note": "It did"}"#,
+    ),
     with("list_disputes", ("dispute", "read"), "", ""),
     with("list_disputes", ("dispute", "read"), "?state=open", ""),
     read("get_dispute", ("dispute", "read")),
@@ -314,6 +336,30 @@ pub const RECIPES: [Recipe; 138] = [
         r#"{"roles": ["merchant.manager"]}"#,
     ),
     read("end_staff", ("staff", "manage")),
+    done(
+        "create_role",
+        ("role", "manage"),
+        r#"{"code": "<new>", "name": "New", "scope": "merchant",
+            "rights": [{"object": "store", "action": "read"}]}"#,
+    ),
+    read("list_roles", ("role", "read")),
+    read("get_role", ("role", "read")),
+    done(
+        "set_role",
+        ("role", "manage"),
+        r#"{"name": "New", "rights": [{"object": "good", "action": "read"}], "revision": 1}"#,
+    ),
+    read("end_role", ("role", "manage")),
+    read("list_permissions", ("role", "read")),
+    read("list_holders", ("staff", "read")),
+    done(
+        "propose_role_change",
+        ("staff", "manage"),
+        r#"{"staff_id": "<staff_id>", "roles": ["merchant.manager"]}"#,
+    ),
+    read("list_role_changes", ("staff", "read")),
+    read("confirm_role_change", ("staff", "manage")),
+    read("reject_role_change", ("staff", "manage")),
     done(
         "sign_in",
         ("session", "open"),

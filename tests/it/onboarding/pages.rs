@@ -140,26 +140,28 @@ async fn a_company_applies_and_is_approved_without_any_script() {
     mall.active("ada@mall.example", &["operator.merchant-manager"], None)
         .await;
     let ada = Browser::new(&mall, "en");
-    let page = ada.get("/applications").await;
+    let page = ada.get("/console/applications").await;
     assert!(page.body.contains("<h1>Sign in</h1>"), "nobody yet");
     let signed = [("email", "ada@mall.example"), ("password", PASSWORD)];
     let page = ada.submit(&page, "/sign-in", &signed).await;
     assert!(
-        page.body.contains("href=\"/applications\""),
+        page.body.contains("href=\"/console/applications\""),
         "{}",
         page.body
     );
-    let queue = ada.get("/applications").await;
+    let queue = ada.get("/console/applications").await;
     worded(&queue);
     let (_, rest) = queue
         .body
-        .split_once("/applications/application?id=")
+        .split_once("/console/applications/application?id=")
         .unwrap();
     let id = rest.split('"').next().unwrap().to_owned();
-    let one = ada.get(&format!("/applications/application?id={id}")).await;
+    let one = ada
+        .get(&format!("/console/applications/application?id={id}"))
+        .await;
     worded(&one);
     assert!(one.body.contains("Lantern &lt;b&gt;Tea"));
-    let at = "/applications/application";
+    let at = "/console/applications/application";
     let empty = ada.submit(&one, at, &[("id", &id), ("do", "reject")]).await;
     assert_eq!(empty.status, 409);
     let asked = [
@@ -172,7 +174,9 @@ async fn a_company_applies_and_is_approved_without_any_script() {
     let own = lin.get(&format!("/apply/application?token={token}")).await;
     assert!(own.body.contains("Which tea?"));
     lin.submit(&own, "/apply/application", &all).await;
-    let one = ada.get(&format!("/applications/application?id={id}")).await;
+    let one = ada
+        .get(&format!("/console/applications/application?id={id}"))
+        .await;
     let approved = ada
         .submit(
             &one,
@@ -202,7 +206,7 @@ async fn a_company_applies_and_is_approved_without_any_script() {
 async fn who_may_not_gets_a_page_that_says_so_and_who_may_only_read_has_no_buttons() {
     let mall = People::open().await;
     let (token, id) = mall.applied("lin@lantern.example", LICENCE).await;
-    let at = format!("/applications/application?id={id}");
+    let at = format!("/console/applications/application?id={id}");
     for (email, role, status, says) in [
         (
             "sue@mall.example",

@@ -141,6 +141,7 @@ impl Bazaar {
                 points,
                 rate: Rate::new(1, 1).unwrap(),
                 expires_at,
+                only_at: None,
             };
             books.issue(&event, lot).unwrap();
         }
@@ -156,7 +157,10 @@ impl Bazaar {
     pub async fn wallet(&self, member: MemberId) -> ledger::Balance {
         let grant = self.mall.vendor::<EnrolMember>();
         let mut tx = self.mall.app.db.read(&grant).await.unwrap();
-        ledger::balance(&mut tx, member).await.unwrap().unwrap()
+        ledger::balance(&mut tx, member, None)
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     pub fn at(&self, moment: &str) {

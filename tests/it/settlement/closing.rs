@@ -109,6 +109,7 @@ async fn set_4_a_thousand_late_events_go_to_the_next_month_and_change_no_byte_of
                 points: 2,
                 rate: mall.terms.rate,
                 expires_at: None,
+                only_at: None,
             };
             books.issue(&event, new).unwrap();
         } else {

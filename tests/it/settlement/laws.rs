@@ -120,13 +120,14 @@ impl Alliance {
             rate,
             // Every third lapses ten acts later, unless it is used.
             expires_at: (points % 3 == 0).then(|| self.now + self.step * 10),
+            only_at: None,
         };
         let (lot, _) = self.books.issue(&event, new).unwrap();
         self.lots.push((lot, who, place));
     }
 
     fn spend(&mut self, who: u8, place: u8, points: i64) {
-        let points = points.min(self.books.spendable(member(who), self.now));
+        let points = points.min(self.books.spendable(member(who), self.now, None));
         if points > 0 {
             let event = self.event(Kind::Spend, who, place, None);
             let posted = self.books.spend(&event, points).unwrap();
@@ -148,6 +149,7 @@ impl Alliance {
                 let draw = Draw {
                     lot: transfer.lot,
                     issuer: self.books.lot(transfer.lot).unwrap().merchant,
+                    only_at: None,
                     earned_at: transfer.earned_at,
                     points: transfer.points,
                     value: transfer.value,

@@ -176,7 +176,10 @@ async fn an_issued_statement_reaches_its_merchant_in_its_language_with_the_pdf()
             "{text}"
         );
         assert!(
-            text.contains("https://points.example/v1/statements/stm_"),
+            text.contains(&format!(
+                "https://{}/console/statements/stm_",
+                june.mall.tenant.hosts[0]
+            )),
             "{text}"
         );
         assert!(head.contains("application/pdf"), "{head}");
@@ -230,7 +233,11 @@ async fn aiosmtpd_takes_a_statement_and_python_reads_it_as_it_was_meant() {
     let said = |part: &str| letter[part].as_str().unwrap().to_owned();
     assert!(said("subject").contains("燈下茶") && said("subject").contains("2026-06"));
     assert!(said("text").contains("淨額 -5.00 CNY"), "{letter}");
-    assert!(said("text").contains("https://points.example/v1/statements/stm_"));
+    let page = format!(
+        "https://{}/console/statements/stm_",
+        june.mall.tenant.hosts[0]
+    );
+    assert!(said("text").contains(&page), "{letter}");
 
     // The file is the statement, to the byte.
     let grant = june

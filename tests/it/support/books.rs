@@ -136,6 +136,8 @@ impl Mall {
             role: Role::new(role),
             also: Vec::new(),
             scope,
+            stores: rotunda::authz::actor::Stores::All,
+            own: std::sync::Arc::default(),
         };
         self.house.policy.allow(&principal).unwrap()
     }

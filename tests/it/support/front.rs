@@ -28,6 +28,8 @@ pub struct Sheet {
     pub more: &'static str,
     /// How a closed month goes on.
     pub settling: &'static str,
+    /// What it says of earning, beside its only rule.
+    pub earning: &'static str,
     /// What else its only rule says: `, own = …`.
     pub rule: &'static str,
     /// Merchants with one store: the merchant's code, to which the store's adds `-1`, and the names
@@ -58,6 +60,7 @@ pub const PLAIN: Sheet = Sheet {
     spending: "",
     more: "",
     settling: AT_ONCE,
+    earning: "",
     rule: "",
     shops: &[],
     goods: &[],
@@ -79,12 +82,13 @@ impl fmt::Display for Sheet {
             text,
             "slug = \"SLUG\"\nhosts = [\"SLUG.localhost\"]\nnames = {}\nlanguages = {}\n\
              time_zone = \"{zone}\"\ncurrency = \"{currency}\"\ncalling_code = \"{calling_code}\"\n\
-             [earning]\nrules = [{{ code = \"base\", points = 1, per = \"1.00\"{} }}]\n\
+             [earning]\nrules = [{{ code = \"base\", points = 1, per = \"1.00\"{} }}]\n{}\n\
              [expiry]\n{}\n[spending]\npoints = 100\nworth = \"1.00\"\n{}\n{}\n\
              [settlement]\nmodel = \"bilateral\"\npoints = 100\nworth = \"1.00\"\n{}",
             self.names,
             self.languages,
             self.rule,
+            self.earning,
             self.expiry,
             self.spending,
             self.more,

@@ -1,6 +1,7 @@
 //! A fresh mall for each test, and the people who act in it.
 
 pub mod books;
+pub mod browser;
 pub mod crediting;
 pub mod day;
 pub mod front;
@@ -140,6 +141,8 @@ impl Mall {
             role: Role::new(role),
             also: Vec::new(),
             scope,
+            stores: rotunda::authz::actor::Stores::All,
+            own: std::sync::Arc::default(),
         };
         self.app.policy.allow(&principal).unwrap()
     }

@@ -143,9 +143,19 @@ impl Server {
         let vendor = Principal::platform(Some(mall.id));
         let grant = self.app.policy.allow::<CreateKey>(&vendor).unwrap();
         let label = role.parse().unwrap();
-        let new = NewKey::new(&self.app.policy, label, Role::new(role), merchant).unwrap();
+        let new = NewKey::new(
+            &self.app.policy,
+            &rotunda::authz::own::OwnRoles::default(),
+            label,
+            Role::new(role),
+            merchant,
+            rotunda::authz::actor::Stores::All,
+        )
+        .unwrap();
         let mut tx = self.app.db.write(&grant).await.unwrap();
-        let (key, secret) = identity::create(&mut tx, &grant, new).await.unwrap();
+        let (key, secret) = identity::create(&mut tx, &self.app.policy, &grant, new)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         (secret.expose_secret().to_owned(), key.id)
     }

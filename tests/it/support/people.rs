@@ -48,9 +48,14 @@ pub struct Person {
 
 impl People {
     pub async fn open() -> Self {
-        let clock = Clock::fixed(instant(NOON));
+        Self::open_as(&SHOPS, NOON).await
+    }
+
+    /// A mall that says this of itself, at that moment.
+    pub async fn open_as(sheet: &Sheet, moment: &str) -> Self {
+        let clock = Clock::fixed(instant(moment));
         let server = Self::server(&clock).await;
-        let front = Front::open(&server, &SHOPS, None).await;
+        let front = Front::open(&server, sheet, None).await;
         Self {
             server,
             front,
@@ -147,13 +152,17 @@ impl People {
     /// The token of somebody's invitation, who is invited by the vendor's right.
     pub async fn invited(&self, email: &str, roles: &[&str], merchant: Option<&str>) -> String {
         use rotunda::{
-            authz::{actor::Principal, actor::Role},
+            authz::actor::{Principal, Role, Stores},
             identity::staff::{NewStaff, Roles, Tell, invite},
             kernel::text::Language,
         };
         use secrecy::ExposeSecret;
         let app = &self.server.app;
-        let vendor = Principal::platform(Some(self.front.tenant.id));
+        let tenant = self.front.tenant.id;
+        let anonymous = app.policy.allow(&Principal::anonymous(tenant)).unwrap();
+        let revision = app.revision(tenant, true).await.unwrap();
+        let own = app.own_roles(&anonymous, tenant, revision).await.unwrap();
+        let vendor = Principal::platform(Some(tenant)).with(own);
         let grant = app.policy.allow(&vendor).unwrap();
         let roles = roles.iter().map(|role| Role::new(*role)).collect();
         let merchant = merchant.map(|id| id.parse().unwrap());
@@ -161,7 +170,8 @@ impl People {
             email: email.parse().unwrap(),
             name: "Somebody".parse().unwrap(),
             language: Language::En,
-            roles: Roles::new(&app.policy, roles, merchant).unwrap(),
+            roles: Roles::new(&app.policy, grant.own_roles(), roles, merchant, Stores::All)
+                .unwrap(),
         };
         let mut tx = app.db.write(&grant).await.unwrap();
         let invited = invite(&mut tx, &app.policy, &grant, new, Tell::ByInviter).await;

@@ -41,6 +41,8 @@ impl Mall {
             role: Role::new(role),
             also: Vec::new(),
             scope: shop.map_or(Reach::Mall, |shop| Reach::Merchant(shop.merchant)),
+            stores: rotunda::authz::actor::Stores::All,
+            own: std::sync::Arc::default(),
         };
         self.policy.allow(&principal).unwrap()
     }

@@ -242,6 +242,7 @@ impl Mall {
             points,
             rate: self.terms.rate,
             expires_at: end.map(at),
+            only_at: None,
         };
         let (lot, _) = books.issue(&event, new).unwrap();
         books.post(&mut tx).await.unwrap();
@@ -288,6 +289,38 @@ impl Mall {
     }
 
     /// Points that paid come back.
+    /// Somebody adds points of a shop by hand, or takes some.
+    pub async fn adjusts(&self, who: MemberId, shop: Shop, points: i64, when: &str) {
+        let mut tx = self.tx().await;
+        let event = Self::event(&tx, Kind::Adjust, who, shop, when);
+        let mut books = self.books(&mut tx, who, &[], when).await;
+        let posted = if points > 0 {
+            let new = NewLot {
+                points,
+                rate: Rate::new(1, 1).unwrap(),
+                expires_at: None,
+                only_at: None,
+            };
+            books.issue(&event, new).unwrap().1
+        } else {
+            books.deduct(&event, -points).unwrap()
+        };
+        books.post(&mut tx).await.unwrap();
+        tx.commit().await.unwrap();
+        self.as_admin(&format!(
+            "insert into points_adjustment (adjustment_id, member_id, merchant_id, store_id, points,
+                 reason, note, state, proposed_at, proposed_by, decided_at, decided_by, journal_id)
+             values ('{}', '{}', '{}', '{}', {points}, 'goodwill', 'x', 'posted', '{when}', 'system',
+                 '{when}', 'system', '{}')",
+            event.source,
+            who.uuid(),
+            shop.merchant.uuid(),
+            shop.store.uuid(),
+            posted.journal.uuid(),
+        ))
+        .await;
+    }
+
     pub async fn gives_back(
         &self,
         who: MemberId,
@@ -351,7 +384,7 @@ impl Mall {
             ..Self::event_anywhere(&tx, Kind::Reserve, who, when)
         };
         let mut books = self.books(&mut tx, who, &[], when).await;
-        let posted = books.hold(&event, points).unwrap();
+        let posted = books.hold(&event, points, None).unwrap();
         books.post(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
         let id = event.source;
@@ -404,14 +437,14 @@ impl Mall {
     /// What a member can spend, and what she owes.
     pub async fn balance(&self, who: MemberId) -> (i64, i64) {
         let mut tx = self.reading().await;
-        let balance = ledger::balance(&mut tx, who).await.unwrap().unwrap();
+        let balance = ledger::balance(&mut tx, who, None).await.unwrap().unwrap();
         (balance.available, balance.owed)
     }
 
     /// What is left of a lot, and its last moment.
     pub async fn lot(&self, who: MemberId, lot: LotId) -> Option<(i64, Option<Instant>)> {
         let mut tx = self.reading().await;
-        let balance = ledger::balance(&mut tx, who).await.unwrap().unwrap();
+        let balance = ledger::balance(&mut tx, who, None).await.unwrap().unwrap();
         let found = balance.lots.into_iter().find(|known| known.id == lot);
         found.map(|lot| (lot.remaining, lot.expires_at))
     }

@@ -54,9 +54,19 @@ impl Opened {
     pub async fn key(&self, app: &App, role: &str) -> String {
         let who = Principal::platform(Some(self.mall.tenant.id));
         let grant = app.policy.allow::<CreateKey>(&who).unwrap();
-        let new = NewKey::new(&app.policy, "till".parse().unwrap(), Role::new(role), None).unwrap();
+        let new = NewKey::new(
+            &app.policy,
+            &rotunda::authz::own::OwnRoles::default(),
+            "till".parse().unwrap(),
+            Role::new(role),
+            None,
+            rotunda::authz::actor::Stores::All,
+        )
+        .unwrap();
         let mut tx = app.db.write(&grant).await.unwrap();
-        let (_, secret) = identity::create(&mut tx, &grant, new).await.unwrap();
+        let (_, secret) = identity::create(&mut tx, &app.policy, &grant, new)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         secret.expose_secret().to_owned()
     }

@@ -86,6 +86,7 @@ impl Cage {
             points: 1,
             rate: Rate::ONE,
             expires_at: None,
+            only_at: None,
         };
         books.issue(&event, new).unwrap();
         books.post(tx).await

@@ -171,10 +171,19 @@ impl Twin {
         let path = "/v1/staff/invitations/acceptance";
         let opened = self.server.post(stranger, path, &chosen).await;
         let token = opened["token"].as_str().unwrap();
+        let staff = self.server.get(self.caller(token), "/v1/me").await;
         let secret = self.made(token, "/v1/me/second-factor", Value::Null, "secret");
         let shown = json!({"code": code(&secret.await, instant(NOON))});
         let path = "/v1/me/second-factor/activation";
         self.server.post(self.caller(token), path, &shown).await;
+        let rights = json!([{"object": "store", "action": "read"}]);
+        let code = email.split('@').next().unwrap();
+        let role = json!({"code": code, "name": "Desk", "scope": "mall", "rights": rights});
+        self.made(owner, "/v1/roles", role, "role_id").await;
+        let change =
+            json!({"staff_id": staff["person"]["staff_id"], "roles": [format!("own.{code}")]});
+        self.made(owner, "/v1/role-changes", change, "role_change_id")
+            .await;
         let guess = json!({"email": email, "password": "guess"}).to_string();
         let wrong = self
             .server
@@ -270,10 +279,22 @@ impl Twin {
         let path = format!("/v1/redemptions/{}/claim", things["code"]);
         let at = json!({"store_id": things["tea-1"]});
         self.made(&till, &path, at, "state").await;
+        let new = json!({"member_id": things["member"], "store_id": things["tea-1"], "way": "add",
+            "points": 5, "reason": "goodwill", "note": "Rain"});
+        let owner = &things["owner"].clone();
+        let proposed = self
+            .made(owner, "/v1/adjustments", new, "adjustment_id")
+            .await;
+        let finance = &self
+            .server
+            .key(&self.tenant, "operator.finance", None)
+            .await;
+        let decision = json!({"outcome": "approved", "note": "It did"});
+        let path = format!("/v1/adjustments/{proposed}/decide");
+        self.made(finance, &path, decision, "state").await;
         let lost = "/v1/members/mem_00000000000000000000000000";
         let lost = self.server.ask(caller, &Method::GET, lost, None).await;
         assert_eq!(lost.code(), "unknown-member");
-        let owner = &things["owner"].clone();
         let new =
             json!({"label": "Till 2", "role": "merchant.cashier", "merchant_id": things["tea"]});
         let key = self.made(owner, "/v1/keys", new, "key_id").await;
@@ -314,6 +335,11 @@ async fn lose(mall: &Tenant) {
              from payment;
          insert into earn_rate select merchant_id, 1, 'base', 2, created_at, 'system'
              from merchant where code = 'cake';
+         insert into points_adjustment (adjustment_id, member_id, merchant_id, store_id, points,
+                 reason, note, state, proposed_at, proposed_by)
+             select purchase_id, member_id, merchant_id, store_id, 1, 'fraud', 'x', 'proposed',
+                 recorded_at, 'system'
+             from purchase where member_id is not null;
          insert into merchant_stripe
              select merchant_id, 'acct_1', 'cus_1', created_at, 'system'
              from merchant where code = 'cake';

@@ -1,11 +1,10 @@
 //! Everything in its place, page by page. Measures are points (1/72 inch) from the upper left corner.
 
 use super::{
-    super::{Cell, Table},
+    super::Table,
     Typeface,
     wrap::{plain, wrap},
 };
-use crate::kernel::money::decimal;
 
 /// A4.
 pub(super) const WIDTH: f32 = 595.276;
@@ -167,7 +166,7 @@ impl<'a> Flow<'a> {
         let head: Vec<String> = table.head.iter().map(|label| plain(label)).collect();
         let mut cells = vec![head.clone()];
         for row in &table.rows {
-            cells.push(row.iter().map(|cell| shown(cell, places)).collect());
+            cells.push(row.iter().map(|cell| cell.shown(places)).collect());
         }
         let columns = columns(self.face, table.words, &cells);
         let head = self.broken(&head, &columns);
@@ -265,34 +264,4 @@ fn columns(face: &Typeface, words: usize, rows: &[Vec<String>]) -> Vec<Column> {
             column
         })
         .collect()
-}
-
-fn shown(cell: &Cell, places: u32) -> String {
-    match cell {
-        Cell::Text(text) => text.clone(),
-        Cell::Points(points) => grouped(&points.to_string()),
-        Cell::Money(minor) => grouped(&decimal(*minor, places)),
-        Cell::Empty => String::new(),
-    }
-}
-
-/// A decimal with a comma before every three digits of the whole part.
-fn grouped(number: &str) -> String {
-    let (sign, size) = match number.strip_prefix('-') {
-        Some(size) => ("-", size),
-        None => ("", number),
-    };
-    let (whole, part) = match size.split_once('.') {
-        Some((whole, part)) => (whole, format!(".{part}")),
-        None => (size, String::new()),
-    };
-    let mut said = String::new();
-    for (place, digit) in whole.chars().enumerate() {
-        let behind = whole.len().saturating_sub(place);
-        if place > 0 && behind.is_multiple_of(3) {
-            said.push(',');
-        }
-        said.push(digit);
-    }
-    format!("{sign}{said}{part}")
 }

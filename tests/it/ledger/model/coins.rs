@@ -1,7 +1,7 @@
 //! How coins move: out of the wallet in spend order, back into it, and away when their time comes.
 
 use rotunda::{
-    kernel::ids::{LotId, MemberId},
+    kernel::ids::{LotId, MemberId, MerchantId},
     ledger::{Drawn, lots::Draw},
 };
 
@@ -25,11 +25,19 @@ impl World {
         lapsed
     }
 
-    /// Moves coins out of the wallet in spend order.
-    pub(super) fn take(&mut self, member: MemberId, points: i64, to: Place) -> Vec<Drawn> {
-        let mut order: Vec<usize> = (0..self.grants.len())
-            .filter(|lot| self.grants[*lot].member == member && self.grants[*lot].is_open(self.now))
-            .collect();
+    /// Moves coins that `taker` takes out of the wallet in spend order.
+    pub(super) fn take(
+        &mut self,
+        member: MemberId,
+        points: i64,
+        to: Place,
+        taker: Option<MerchantId>,
+    ) -> Vec<Drawn> {
+        let usable = |lot: &usize| {
+            let grant = &self.grants[*lot];
+            grant.member == member && grant.is_open(self.now) && grant.is_for(taker)
+        };
+        let mut order: Vec<usize> = (0..self.grants.len()).filter(usable).collect();
         order.sort_by_key(|lot| {
             let grant = &self.grants[*lot];
             (
@@ -54,6 +62,7 @@ impl World {
                 let draw = Draw {
                     lot: id,
                     issuer,
+                    only_at: self.grants[lot].only_at,
                     earned_at: self.grants[lot].earned_at,
                     points: part,
                     value: 0,
@@ -94,7 +103,7 @@ impl World {
     pub(super) fn fill(&mut self, member: MemberId) {
         for at in 0..self.debts.get(&member).map_or(0, Vec::len) {
             let (_, creditor, owed) = self.debts[&member][at];
-            let drawn = self.take(member, owed, Place::Filled(creditor));
+            let drawn = self.take(member, owed, Place::Filled(creditor), Some(creditor));
             let filled: i64 = drawn.iter().map(|past| past.draw.points).sum();
             self.debts.get_mut(&member).unwrap()[at].2 -= filled;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rotunda::{
     kernel::{
-        ids::{JournalId, LotId, MemberId},
+        ids::{JournalId, LotId, MemberId, MerchantId},
         time::Instant,
     },
     ledger::{
@@ -32,8 +32,15 @@ impl World {
     pub(super) fn check(&self, books: &Books) {
         for member in &self.members {
             assert_eq!(books.wallet(*member), Some(self.wallet(*member)));
-            if self.wallet(*member).debt > 0 {
-                assert_eq!(self.wallet(*member).available, 0, "who owes has nothing");
+            for (_, creditor, left) in self.debts.get(member).into_iter().flatten() {
+                let has = self.count(|grant, place| {
+                    let its = grant.member == *member && grant.is_for(Some(*creditor));
+                    its && place == Place::Wallet
+                });
+                assert!(
+                    *left == 0 || has == 0,
+                    "who owes has nothing to pay it with"
+                );
             }
         }
         for (id, figures) in self.lots() {
@@ -132,10 +139,21 @@ impl World {
             .collect()
     }
 
-    /// What the member sees: what can be spent at this moment.
-    pub fn seen(&self, member: MemberId, at: Instant) -> i64 {
-        self.count(|grant, place| {
-            grant.member == member && place == Place::Wallet && grant.is_open(at)
-        })
+    /// What the member sees: what can be spent at this moment, and what of it with one shop alone.
+    pub fn seen(&self, member: MemberId, at: Instant) -> (i64, BTreeMap<MerchantId, i64>) {
+        let open = |only: Option<MerchantId>| {
+            self.count(|grant, place| {
+                let its = grant.member == member && place == Place::Wallet && grant.is_open(at);
+                its && only.is_none_or(|only| grant.only_at == Some(only))
+            })
+        };
+        let shops = self
+            .shops
+            .iter()
+            .map(|(shop, _)| (*shop, open(Some(*shop))));
+        (
+            open(None),
+            shops.filter(|(_, points)| *points > 0).collect(),
+        )
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use super::{House, Things, Whose, text};
+use super::{House, Plaza, Things, Whose, text};
 use crate::support::outside::Server;
 
 /// Lines of July that can be disputed, each once.
@@ -127,6 +127,16 @@ impl House {
         }
     }
 
+    /// Finance proposes to add a point at a merchant's store; the adjustment's id.
+    pub(super) async fn adjusts(&self, server: &Server, things: &Things, whose: Whose) -> String {
+        let body = json!({"member_id": things[&("member_id", Whose::Own)],
+            "store_id": things[&("store_id", whose)], "way": "add", "points": 1,
+            "reason": "goodwill", "note": "Rain"});
+        let finance = self.caller(&self.finance);
+        let made = server.post(finance, "/v1/adjustments", &body).await;
+        text(&made, "adjustment_id")
+    }
+
     /// A merchant objects to a line; the dispute's id.
     pub(super) async fn objects(
         &self,
@@ -143,5 +153,13 @@ impl House {
         let body = json!({"journal_id": journal, "line": 0, "reason": "Not ours"});
         let made = server.post(self.caller(&key), &path, &body).await;
         text(&made, "dispute_id")
+    }
+}
+
+impl Plaza {
+    /// An adjustment that waits for a second person.
+    pub(super) async fn proposed(&self) -> String {
+        let (server, things) = (&self.server, &self.things);
+        self.house.adjusts(server, things, Whose::Own).await
     }
 }

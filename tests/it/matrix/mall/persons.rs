@@ -3,7 +3,16 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use rotunda::db::tenants::Schema;
+use rotunda::{
+    authz::{
+        actor::{Role, Stores},
+        own::OwnRoles,
+        policy::Policy,
+    },
+    db::tenants::Schema,
+    identity::NewKey,
+    kernel::ids::MerchantId,
+};
 use serde_json::{Value, json};
 
 use super::{House, Plaza, Things, Whose, text};
@@ -49,6 +58,25 @@ impl House {
             email,
             token.to_owned(),
         )
+    }
+
+    /// A role of the mall's own, for merchants.
+    pub async fn makes_a_role(&self, server: &Server) -> String {
+        let rights = [json!({"object": "store", "action": "read"})];
+        let new = json!({"code": fresh_slug(), "name": "New", "scope": "merchant",
+                         "rights": rights});
+        let made = server.post(self.owner(), "/v1/roles", &new).await;
+        text(&made, "role_id")
+    }
+
+    /// A change of roles that waits for a second person.
+    pub async fn proposes(&self, server: &Server, merchant: &str) -> String {
+        let (staff, _, _) = self
+            .invites(server, "merchant.cashier", Some(merchant))
+            .await;
+        let change = json!({"staff_id": staff, "roles": ["merchant.manager"]});
+        let made = server.post(self.owner(), "/v1/role-changes", &change).await;
+        text(&made, "role_change_id")
     }
 
     fn stranger(&self) -> Caller<'_> {
@@ -172,4 +200,35 @@ pub fn nobodys(body: &str) -> String {
     ["<password>", "<totp>", "<invitation>", "<reset>"]
         .into_iter()
         .fold(body, |body, name| body.replace(name, "nobody"))
+}
+
+/// Every role of the policy that a key may have, with the merchant where it needs one.
+pub fn roles(policy: &Policy, own: MerchantId) -> Vec<(&'static str, Option<MerchantId>)> {
+    let mut roles = Vec::new();
+    for role in policy.roles() {
+        let role: &'static str = role.to_owned().leak();
+        let key = |merchant| {
+            NewKey::new(
+                policy,
+                &OwnRoles::default(),
+                role.parse().unwrap(),
+                Role::new(role),
+                merchant,
+                Stores::All,
+            )
+        };
+        let may: Vec<_> = [None, Some(own)]
+            .into_iter()
+            .filter(|merchant| key(*merchant).is_ok())
+            .collect();
+        let family = role.split('.').next().unwrap();
+        let expected: &[_] = match family {
+            "operator" | "machine" => &[None],
+            "merchant" => &[Some(own)],
+            _ => &[],
+        };
+        assert_eq!(may, expected, "{role}");
+        roles.extend(may.into_iter().map(|merchant| (role, merchant)));
+    }
+    roles
 }

@@ -109,6 +109,38 @@ async fn example_h_or_each_creditor_bears_its_part_and_has_a_claim_in_the_next_m
 }
 
 #[tokio::test]
+async fn what_is_carried_and_not_paid_again_is_met_again_and_never_lost() {
+    let (mall, shops, _) = unpaid().await;
+    let [a, _, c, d] = shops;
+    mall.accuses(1, a).await.unwrap();
+    let first = mall.declares(2, a, OnDefault::ProRata).await.unwrap();
+    mall.clock.set(at("2026-08-02T00:00:00Z"));
+    let july = mall.closes("2026-07").await.settlement;
+    // A pays 4.00 into its deposit, and of July's 10.00 nothing.
+    mall.moves(a, Moved::Paid(4_00), "D-2").await.unwrap();
+    mall.accuses(2, a).await.unwrap();
+    let own = mall.declares(2, a, OnDefault::ProRata).await;
+    assert!(matches!(own, Err(CreditError::NeedsSecondPerson)));
+    let second = mall.declares(1, a, OnDefault::ProRata).await.unwrap();
+    assert_eq!((second.standing, second.deposit), (Standing::Defaulted, 0));
+    assert_eq!(
+        (second.declared, second.withheld),
+        (first.declared, first.withheld)
+    );
+    let (held, covers) = figures(&mall, shops, july.id).await;
+    // C +14.00 +2.80, D +6.00 +1.20; 4.20 and 1.80 are carried once more.
+    assert_eq!(held, [0, 16_80, 7_20, 0, 0]);
+    assert_eq!(covers, [[2_80, 0, 4_20], [1_20, 0, 1_80]]);
+    mall.clock.set(at("2026-09-02T00:00:00Z"));
+    let nets = mall.nets("2026-08").await;
+    assert_eq!([nets["a"], nets["c"], nets["d"]], [-6_00, 4_20, 1_80]);
+    mall.closes("2026-08").await;
+    assert_eq!(mall.holds("receivable", Some(c)).await, 21_00);
+    assert_eq!(mall.holds("receivable", Some(d)).await, 9_00);
+    assert_eq!(mall.broken().await, [""; 0]);
+}
+
+#[tokio::test]
 async fn two_persons_find_a_default_once_and_nothing_else_changes_anything() {
     let (mall, [a, b, c, _], id) = unpaid().await;
     let before = mall.rows().await;
@@ -137,7 +169,7 @@ async fn two_persons_find_a_default_once_and_nothing_else_changes_anything() {
         let again = mall.declares(who, a, OnDefault::Guarantee).await;
         assert!(matches!(again, Err(CreditError::NoStep(_))));
         let again = mall.accuses(who, a).await;
-        assert!(matches!(again, Err(CreditError::NoStep(_))));
+        assert!(matches!(again, Err(CreditError::NothingDue)));
     }
     let paid = mall.records(id, 0, Method::Rent, "R").await;
     assert!(matches!(paid, Err(PaymentError::AlreadyRecorded)));

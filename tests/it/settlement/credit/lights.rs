@@ -65,6 +65,32 @@ async fn a_light_goes_by_open_points_and_debts_against_deposit_and_limit() {
 }
 
 #[tokio::test]
+async fn example_g_points_that_fill_a_debt_are_owed_by_who_gave_them() {
+    let mall = Mall::open("2026-06-20T00:00:00Z").await;
+    let [a, b, c] = mall.shops(["a", "b", "c"]).await;
+    let ada = mall.member("1").await;
+    let sold = mall.earns(ada, a, 600, "2026-06-01T03:00:00Z").await;
+    mall.spends(ada, c, 600, "2026-06-02T03:00:00Z").await;
+    mall.refunds(ada, a, sold, 600, "2026-06-03T03:00:00Z")
+        .await;
+    mall.earns(ada, b, 1_000, "2026-06-04T03:00:00Z").await;
+    // A hundred of her own points fill nothing that others are owed.
+    let own = mall.earns(ada, b, 100, "2026-06-05T03:00:00Z").await;
+    mall.spends(ada, b, 500, "2026-06-06T03:00:00Z").await;
+    mall.refunds(ada, b, own, 100, "2026-06-07T03:00:00Z").await;
+    mall.earns(ada, b, 100, "2026-06-08T03:00:00Z").await;
+    for shop in [a, b] {
+        mall.limits(shop, Some(10_00)).await.unwrap();
+    }
+    mall.looks().await;
+    let [of_a, of_b] = [a, b].map(|shop| mall.credit_of(shop));
+    let (of_a, of_b) = (of_a.await.credit, of_b.await.credit);
+    assert_eq!((of_a.open_worth, of_a.owed), (0, 6_00));
+    assert_eq!((of_b.open_worth, of_b.owed), (0, 6_00));
+    assert_eq!(mall.broken().await, [""; 0]);
+}
+
+#[tokio::test]
 async fn where_the_mall_says_so_a_red_light_stops_earning_and_nothing_else() {
     let mut mall = Mall::open("2026-07-02T00:00:00Z").await;
     mall.terms.credit.on_red = OnRed::StopEarning;

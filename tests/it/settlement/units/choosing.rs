@@ -89,6 +89,7 @@ async fn a_till_under_way_keeps_the_unit_that_it_posts_by() {
         points: 100,
         rate: mall.terms.rate,
         expires_at: None,
+        only_at: None,
     };
     books.issue(&event, new).unwrap();
     books.post(&mut till).await.unwrap();
@@ -122,6 +123,7 @@ async fn a_till_that_waits_for_the_change_posts_by_the_new_unit() {
                 points: 100,
                 rate: mall.terms.rate,
                 expires_at: None,
+                only_at: None,
             };
             books.issue(&event, new).unwrap();
             assert_eq!(books.transfers()[0].posted_in, period_of("2026-W24"));
