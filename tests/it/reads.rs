@@ -140,7 +140,7 @@ async fn a_home_shows_what_can_be_spent_what_lapses_next_and_why() {
     let empty = house.get(&path).await;
     assert_eq!(
         empty,
-        json!({"member_id": ada, "available": 0, "held": 0, "owed": 0, "history": []})
+        json!({"member_id": ada, "available": 0, "earmarked": [], "held": 0, "owed": 0, "history": []})
     );
 
     house.buys(&tea, "1", ada, 30, "2026-02-10T04:00:00Z").await;

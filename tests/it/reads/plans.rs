@@ -173,8 +173,8 @@ async fn ten_thousand_lines_are_read_like_ten() {
     let balance = query(&["lapsed.points", "worth_left"]);
     let history = query(&["from wallet", "line.posted_at"]);
     for (name, query, arguments) in [
-        ("home", &home, ", '2026-03-02Z', 20"),
-        ("balance", &balance, ", '2026-03-02Z', 201"),
+        ("home", &home, ", '2026-03-02Z', 20, null"),
+        ("balance", &balance, ", '2026-03-02Z', 201, null"),
         ("history", &history, ", 9223372036854775807, 21"),
     ] {
         for generic in [true, false] {

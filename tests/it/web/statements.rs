@@ -248,14 +248,6 @@ async fn a_line_is_disputed_and_decided_and_the_rest_is_confirmed() {
         ("note", "Seen on the roll"),
         ("outcome", "upheld"),
     ];
-    let refused = tea
-        .submit(
-            &tea.get("/account").await,
-            "/account",
-            &[("language", "en")],
-        )
-        .await;
-    assert_eq!(refused.status, 200);
     let decided = fay.submit(&list, "/console/disputes", &fields).await;
     assert!(
         decided
