@@ -188,9 +188,13 @@ pub(super) fn act(knock: Knock) -> Answer {
             Ok(seat) => seat,
             Err(elsewhere) => return Ok(elsewhere),
         };
+        let decider = match enter::<DecideApplications>(&knock).await? {
+            Ok(decider) => decider.caller,
+            Err(elsewhere) => return Ok(elsewhere),
+        };
         let caller = &seat.caller;
         let id = id_of(knock.field("id"))?;
-        match decided(&knock, id).await {
+        match decided(&knock, &decider, id).await {
             Ok(link) => {
                 caller.app().bell.ring(caller.tenant.id);
                 let Some(link) = link else {
@@ -219,9 +223,11 @@ pub(super) fn act(knock: Knock) -> Answer {
 }
 
 /// What a button does; the link of the owner's invitation where no letter can tell it.
-async fn decided(knock: &Knock, id: ApplicationId) -> Result<Option<String>, Problem> {
-    let caller: Option<Caller<DecideApplications>> = knock.caller_for().await?;
-    let caller = caller.ok_or_else(|| Problem::of(&codes::NOT_ALLOWED))?;
+async fn decided(
+    knock: &Knock,
+    caller: &Caller<DecideApplications>,
+    id: ApplicationId,
+) -> Result<Option<String>, Problem> {
     let (app, grant) = (caller.app(), &caller.grant);
     let vault = app.vault.as_ref();
     let mut tx = caller.db().write(grant).await?;

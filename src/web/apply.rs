@@ -172,16 +172,29 @@ pub(super) fn application(knock: Knock) -> Answer {
     Box::pin(async move {
         let token = knock.asked("token");
         let caller = knock.applicant(token).await?;
-        let whole = read(&caller).await?;
+        let own = read(&knock, &caller).await?;
         let kept = !knock.asked("kept").is_empty();
-        Ok(page(&knock, &caller, token, &whole, kept, None))
+        Ok(page(&knock, &caller, token, &own, kept, None))
     })
 }
 
-async fn read(caller: &Caller<UseApplication>) -> Result<Whole, Problem> {
+/// One's own application.
+struct Own {
+    whole: Whole,
+    /// The conditions as they are now, where beginning anew takes that they are accepted.
+    terms: Option<TextVersion>,
+}
+
+async fn read(knock: &Knock, caller: &Caller<UseApplication>) -> Result<Own, Problem> {
     let vault = caller.app().vault.as_ref();
     let mut tx = caller.db().read(&caller.grant).await?;
-    Ok(onboarding::own_application(&mut tx, &caller.grant, vault).await?)
+    let whole = onboarding::own_application(&mut tx, &caller.grant, vault).await?;
+    let mut terms = None;
+    if whole.application.state.is_over() {
+        let grant = knock.stranger.may()?;
+        terms = Some(texts::current(&mut tx, &grant, TextKind::Conditions).await?);
+    }
+    Ok(Own { whole, terms })
 }
 
 /// What the buttons of an application do; all of them first keep what the form says, where it says
@@ -218,8 +231,8 @@ async fn again(
         &codes::TOO_MANY_FILES,
     ];
     let problem = own(problem, &known)?;
-    let whole = read(caller).await?;
-    Ok(page(knock, caller, token, &whole, false, Some(&problem)))
+    let own = read(knock, caller).await?;
+    Ok(page(knock, caller, token, &own, false, Some(&problem)))
 }
 
 async fn done(knock: &Knock, caller: &Caller<UseApplication>) -> Result<(), Problem> {
@@ -368,11 +381,11 @@ fn page(
     knock: &Knock,
     caller: &Caller<UseApplication>,
     token: &str,
-    whole: &Whole,
+    own: &Own,
     kept: bool,
     problem: Option<&Problem>,
 ) -> Response {
-    let application = &whole.application;
+    let (whole, application) = (&own.whole, &own.whole.application);
     // What somebody chose in the form goes before what the browser wishes.
     let language = application.language;
     let word = |key: &str| text(language, key);
@@ -416,8 +429,13 @@ fn page(
                 }
                 State::Live => { p { a href="/sign-in" { (word("web-sign-in")) } } }
                 State::Rejected | State::Withdrawn => {
-                    (button(knock, token, "renew", Some(&application.conditions.digest),
-                            &word("apply-again"), ""))
+                    @if let Some(terms) = &own.terms {
+                        h2 { (word("apply-conditions")) }
+                        div.text tabindex="0" { (terms.in_language(language)) }
+                        p.hint { (version(language, terms)) }
+                        (button(knock, token, "renew", Some(&terms.digest),
+                                &word("apply-again"), ""))
+                    }
                 }
             }
             (timeline(language, zone, &whole.events))

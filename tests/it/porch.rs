@@ -207,7 +207,7 @@ async fn hosts_and_addresses_that_are_not_ours_are_told_so() {
     assert_eq!(health.headers()["allow"], "GET, HEAD");
 
     // Every code has its page.
-    for kind in rotunda::http::codes::ALL {
+    for kind in rotunda::http::codes::all() {
         let page = house.ask(Method::GET, &format!("/problems/{}", kind.code));
         let page = page.send().await.unwrap();
         assert_eq!(page.status(), StatusCode::OK);

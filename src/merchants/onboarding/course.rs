@@ -76,6 +76,11 @@ impl State {
         matches!(self, Self::Draft | Self::InformationAsked)
     }
 
+    /// Whether it came to nothing, so that whoever applied may begin anew.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Rejected | Self::Withdrawn)
+    }
+
     /// Whether the operator has something to do.
     pub const fn waits_for_operator(self) -> bool {
         matches!(
@@ -189,6 +194,8 @@ mod tests {
             let submits = matches!(turn(state, Step::Submit), Turn::To(_));
             assert_eq!(submits, state.is_open(), "{state:?}");
             let taken_back = turn(state, Step::Withdraw) == Turn::To(State::Withdrawn);
+            let anew = turn(state, Step::Reopen) == Turn::To(State::Draft);
+            assert_eq!(anew, state.is_over(), "{state:?}");
             let decided = matches!(state, State::Approved | State::Live | State::Rejected);
             assert_eq!(
                 taken_back,
@@ -196,7 +203,6 @@ mod tests {
                 "{state:?}"
             );
         }
-        assert_eq!(turn(State::Rejected, Step::Reopen), Turn::To(State::Draft));
         assert_eq!(turn(State::Live, Step::Reject), Turn::Refused);
     }
 }

@@ -1,12 +1,12 @@
 //! The pages of whoever applies and of whoever decides, as a browser without scripts meets them.
 
+use serde_json::json;
+
 use super::{ACCOUNT, IDENTITY, LICENCE, PNG};
-use crate::{
-    support::{
-        outside::{Answer, Caller},
-        people::{PASSWORD, People},
-    },
-    web::{Browser, check, seal},
+use crate::support::{
+    browser::{Browser, check, seal},
+    outside::{Answer, Caller},
+    people::{PASSWORD, People},
 };
 
 /// What stands in a hidden field of the form that goes to `action`.
@@ -143,7 +143,8 @@ async fn a_company_applies_and_is_approved_without_any_script() {
     let page = ada.get("/console/applications").await;
     assert!(page.body.contains("<h1>Sign in</h1>"), "nobody yet");
     let signed = [("email", "ada@mall.example"), ("password", PASSWORD)];
-    let page = ada.submit(&page, "/sign-in", &signed).await;
+    ada.submit(&page, "/sign-in", &signed).await;
+    let page = ada.get("/console").await;
     assert!(
         page.body.contains("href=\"/console/applications\""),
         "{}",
@@ -212,7 +213,7 @@ async fn who_may_not_gets_a_page_that_says_so_and_who_may_only_read_has_no_butto
             "sue@mall.example",
             "operator.support",
             403,
-            "You may not see or do this",
+            "Read applications of companies, with their files",
         ),
         (
             "aud@mall.example",
@@ -251,4 +252,64 @@ async fn who_may_not_gets_a_page_that_says_so_and_who_may_only_read_has_no_butto
     assert_eq!(forged.status, 403);
     let own = mall.server.get(mall.at(&token), "/v1/application").await;
     assert_eq!(own["application"]["state"], "submitted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_begins_anew_reads_the_conditions_as_they_are_now_and_accepts_those() {
+    let mall = People::open().await;
+    let manager = mall
+        .server
+        .key(&mall.front.tenant, "operator.merchant-manager", None)
+        .await;
+    let token = mall.applicant("lin@lantern.example").await;
+    let lin = Browser::new(&mall, "en");
+    let (at, path) = (
+        "/apply/application",
+        format!("/apply/application?token={token}"),
+    );
+    let own = lin.get(&path).await;
+    assert!(!own.body.contains("value=\"renew\""));
+    let withdraw = [("token", token.as_str()), ("do", "withdraw")];
+    let stale = lin.submit(&own, at, &withdraw).await;
+    let old = hidden(&stale, at, "digest");
+    let texts = json!({"texts": [{"language": "en", "text": "Be kind & quiet."}]});
+    let current = "/v1/merchant-texts/current?kind=conditions";
+    let published = mall.puts(&manager, current, &texts).await;
+    assert_eq!(published.status, 200, "{}", published.body);
+    let renew = |digest: String| {
+        [
+            ("token", token.clone()),
+            ("do", "renew".to_owned()),
+            ("digest", digest),
+        ]
+    };
+    let fields = renew(old.clone());
+    let fields = fields
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let page = lin.submit(&stale, at, &fields).await;
+    assert_eq!(
+        page.status, 409,
+        "who has not read them has not accepted them"
+    );
+    assert!(
+        page.body.contains("文本已更新，請重新閱讀"),
+        "in the applicant's language: {}",
+        page.body
+    );
+    assert!(page.body.contains("Be kind &amp; quiet."), "{}", page.body);
+    let new = hidden(&page, at, "digest");
+    assert_ne!(new, old);
+    let fields = renew(new.clone());
+    let fields = fields
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let draft = lin.submit(&page, at, &fields).await;
+    assert_eq!(draft.status, 200);
+    assert!(draft.body.contains("state draft"), "{}", draft.body);
+    let own = mall.server.get(mall.at(&token), "/v1/application").await;
+    assert_eq!(
+        (&own["conditions"]["version"], &own["conditions"]["digest"]),
+        (&json!(1), &json!(new))
+    );
 }
