@@ -1,5 +1,6 @@
 //! `rotunda merchant`: companies that want to join one mall.
 
+use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use crate::{
         page::{MOST, Slice},
         text::Code,
     },
-    merchants::onboarding::{self, Application, Field, State, Whole},
+    merchants::onboarding::{self, Application, Field, State, Whole, files},
 };
 
 /// What can be done about merchants.
@@ -181,18 +182,68 @@ fn line(application: &Application) -> String {
     format!("{}  {state:17}  {company}", application.id)
 }
 
+/// What one decides by: what was said, what is missing, and what happened.
 fn lines(whole: &Whole) -> String {
-    let mut lines = vec![line(&whole.application)];
+    let (application, form) = (&whole.application, &whole.application.form);
+    let mut lines = vec![line(application)];
+    let contacts = form.contacts.iter().map(|one| {
+        let parts = [&one.name, &one.role, &one.email, &one.phone];
+        joined(parts.into_iter(), ", ")
+    });
+    let hidden = |masked: &Option<String>| masked.clone().unwrap_or_default();
+    let payout = [
+        form.bank_holder.clone(),
+        form.bank_name.clone(),
+        hidden(&whole.bank_account),
+        form.stripe_account.clone(),
+    ];
+    let registered = [&form.country, &form.licence_number];
+    let files = whole.papers.iter().map(|paper| paper.name.as_str());
+    for (part, said) in [
+        ("email", application.email.as_str().to_owned()),
+        (
+            Field::LicenceNumber.as_str(),
+            joined(registered.into_iter(), " "),
+        ),
+        (Field::Representative.as_str(), form.representative.clone()),
+        (
+            Field::RepresentativeId.as_str(),
+            hidden(&whole.representative_id),
+        ),
+        (
+            Field::Contacts.as_str(),
+            contacts.collect::<Vec<_>>().join("; "),
+        ),
+        (Field::Categories.as_str(), form.categories.join(", ")),
+        (Field::Payout.as_str(), joined(payout.iter(), ", ")),
+        (Field::Goods.as_str(), form.goods.replace('\n', " ")),
+        (Field::Alliance.as_str(), form.alliance.clone()),
+        (Field::Stores.as_str(), form.stores.join(", ")),
+        ("files", files.collect::<Vec<_>>().join(", ")),
+    ] {
+        if !said.is_empty() {
+            lines.push(format!("  {part:18}{said}"));
+        }
+    }
     for (field, lack) in &whole.lacks {
         lines.push(format!("  {} is {}", field.as_str(), lack.as_str()));
     }
     for event in &whole.events {
-        let at = event.happened_at.to_rfc3339();
+        let at = event.happened_at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let reason = event.reason.as_deref().unwrap_or_default();
         let (kind, actor) = (event.kind.as_str(), &event.actor);
-        lines.push(format!("  {at}  {kind:17}  {actor}  {reason}"));
+        let event = format!("  {at}  {kind:17}  {actor}  {reason}");
+        lines.push(event.trim_end().to_owned());
     }
     lines.join("\n")
+}
+
+fn joined<'a>(parts: impl Iterator<Item = &'a String>, by: &str) -> String {
+    let given: Vec<&str> = parts
+        .map(String::as_str)
+        .filter(|one| !one.is_empty())
+        .collect();
+    given.join(by)
 }
 
 fn shown(application: &Application) -> Value {
@@ -223,6 +274,18 @@ fn described(whole: &Whole) -> Value {
         })
     };
     if let Some(members) = json.as_object_mut() {
+        let form = serde_json::to_value(&whole.application.form).unwrap_or_default();
+        members.insert("form".to_owned(), form);
+        let hidden = [
+            ("representative_id", &whole.representative_id),
+            ("bank_account", &whole.bank_account),
+        ];
+        for (name, masked) in hidden {
+            members.insert(name.to_owned(), json!(masked));
+        }
+        let file = |one: &files::Paper| json!({"id": one.id.to_string(), "kind": one.kind.as_str(), "name": one.name});
+        let papers: Vec<Value> = whole.papers.iter().map(file).collect();
+        members.insert("files".to_owned(), papers.into());
         members.insert("lacks".to_owned(), lacks.into());
         let events: Vec<Value> = whole.events.iter().map(event).collect();
         members.insert("events".to_owned(), events.into());

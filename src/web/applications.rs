@@ -456,7 +456,7 @@ fn actions(knock: &Knock, language: Language, whole: &Whole) -> Markup {
                     }
                     label for="reason" { (word("apply-own-words")) }
                     textarea #reason name="reason" maxlength="900" rows="3" {}
-                    button.grave type="submit" name="do" value="reject" { (word("apply-reject-send")) }
+                    button.danger type="submit" name="do" value="reject" { (word("apply-reject-send")) }
                 }
             }
         }

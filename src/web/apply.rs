@@ -409,14 +409,14 @@ fn page(
                     form method="post" action="/apply/application" {
                         (knock.seal())
                         input type="hidden" name="token" value=(token);
-                        button.grave type="submit" name="do" value="withdraw" {
+                        button.danger type="submit" name="do" value="withdraw" {
                             (word("apply-withdraw"))
                         }
                     }
                 }
                 State::Submitted | State::UnderReview | State::Resubmitted => {
                     (papers(knock, token, whole, false))
-                    (button(knock, token, "withdraw", None, &word("apply-withdraw"), "grave"))
+                    (button(knock, token, "withdraw", None, &word("apply-withdraw"), "danger"))
                 }
                 State::Approved => {
                     @if let Some(agreement) = &whole.agreement {

@@ -30,6 +30,11 @@ struct Place {
 /// The menu.
 const PLACES: [Place; 7] = [
     Place {
+        path: "/console/applications",
+        word: "apply-queue",
+        right: ("application", "read"),
+    },
+    Place {
         path: "/console/people",
         word: "console-people",
         right: ("staff", "read"),
@@ -48,11 +53,6 @@ const PLACES: [Place; 7] = [
         path: "/console/permissions",
         word: "console-permissions",
         right: ("role", "read"),
-    },
-    Place {
-        path: "/console/applications",
-        word: "apply-queue",
-        right: ("application", "read"),
     },
     Place {
         path: "/console/settlements",

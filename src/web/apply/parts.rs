@@ -60,11 +60,11 @@ pub(super) fn form(knock: &Knock, token: &str, whole: &Whole) -> Markup {
             fieldset {
                 legend { (word("apply-part-company")) }
                 (entry(language, "company", "apply-field-company", &form.company))
-                div.row {
+                div.fields {
                     (entry(language, "country", "apply-country", country))
                     (entry(language, "licence", "apply-field-licence-number", &form.licence_number))
                 }
-                div.row {
+                div.fields {
                     (entry(language, "representative", "apply-field-representative",
                            &form.representative))
                     (secret(language, "identity", "apply-field-representative-id",
@@ -116,7 +116,7 @@ fn payout(whole: &Whole) -> Markup {
     html! {
         fieldset {
             legend { (text(language, "apply-field-payout")) }
-            div.row {
+            div.fields {
                 (entry(language, "holder", "apply-bank-holder", &form.bank_holder))
                 (entry(language, "bank", "apply-bank-name", &form.bank_name))
                 (secret(language, "account", "apply-bank-account",
@@ -134,7 +134,7 @@ fn contact(language: Language, number: usize, person: Option<&Person>) -> Markup
         entry(language, &id, &label, value.map_or("", String::as_str))
     };
     html! {
-        div.row {
+        div.fields {
             (part("name", person.map(|one| &one.name)))
             (part("role", person.map(|one| &one.role)))
             (part("email", person.map(|one| &one.email)))
@@ -167,7 +167,7 @@ pub(super) fn papers(knock: &Knock, token: &str, whole: &Whole, open: bool) -> M
             form method="post" action="/apply/files" enctype="multipart/form-data" {
                 (knock.seal())
                 input type="hidden" name="token" value=(token);
-                div.row {
+                div.fields {
                     div {
                         label for="kind" { (word("apply-file-kind")) }
                         select #kind name="kind" {
