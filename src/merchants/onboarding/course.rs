@@ -189,6 +189,14 @@ mod tests {
         for state in State::ALL {
             let approved = turn(state, Step::Approve) == Turn::To(State::Approved);
             assert_eq!(approved, state.waits_for_operator(), "{state:?}");
+            let taken_up = turn(state, Step::TakeUp) == Turn::To(State::UnderReview);
+            let fresh = matches!(state, State::Submitted | State::Resubmitted);
+            assert_eq!(taken_up, fresh, "{state:?}");
+            let asked = turn(state, Step::Ask) == Turn::To(State::InformationAsked);
+            assert_eq!(asked, state.waits_for_operator(), "{state:?}");
+            let refused = turn(state, Step::Reject) == Turn::To(State::Rejected);
+            let undecided = state.waits_for_operator() || state == State::InformationAsked;
+            assert_eq!(refused, undecided, "{state:?}");
             let live = turn(state, Step::Accept) == Turn::To(State::Live);
             assert_eq!(live, state == State::Approved, "{state:?}");
             let submits = matches!(turn(state, Step::Submit), Turn::To(_));
