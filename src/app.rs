@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod entering;
+pub mod joining;
 pub mod mall;
 
 use std::{
@@ -36,21 +37,17 @@ use crate::{
         tenants::Tenant,
     },
     gateway::{
+        files::{Bucket, Files, FilesError},
         mail::{MailSettingError, Mailer},
         sms::{Sms, SmsSettingError},
         stripe::{Keys, PATIENCE, SettingError, Stripe},
     },
-    identity::{
-        self, IdentityError, Recognised,
-        one_time::{Vault, VaultError},
-        password::Hashing,
-        roles,
-        signin::Desk,
-    },
+    identity::{self, IdentityError, Recognised, password::Hashing, roles, signin::Desk},
     kernel::{
         ids::{Entropy, TenantId},
         page::CursorKey,
         time::Clock,
+        vault::{Vault, VaultError},
     },
     queue::Bell,
     telemetry::{Metrics, TelemetryError},
@@ -92,6 +89,9 @@ pub enum OpenError {
     /// The key of the secrets of the settings.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The bucket for files of the settings.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The keys of Stripe of the settings.
     #[error(transparent)]
     Stripe(#[from] SettingError),
@@ -141,6 +141,8 @@ pub struct Inner {
     pub sms: Sms,
     /// The malls' accounts at Stripe.
     pub stripe: Stripe,
+    /// Where files are kept that people send.
+    pub files: Files,
     cursors: CursorKey,
     registry: Cache<(), i64>,
     tenants: Cache<(String, i64), Option<Arc<Tenant>>>,
@@ -150,7 +152,7 @@ pub struct Inner {
     last_revisions: Cache<TenantId, i64>,
     /// Who hashes passwords.
     pub hashing: Hashing,
-    /// What keeps the secrets of one-time codes; none where the settings have no key.
+    /// What keeps secrets that have to be read again; none where the settings have no key.
     pub vault: Option<Vault>,
     principals: Cache<(TenantId, i64, [u8; 32]), Recognised>,
     /// What the malls' own roles mean, each mall's as of one revision.
@@ -196,6 +198,7 @@ impl App {
         };
         let stripe = stripe(&config)?;
         let vault = config.secrets_key.as_ref().map(Vault::new).transpose()?;
+        let files = files(&config)?;
         let (url, cluster) = database(&config).await?;
         let (now, chance) = (clock.clone(), entropy.clone());
         let db = Db::on(&url, &config.targets, config.connections, now, chance)?;
@@ -211,6 +214,7 @@ impl App {
             mailer,
             sms,
             stripe,
+            files,
             cursors,
             registry: remembering(BELIEVED),
             tenants: remembering(CHECKED),
@@ -453,6 +457,20 @@ fn stripe(config: &Config) -> Result<Stripe, SettingError> {
         (slug.clone(), keys)
     });
     Stripe::new(config.stripe_url.as_deref(), PATIENCE, keys)
+}
+
+/// Where files are kept that people send.
+fn files(config: &Config) -> Result<Files, FilesError> {
+    let Some(bucket) = &config.files.bucket else {
+        return Ok(Files::Folder(config.files.dir.clone()));
+    };
+    Files::in_bucket(&Bucket {
+        name: &bucket.name,
+        region: &bucket.region,
+        endpoint: bucket.endpoint.as_deref(),
+        access_key: &bucket.access_key,
+        secret_key: &bucket.secret_key,
+    })
 }
 
 /// The database's owner login, and the private cluster where that is the one.

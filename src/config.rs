@@ -1,7 +1,15 @@
 //! Settings: flag, else environment (`ROTUNDA_…`), else file, else default.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
-    collections::BTreeMap, fs, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr,
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use secrecy::SecretString;
@@ -63,6 +71,12 @@ pub enum ConfigError {
          ROTUNDA_SMS_SECRET)"
     )]
     Sms,
+    /// A bucket without what it needs.
+    #[error(
+        "a bucket for files needs files.bucket, files.region, files.access_key and files.secret_key \
+         (ROTUNDA_FILES_BUCKET, _REGION, _ACCESS_KEY, _SECRET_KEY), all of them"
+    )]
+    Files,
     /// Keys for a mall that no mall can be.
     #[error(
         "stripe names the mall {0:?}, but a mall has a short name of 2 to 40 of a-z, 0-9 and -"
@@ -148,6 +162,55 @@ pub struct GivenSms {
     pub codes_a_day: Option<NonZeroU32>,
 }
 
+/// The largest file that people may send, in bytes, where the settings do not say.
+const LARGEST_FILE: u32 = 5 << 20;
+
+/// Where the files are kept that people send, and how large they may be.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// The folder of this machine; not where there is a bucket.
+    pub dir: PathBuf,
+    /// The most bytes of one file.
+    pub largest: u32,
+    /// The bucket of an S3-compatible service.
+    pub bucket: Option<Bucket>,
+}
+
+/// A bucket of an S3-compatible service.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// In which region it is.
+    pub region: String,
+    /// Where the service is; none: Amazon's.
+    pub endpoint: Option<String>,
+    /// By which key we are known there.
+    pub access_key: String,
+    /// And its secret.
+    pub secret_key: SecretString,
+}
+
+/// What the file says about files.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenFiles {
+    /// See [`Files::dir`].
+    pub dir: Option<PathBuf>,
+    /// See [`Files::largest`].
+    pub largest: Option<NonZeroU32>,
+    /// See [`Bucket::name`].
+    pub bucket: Option<String>,
+    /// See [`Bucket::region`].
+    pub region: Option<String>,
+    /// See [`Bucket::endpoint`].
+    pub endpoint: Option<String>,
+    /// See [`Bucket::access_key`].
+    pub access_key: Option<String>,
+    /// See [`Bucket::secret_key`].
+    pub secret_key: Option<SecretString>,
+}
+
 /// What the file says about secrets.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,6 +240,8 @@ pub struct Config {
     pub codes_a_day: i32,
     /// What the secrets of second factors are sealed under; none: nobody can set one up.
     pub secrets_key: Option<SecretString>,
+    /// Where the files are kept that people send.
+    pub files: Files,
     /// Whether a proxy in front says who asks, as the last address in `X-Forwarded-For`.
     pub behind_proxy: bool,
     /// Whether this is somebody's own machine: pages there may go without TLS.
@@ -214,6 +279,8 @@ pub struct Given {
     pub sms: Option<GivenSms>,
     /// What is sealed under which key.
     pub secrets: Option<GivenSecrets>,
+    /// See [`Config::files`].
+    pub files: Option<GivenFiles>,
     /// See [`Config::behind_proxy`].
     pub behind_proxy: Option<bool>,
     /// See [`Config::stripe`].
@@ -249,12 +316,12 @@ impl Config {
         let (sms, codes_a_day) = sms([flags.sms, env.sms, file.sms])?;
         let stripe = flags.stripe.or(env.stripe).or(file.stripe);
         let secrets = [flags.secrets, env.secrets, file.secrets];
+        let data_dir = flags.data_dir.or(env.data_dir).or(file.data_dir);
+        let data_dir = data_dir.unwrap_or_else(crate::db::embedded::default_data_dir);
+        let files = files([flags.files, env.files, file.files], &data_dir)?;
         Ok(Self {
-            data_dir: flags
-                .data_dir
-                .or(env.data_dir)
-                .or(file.data_dir)
-                .unwrap_or_else(crate::db::embedded::default_data_dir),
+            data_dir,
+            files,
             database_url: flags
                 .database_url
                 .or(env.database_url)
@@ -323,6 +390,36 @@ fn sms(given: [Option<GivenSms>; 3]) -> Result<(Option<SmsHook>, i32), ConfigErr
         (None, None) => Ok((None, most)),
         _ => Err(ConfigError::Sms),
     }
+}
+
+/// Each from the first that says it; a bucket needs its key, its secret and its region.
+fn files(given: [Option<GivenFiles>; 3], data_dir: &Path) -> Result<Files, ConfigError> {
+    let mut all = GivenFiles::default();
+    for one in given.into_iter().flatten() {
+        all.dir = all.dir.or(one.dir);
+        all.largest = all.largest.or(one.largest);
+        all.bucket = all.bucket.or(one.bucket);
+        all.region = all.region.or(one.region);
+        all.endpoint = all.endpoint.or(one.endpoint);
+        all.access_key = all.access_key.or(one.access_key);
+        all.secret_key = all.secret_key.or(one.secret_key);
+    }
+    let bucket = match (all.bucket, all.region, all.access_key, all.secret_key) {
+        (Some(name), Some(region), Some(access_key), Some(secret_key)) => Some(Bucket {
+            name,
+            region,
+            endpoint: all.endpoint,
+            access_key,
+            secret_key,
+        }),
+        (None, None, None, None) => None,
+        _ => return Err(ConfigError::Files),
+    };
+    Ok(Files {
+        dir: all.dir.unwrap_or_else(|| data_dir.join("files")),
+        largest: all.largest.map_or(LARGEST_FILE, NonZeroU32::get),
+        bucket,
+    })
 }
 
 /// The targets under names that the registry can hold.
@@ -414,6 +511,19 @@ fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Given, ConfigError> 
         secrets: Some(GivenSecrets {
             key: get("ROTUNDA_SECRETS_KEY").map(SecretString::from),
         }),
+        files: Some(GivenFiles {
+            dir: get("ROTUNDA_FILES_DIR").map(PathBuf::from),
+            largest: parse(
+                &get,
+                "ROTUNDA_FILES_LARGEST",
+                "a number of bytes above zero",
+            )?,
+            bucket: get("ROTUNDA_FILES_BUCKET"),
+            region: get("ROTUNDA_FILES_REGION"),
+            endpoint: get("ROTUNDA_FILES_ENDPOINT"),
+            access_key: get("ROTUNDA_FILES_ACCESS_KEY"),
+            secret_key: get("ROTUNDA_FILES_SECRET_KEY").map(SecretString::from),
+        }),
         behind_proxy: parse(&get, "ROTUNDA_BEHIND_PROXY", "true or false")?,
         stripe: get("ROTUNDA_STRIPE")
             .map(|list| stripe_list(&list))
@@ -440,151 +550,5 @@ fn parse<T: FromStr>(
             found,
             expected,
         }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(flags: Given, file: Option<&str>, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let path = file.map(|text| {
-            let name = format!("rotunda-config-{}-{}.toml", std::process::id(), text.len());
-            let path = std::env::temp_dir().join(name);
-            fs::write(&path, text).unwrap();
-            path
-        });
-        let loaded = Config::load(flags, path.clone(), |name| {
-            let found = env.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| (*value).to_owned())
-        });
-        if let Some(path) = path {
-            fs::remove_file(path).unwrap();
-        }
-        loaded
-    }
-
-    #[test]
-    fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
-        let file = Some("listen = \"127.0.0.1:3\"\nconnections = 3\nlog = \"json\"\n");
-        let env = [
-            ("ROTUNDA_LISTEN", "127.0.0.1:2"),
-            ("ROTUNDA_CONNECTIONS", "2"),
-        ];
-        let flags = Given {
-            listen: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
-            ..Given::default()
-        };
-        let config = load(flags, file, &env).unwrap();
-        assert_eq!(config.listen.port(), 1);
-        assert_eq!(config.connections, 2);
-        assert_eq!(config.log, LogFormat::Json);
-        assert_eq!(config.drain_seconds, 0);
-    }
-
-    #[test]
-    fn secrets_show_neither_in_debug_output_nor_in_a_message() {
-        let env = [("DATABASE_URL", "postgres://u:hunter2@h/d")];
-        let config = load(Given::default(), None, &env).unwrap();
-        assert!(config.database_url.is_some());
-        assert!(!format!("{config:?}").contains("hunter2"));
-        let file = Some("log = \"text\"\ndatabase_ur = \"postgres://u:hunter2@h/d\"\n");
-        let said = load(Given::default(), file, &[]).unwrap_err().to_string();
-        assert!(said.contains("line 2"), "{said}");
-        assert!(!said.contains("hunter2"), "{said}");
-    }
-
-    #[test]
-    fn mail_needs_a_server_and_a_sender_wherever_each_is_said() {
-        let file = Some("[mail]\nurl = \"smtps://u:hunter2@mail.example\"\n");
-        let refused = load(Given::default(), file, &[]).unwrap_err().to_string();
-        assert!(refused.contains("ROTUNDA_MAIL_FROM") && !refused.contains("hunter2"));
-        let env = [("ROTUNDA_MAIL_FROM", "Mall <a@b.example>")];
-        let config = load(Given::default(), file, &env).unwrap();
-        assert!(!format!("{config:?}").contains("hunter2"));
-        assert_eq!(config.mail.unwrap().from, "Mall <a@b.example>");
-        assert!(load(Given::default(), None, &[]).unwrap().mail.is_none());
-    }
-
-    #[test]
-    fn targets_come_from_the_environment_or_the_file_and_show_no_secret() {
-        let file = Some("[targets]\nnorth = \"postgres://u:hunter2@n/d\"\n");
-        let config = load(Given::default(), file, &[]).unwrap();
-        let names = |config: &Config| -> Vec<String> {
-            let names = config.targets.keys();
-            names.map(|name| name.as_str().to_owned()).collect()
-        };
-        assert_eq!(names(&config), ["north"]);
-        assert!(!format!("{config:?}").contains("hunter2"));
-
-        let env = [(
-            "ROTUNDA_TARGETS",
-            "east=postgres://e/d?x=y  south=postgres://s/d",
-        )];
-        let config = load(Given::default(), file, &env).unwrap();
-        assert_eq!(names(&config), ["east", "south"]);
-
-        for (list, why) in [
-            ("main=postgres://u:hunter2@m/d", "main"),
-            ("Nord=postgres://u:hunter2@m/d", "Nord"),
-            ("postgres://u:hunter2@m/d", "name=URL"),
-        ] {
-            let said = load(Given::default(), None, &[("ROTUNDA_TARGETS", list)]);
-            let said = said.unwrap_err().to_string();
-            assert!(said.contains(why) && !said.contains("hunter2"), "{said}");
-        }
-    }
-
-    #[test]
-    fn the_example_holds_every_setting() {
-        let example = include_str!("../deploy/config.example.toml");
-        let settings = example.lines().map(|line| match line.strip_prefix('#') {
-            Some(setting) if !setting.starts_with(' ') => setting,
-            _ => line,
-        });
-        let settings: Vec<&str> = settings.collect();
-        let config = load(Given::default(), Some(&settings.join("\n")), &[]).unwrap();
-        assert!(config.database_url.is_some() && config.base_url.is_some());
-        assert_eq!(config.targets.len(), 1);
-        assert!(config.mail.is_some() && config.secrets_key.is_some() && config.behind_proxy);
-        assert_eq!(config.stripe.len(), 1);
-        assert!(config.stripe_url.is_some());
-    }
-
-    #[test]
-    fn keys_of_stripe_come_from_the_environment_or_the_file_and_show_nowhere() {
-        let file = Some(
-            "[stripe.starlight]\nsecret_key = \"sk_hunter2\"\nwebhook_secret = \"whsec_hunter2\"\n",
-        );
-        let malls = |config: &Config| -> Vec<String> {
-            let malls = config.stripe.keys();
-            malls.map(|slug| slug.as_str().to_owned()).collect()
-        };
-        let config = load(Given::default(), file, &[]).unwrap();
-        assert_eq!(malls(&config), ["starlight"]);
-        assert!(!format!("{config:?}").contains("hunter2"));
-        let env = [("ROTUNDA_STRIPE", "north=sk_a,whsec_b  south=sk_c,whsec_d")];
-        let config = load(Given::default(), file, &env).unwrap();
-        assert_eq!(malls(&config), ["north", "south"]);
-        for (list, why) in [
-            ("north=sk_hunter2", "mall=secret_key,webhook_secret"),
-            ("sk_hunter2,whsec_hunter2", "mall=secret_key,webhook_secret"),
-            ("North=sk_hunter2,whsec_hunter2", "North"),
-        ] {
-            let said = load(Given::default(), None, &[("ROTUNDA_STRIPE", list)]);
-            let said = said.unwrap_err().to_string();
-            assert!(said.contains(why) && !said.contains("hunter2"), "{said}");
-        }
-    }
-
-    #[test]
-    fn a_bad_value_names_its_variable_and_what_would_do() {
-        let said = load(Given::default(), None, &[("ROTUNDA_CONNECTIONS", "0")])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            said.contains("ROTUNDA_CONNECTIONS") && said.contains("above zero"),
-            "{said}"
-        );
     }
 }

@@ -150,10 +150,9 @@ fn publish_problems(document: &mut Value) {
     for status in [
         "400", "401", "403", "404", "408", "409", "413", "415", "422", "429", "500", "503",
     ] {
-        let rows: Vec<String> = codes::ALL
-            .iter()
+        let rows: Vec<String> = codes::all()
             .filter(|kind| kind.status.as_str() == status)
-            .map(|kind| row(kind))
+            .map(row)
             .collect();
         let reference = json!({"$ref": "#/components/schemas/Problem"});
         let response = json!({

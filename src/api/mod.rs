@@ -3,15 +3,19 @@
 //! Operations stand in files by audience. To add one: write it in its file, add the file's struct
 //! to [`Operations`], and look at the document's difference.
 
+#[macro_use]
+mod words;
+
 mod account;
+mod applicant;
 mod docs;
 mod document;
+mod joining;
 mod member;
 mod membership;
 mod operator;
 mod pos;
 mod webhooks;
-mod words;
 
 use std::sync::Arc;
 
@@ -34,6 +38,7 @@ type Operations = (
         operator::roles::Roles,
         operator::role_changes::RoleChanges,
         account::Account,
+        applicant::Applicant,
         operator::adjustments::Adjustments,
     ),
 );
@@ -57,6 +62,7 @@ type OperatorOperations = (
 
 type MerchantOperations = (
     operator::merchants::Merchants,
+    operator::applications::Applications,
     operator::contacts::Contacts,
     operator::earn_rates::EarnRates,
     operator::stores::Stores,
@@ -75,6 +81,7 @@ type TillOperations = (
 fn operations() -> Operations {
     let merchants = (
         operator::merchants::Merchants,
+        operator::applications::Applications,
         operator::contacts::Contacts,
         operator::earn_rates::EarnRates,
         operator::stores::Stores,
@@ -111,6 +118,7 @@ fn operations() -> Operations {
         operator::roles::Roles,
         operator::role_changes::RoleChanges,
         account::Account,
+        applicant::Applicant,
         operator::adjustments::Adjustments,
     );
     (operator, till, people)
@@ -125,6 +133,8 @@ enum Group {
     Till,
     /// For the people who work here: coming in, and what is one's own.
     Person,
+    /// For companies that want to join.
+    Applicant,
     /// For members, through the mall's app or at a till.
     Member,
 }

@@ -13,6 +13,8 @@ pub enum Page {
     Invitation,
     /// Where somebody who forgot it does.
     Reset,
+    /// Where a company's application is.
+    Application,
 }
 
 impl Page {
@@ -21,6 +23,7 @@ impl Page {
         match self {
             Self::Invitation => "/invitation",
             Self::Reset => "/password/reset",
+            Self::Application => "/apply/application",
         }
     }
 }

@@ -95,6 +95,18 @@ actions! {
     ActivateMerchant = "merchant" "activate";
     /// Stop a merchant from issuing and accepting points.
     SuspendMerchant = "merchant" "suspend";
+    /// See the conditions for joining, and begin an application or have its link sent again.
+    StartApplication = "application" "start";
+    /// Fill in one's own application, send it in, and accept what is agreed on.
+    UseApplication = "application" "use";
+    /// Read applications with their files.
+    ReadApplications = "application" "read";
+    /// Take applications under review, ask for more, approve and reject them.
+    DecideApplications = "application" "decide";
+    /// Say by which conditions merchants join, and what they agree to.
+    SetConditions = "conditions" "set";
+    /// Write to those who applied, and tidy their files.
+    SendNews = "application" "send";
     /// Put terms of settling to a merchant.
     ProposeAgreement = "agreement" "propose";
     /// Accept terms of settling for a merchant.

@@ -3,7 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use super::own::OwnRoles;
-use crate::kernel::ids::{ApiKeyId, MemberId, MerchantId, StaffId, StoreId, TenantId};
+use crate::kernel::ids::{
+    ApiKeyId, ApplicationId, MemberId, MerchantId, StaffId, StoreId, TenantId,
+};
 
 /// Who does something; written beside what was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Actor {
     Staff(StaffId),
     /// A member who is signed in.
     Member(MemberId),
+    /// Whoever has the link to an application to join the alliance.
+    Applicant(ApplicationId),
     /// The vendor at the command line.
     Platform,
     /// The house itself: expiry, lapses, month ends.
@@ -29,6 +33,7 @@ impl fmt::Display for Actor {
             Self::Machine(key) => key.fmt(formatter),
             Self::Staff(person) => person.fmt(formatter),
             Self::Member(member) => member.fmt(formatter),
+            Self::Applicant(application) => application.fmt(formatter),
             Self::Platform => formatter.write_str("platform"),
             Self::System => formatter.write_str("system"),
         }
@@ -143,6 +148,11 @@ impl Principal {
     /// Nobody, in `tenant`.
     pub fn anonymous(tenant: TenantId) -> Self {
         Self::of(Actor::Anonymous, Some(tenant), "anonymous")
+    }
+
+    /// Whoever shows the link to that application of `tenant`.
+    pub fn applicant(tenant: TenantId, application: ApplicationId) -> Self {
+        Self::of(Actor::Applicant(application), Some(tenant), "applicant")
     }
 
     /// The house itself, at work in `tenant`.

@@ -3,12 +3,13 @@
 use std::{fmt, process::ExitCode};
 
 use crate::{
-    app::{MallError, OpenError},
+    app::{MallError, OpenError, joining::JoinError},
     authz::policy::Denied,
     config::ConfigError,
     db,
     http::problem::chain,
     identity::{IdentityError, staff::StaffError},
+    merchants::onboarding::OnboardingError,
     telemetry::TelemetryError,
 };
 
@@ -144,6 +145,28 @@ impl From<StaffError> for Failure {
             _ => Exit::Refused,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<OnboardingError> for Failure {
+    fn from(error: OnboardingError) -> Self {
+        let exit = match error {
+            OnboardingError::Db(error) => return error.into(),
+            OnboardingError::NotFound | OnboardingError::NoSuchFile => Exit::NotFound,
+            _ => Exit::Refused,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<JoinError> for Failure {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::Onboarding(error) => error.into(),
+            JoinError::Staff(error) => error.into(),
+            JoinError::Denied(error) => error.into(),
+            JoinError::Person(error) => Self::new(Exit::Refused, error.to_string()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod exit;
 pub mod import;
 mod key;
 mod liability;
+mod merchant;
 mod output;
 mod phases;
 mod serve;
@@ -140,6 +141,9 @@ enum Command {
     /// Invite, list and end the people who work in a mall
     #[command(subcommand)]
     Staff(staff::Command),
+    /// Look after companies that want to join a mall
+    #[command(subcommand)]
+    Merchant(merchant::Command),
     /// Print the API's description
     Openapi,
     /// Print completions for a shell
@@ -276,6 +280,7 @@ async fn act(
         Command::Import(command) => import::run(app, command, output).await?,
         Command::Key(command) => key::run(app, command, output).await?,
         Command::Staff(command) => staff::run(app, command, output).await?,
+        Command::Merchant(command) => merchant::run(app, command, output).await?,
         // These were done before, without an application.
         Command::Database(_) | Command::Openapi | Command::Completions { .. } => {}
     }

@@ -73,6 +73,7 @@ pub(super) async fn answer(app: &App, listener: TcpListener, stop: &Stop) {
         mailer: app.mailer.clone(),
         sms: app.sms.clone(),
         stripe: app.stripe.clone(),
+        files: app.files.clone(),
         base_url: app.config.base_url.clone(),
     };
     let handlers = jobs::handlers(&tools);

@@ -1,5 +1,6 @@
 //! The outside world, as concrete kinds. Nothing here sees a transaction.
 
+pub mod files;
 pub mod mail;
 pub mod sms;
 pub mod stripe;

@@ -29,6 +29,7 @@ use crate::{
     db::{Db, tenants::Tenant},
     identity::{IdentityError, Presence, Recognised, Seen, signin::Origin},
     kernel::{ids::MemberSessionId, text::Language},
+    merchants::onboarding::{OnboardingError, news},
     texts::text,
 };
 
@@ -142,8 +143,8 @@ impl<'a, A: Action> ApiExtractor<'a> for Caller<A> {
             MetaSecurityScheme {
                 ty: "http",
                 description: Some(
-                    "A key of this mall, or the token of somebody's session: \
-                     `Authorization: Bearer rk_live_…`, `Bearer rs_…`, a member's `Bearer rm_…`.",
+                    "A key of this mall, the token of somebody's session, of a member's, or the one of an \
+                     application's link: `Authorization: Bearer rk_live_…`, `… rs_…`, `… rm_…`, `… ra_…`.",
                 ),
                 name: None,
                 key_in: None,
@@ -299,6 +300,14 @@ impl Stranger {
     pub fn app(&self) -> &App {
         &self.visit.app
     }
+
+    /// The right to something else that anybody may do.
+    ///
+    /// # Errors
+    /// `not-allowed`.
+    pub fn may<A: Action>(&self) -> Result<Grant<A>, Problem> {
+        allow(self.app(), &Principal::anonymous(self.tenant.id))
+    }
 }
 
 impl<'a> ApiExtractor<'a> for Stranger {
@@ -366,15 +375,30 @@ async fn recognised(
     presented: &SecretString,
 ) -> Result<Recognised, Problem> {
     let grant = allow::<Authenticate>(app, &Principal::anonymous(tenant.id))?;
+    let unknown = || {
+        challenge(
+            Problem::of(&codes::UNKNOWN_KEY),
+            "Bearer realm=\"rotunda\", error=\"invalid_token\"",
+        )
+    };
+    if news::has_form(presented.expose_secret()) {
+        let mut tx = app.db.read(&grant).await?;
+        let known = news::authenticate(&mut tx, &grant, presented).await;
+        return match known {
+            Ok(principal) => Ok(Recognised {
+                principal,
+                presence: None,
+            }),
+            Err(OnboardingError::Db(error)) => Err(Problem::from(&error)),
+            Err(_) => Err(unknown()),
+        };
+    }
     let presented = presented.expose_secret();
     let known = app.principal_of(&grant, tenant.id, revision, presented);
     known.await.map_err(|error| match &*error {
         IdentityError::Db(error) => Problem::from(error),
         IdentityError::Policy(_) => Problem::of(&codes::INTERNAL_ERROR),
-        _ => challenge(
-            Problem::of(&codes::UNKNOWN_KEY),
-            "Bearer realm=\"rotunda\", error=\"invalid_token\"",
-        ),
+        _ => unknown(),
     })
 }
 

@@ -3,7 +3,11 @@
 //! A code is an address too: `/problems/<code>` shows its row. Rooms' errors find their row in
 //! `refusals.rs`; add a row here first.
 
+mod merchants;
+
 use poem::http::StatusCode;
+
+pub use self::merchants::*;
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,13 +30,13 @@ impl Kind {
 
     /// The row of a code.
     pub fn find(code: &str) -> Option<&'static Self> {
-        ALL.iter().copied().find(|kind| kind.code == code)
+        all().find(|kind| kind.code == code)
     }
 }
 
-/// Declares the rows and the list of all of them.
+/// Declares rows and the list of them.
 macro_rules! table {
-    ($($name:ident = $status:ident $code:literal $title:literal $help:literal;)*) => {
+    ($all:ident; $($name:ident = $status:ident $code:literal $title:literal $help:literal;)*) => {
         $(
             #[doc = $title]
             pub static $name: Kind = Kind {
@@ -44,11 +48,18 @@ macro_rules! table {
         )*
 
         /// Every row, in the order of this file.
-        pub static ALL: &[&Kind] = &[$(&$name),*];
+        pub(super) static $all: &[&Kind] = &[$(&$name),*];
     };
+}
+use table;
+
+/// Every row.
+pub fn all() -> impl Iterator<Item = &'static Kind> {
+    COMMON.iter().chain(MERCHANTS).copied()
 }
 
 table! {
+    COMMON;
     // --- the request itself
     INVALID_PARAMETER = BAD_REQUEST "invalid-parameter"
         "A parameter is not what it should be"
@@ -84,7 +95,8 @@ table! {
         "A body must arrive within 30 seconds. Send it again over a faster line.";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE "body-too-large"
         "The body is too large"
-        "A body has at most 1 MiB. Use the command line's import for large files.";
+        "A body has at most 1 MiB, a file of an application as much as the settings say (5 MiB). Use the \
+         command line's import for large files.";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type"
         "The body is of a kind that this operation does not take"
         "Send JSON, and the header Content-Type: application/json.";
@@ -289,76 +301,6 @@ table! {
     MERCHANT_UNASKED = CONFLICT "merchant-unasked"
         "Only a merchant's role is for one merchant"
         "Leave the merchant out, or choose a role that begins with merchant.";
-
-    // --- merchants and stores
-    UNKNOWN_MERCHANT = NOT_FOUND "unknown-merchant"
-        "There is no such merchant"
-        "List the merchants to see their ids.";
-    UNKNOWN_STORE = NOT_FOUND "unknown-store"
-        "There is no such store"
-        "List the stores to see their ids; a merchant's key reaches its own stores only.";
-    CODE_TAKEN = CONFLICT "code-taken"
-        "This code is taken"
-        "Codes are unique in the mall and never change. Choose another, or use what has this one.";
-    WIDER_THAN_MERCHANT = CONFLICT "wider-than-merchant"
-        "The store would do more than its merchant"
-        "Leave `alliance` out, or choose a part of what the merchant does in the alliance.";
-    SUSPENDED = CONFLICT "suspended"
-        "This store is suspended"
-        "The store or its merchant neither gives nor takes points for now. Refunds go on. The mall \
-         can activate it again.";
-    STORE_MAY_NOT_SPEND = CONFLICT "store-may-not-spend"
-        "This store does not take points"
-        "Only stores whose part in the alliance is spend or both take points.";
-
-    // --- agreements
-    UNKNOWN_AGREEMENT = NOT_FOUND "unknown-agreement"
-        "There is no such agreement"
-        "List the merchant's agreements to see their versions; a merchant's key reaches its own only.";
-    AGREEMENT_TOO_EARLY = CONFLICT "agreement-too-early"
-        "An agreement begins with a month to come"
-        "Choose the next month or a later one: what was earned and settled before keeps its terms.";
-    BAD_TERMS = CONFLICT "bad-terms"
-        "These terms cannot be agreed on"
-        "`detail` names the field and what it may be.";
-    OTHER_DIGEST = CONFLICT "other-digest"
-        "This version says something else"
-        "Read the version again and accept it by the `digest` that stands there.";
-    AGREEMENT_MISSED = CONFLICT "agreement-missed"
-        "This version was to be accepted earlier"
-        "A version that was not accepted before it begins never holds. Ask for a new one.";
-
-    // --- credit
-    BAD_AMOUNT = CONFLICT "bad-amount"
-        "This is no amount that can be kept or paid for"
-        "Amounts are whole minor units above zero, points whole numbers above zero, both below 2^53.";
-    NO_POOL = CONFLICT "no-pool"
-        "This merchant does not pay for points in advance"
-        "Blocks are for merchants whose agreement in force says model = \"pool\" with an issue price. \
-         Others give a deposit.";
-    BLOCK_NOT_WHOLE = CONFLICT "block-not-whole"
-        "The price of so many points is no whole amount"
-        "`detail` says of how many points to buy a multiple.";
-    DEPOSIT_TOO_SMALL = CONFLICT "deposit-too-small"
-        "The deposit is smaller than that"
-        "`detail` says how much is kept of the merchant. Nothing was changed.";
-    DEPOSIT_NEEDED = CONFLICT "deposit-needed"
-        "The deposit still covers something"
-        "A merchant that is leaving gets back what neither its points nor its debts need. `detail` says \
-         how much has to stay; settle its last period first.";
-    CREDIT_REFERENCE_TAKEN = CONFLICT "credit-reference-taken"
-        "This reference was used for something else"
-        "A reference means one movement of its kind for ever. Send exactly what was sent first to see it \
-         again, or use a new reference.";
-    OUT_OF_STEP = CONFLICT "out-of-step"
-        "This cannot be done as the merchant stands"
-        "`detail` says how the merchant stands and what can be done.";
-    WIND_DOWN_TOO_EARLY = CONFLICT "wind-down-too-early"
-        "A merchant's points end on a day to come"
-        "Choose tomorrow or later, as the mall's terms with its members ask for.";
-    NOTHING_DUE = CONFLICT "nothing-due"
-        "Nothing that this merchant owes is due"
-        "A default is about payments of confirmed periods that were not made. List the payments.";
 
     // --- members
     UNKNOWN_MEMBER = NOT_FOUND "unknown-member"
@@ -588,12 +530,12 @@ mod tests {
     #[test]
     fn codes_are_kebab_case_and_each_stands_once() {
         let mut seen = BTreeSet::new();
-        for kind in ALL {
+        for kind in all() {
             assert!(seen.insert(kind.code), "{} stands twice", kind.code);
             let kebab = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
             assert!(kind.code.bytes().all(kebab), "{}", kind.code);
             assert!(kind.status.as_u16() >= 400);
-            assert_eq!(Kind::find(kind.code), Some(*kind));
+            assert_eq!(Kind::find(kind.code), Some(kind));
         }
     }
 }

@@ -13,13 +13,28 @@ use super::{codes, problem::Problem};
 /// The most bytes of a body: 1 MiB.
 pub const LARGEST_BODY: usize = 1 << 20;
 
+/// Bytes around a file that comes as a part of a form.
+const AROUND_A_FILE: usize = 16 << 10;
+
+/// Where bodies are files.
+const FILE_PATHS: [&str; 2] = ["/v1/application/files", "/apply/files"];
+
+/// The most bytes of a body at that address, where a file may have `file` bytes.
+pub fn largest_at(path: &str, file: u32) -> usize {
+    let file = usize::try_from(file).unwrap_or(usize::MAX);
+    if FILE_PATHS.contains(&path) {
+        return file.saturating_add(AROUND_A_FILE);
+    }
+    LARGEST_BODY
+}
+
 /// The longest that a body may take from its first byte to its last.
 pub const SLOWEST_BODY: Duration = Duration::from_secs(30);
 
 /// Why reading a body was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BodyFault {
-    /// More than [`LARGEST_BODY`].
+    /// More than may come at its address.
     #[error("the body is too large")]
     TooLarge,
     /// Longer than [`SLOWEST_BODY`].
@@ -32,7 +47,7 @@ pub enum BodyFault {
 ///
 /// # Errors
 /// `body-too-large`.
-pub fn guard(request: &mut Request, slowest: Duration) -> Result<(), Problem> {
+pub fn guard(request: &mut Request, largest: usize, slowest: Duration) -> Result<(), Problem> {
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.map(|length| {
         let length = length.to_str().ok();
@@ -42,35 +57,32 @@ pub fn guard(request: &mut Request, slowest: Duration) -> Result<(), Problem> {
         // Neither a length nor a chunked body: there is no body, whatever the method.
         None if !request.headers().contains_key(header::TRANSFER_ENCODING) => return Ok(()),
         Some(Some(0)) => return Ok(()),
-        Some(Some(length)) if length <= LARGEST_BODY => {}
+        Some(Some(length)) if length <= largest => {}
         Some(_) => return Err(Problem::of(&codes::BODY_TOO_LARGE)),
         None => {}
     }
-    let body = counted(request.take_body(), slowest);
+    let body = counted(request.take_body(), largest, slowest);
     request.set_body(body);
     Ok(())
 }
 
 /// The same body, which fails at its limits.
-fn counted(body: Body, slowest: Duration) -> Body {
+fn counted(body: Body, largest: usize, slowest: Duration) -> Body {
     let deadline = Instant::now() + slowest;
     let chunks = Box::pin(body.into_bytes_stream());
-    let counted = stream::try_unfold(
-        (chunks, LARGEST_BODY),
-        move |(mut chunks, left)| async move {
-            let next = pin!(chunks.next());
-            let chunk = timeout_at(deadline, next)
-                .await
-                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, BodyFault::TooSlow))?;
-            let Some(chunk) = chunk.transpose()? else {
-                return Ok::<_, io::Error>(None);
-            };
-            match left.checked_sub(chunk.len()) {
-                Some(left) => Ok(Some((chunk, (chunks, left)))),
-                None => Err(io::Error::other(BodyFault::TooLarge)),
-            }
-        },
-    );
+    let counted = stream::try_unfold((chunks, largest), move |(mut chunks, left)| async move {
+        let next = pin!(chunks.next());
+        let chunk = timeout_at(deadline, next)
+            .await
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, BodyFault::TooSlow))?;
+        let Some(chunk) = chunk.transpose()? else {
+            return Ok::<_, io::Error>(None);
+        };
+        match left.checked_sub(chunk.len()) {
+            Some(left) => Ok(Some((chunk, (chunks, left)))),
+            None => Err(io::Error::other(BodyFault::TooLarge)),
+        }
+    });
     Body::from_bytes_stream(counted)
 }
 
@@ -96,19 +108,19 @@ mod tests {
     #[tokio::test]
     async fn an_announced_giant_is_refused_unread() {
         let mut giant = request(&[(header::CONTENT_LENGTH, "314572800")], endless());
-        let problem = guard(&mut giant, SLOWEST_BODY).unwrap_err();
+        let problem = guard(&mut giant, LARGEST_BODY, SLOWEST_BODY).unwrap_err();
         assert_eq!(problem.status(), StatusCode::PAYLOAD_TOO_LARGE);
         let mut absurd = request(
             &[(header::CONTENT_LENGTH, "99999999999999999999999")],
             endless(),
         );
-        assert!(guard(&mut absurd, SLOWEST_BODY).is_err());
+        assert!(guard(&mut absurd, LARGEST_BODY, SLOWEST_BODY).is_err());
     }
 
     #[tokio::test]
     async fn a_chunked_giant_is_cut_off_at_the_limit() {
         let mut giant = request(&[(header::TRANSFER_ENCODING, "chunked")], endless());
-        guard(&mut giant, SLOWEST_BODY).unwrap();
+        guard(&mut giant, LARGEST_BODY, SLOWEST_BODY).unwrap();
         let error = giant.take_body().into_bytes().await.unwrap_err();
         assert_eq!(Problem::from(&error).kind(), &codes::BODY_TOO_LARGE);
     }
@@ -117,11 +129,11 @@ mod tests {
     async fn a_body_at_the_limit_passes_and_none_needs_no_length() {
         let body = Body::from_vec(vec![b'x'; LARGEST_BODY]);
         let mut exact = request(&[(header::CONTENT_LENGTH, "1048576")], body);
-        guard(&mut exact, SLOWEST_BODY).unwrap();
+        guard(&mut exact, LARGEST_BODY, SLOWEST_BODY).unwrap();
         let read = exact.take_body().into_bytes().await.unwrap();
         assert_eq!(read.len(), LARGEST_BODY);
         let mut get = request(&[], Body::empty());
-        guard(&mut get, SLOWEST_BODY).unwrap();
+        guard(&mut get, LARGEST_BODY, SLOWEST_BODY).unwrap();
     }
 
     #[tokio::test]
@@ -132,7 +144,7 @@ mod tests {
         });
         let body = Body::from_bytes_stream(drip);
         let mut slow = request(&[(header::CONTENT_LENGTH, "1000")], body);
-        guard(&mut slow, Duration::from_millis(60)).unwrap();
+        guard(&mut slow, LARGEST_BODY, Duration::from_millis(60)).unwrap();
         let error = slow.take_body().into_bytes().await.unwrap_err();
         assert_eq!(Problem::from(&error).kind(), &codes::REQUEST_TIMEOUT);
     }

@@ -4,10 +4,12 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use poem::{
-    Addr, Request,
+    Addr, Request, RequestBody,
     http::{HeaderName, header},
 };
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
+use super::visit::Visit;
 use crate::identity::signin::Origin;
 
 /// Where a proxy says who asked it; each adds an address at the end.
@@ -35,6 +37,25 @@ const SYSTEMS: [(&str, &str); 7] = [
     ("Mac OS X", "macOS"),
     ("Linux", "Linux"),
 ];
+
+/// From where an operation is asked for, in short: an argument of one that keeps it.
+#[derive(Debug)]
+pub struct Whence(pub String);
+
+impl<'a> ApiExtractor<'a> for Whence {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::PoemExtractor];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let behind_proxy = Visit::of(request).is_some_and(|visit| visit.app.config.behind_proxy);
+        std::future::ready(Ok(Self(of(request, behind_proxy).short()))).await
+    }
+}
 
 /// From where a request comes. `behind_proxy` says whether the last address of `X-Forwarded-For` is
 /// a proxy's word; without one anybody could write it.

@@ -51,7 +51,8 @@ impl<E: Endpoint<Output = Response>> Porch<E> {
         visit: &Arc<Visit>,
         mut request: Request,
     ) -> Result<Response, Problem> {
-        limits::guard(&mut request, limits::SLOWEST_BODY)?;
+        let largest = limits::largest_at(&visit.path, self.app.config.files.largest);
+        limits::guard(&mut request, largest, limits::SLOWEST_BODY)?;
         request.set_data(Arc::clone(visit));
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         match answer.await {

@@ -7,10 +7,10 @@ use super::{
     problem::{Fault, Problem},
 };
 use crate::{
-    app::{MallError, entering::EnterError},
+    app::{MallError, entering::EnterError, joining::JoinError},
     db,
     earning::{EarnError, adjusting::AdjustError},
-    gateway::stripe::event::EventError,
+    gateway::{files::FilesError, stripe::event::EventError},
     identity::{
         IdentityError, changes::ChangeError, password::HashError, roles::RoleError,
         signin::SignInError, staff::StaffError,
@@ -18,7 +18,12 @@ use crate::{
     kernel::time::OtherUnit,
     ledger::LedgerError,
     members::MemberError,
-    merchants::{MerchantError, agreements::AgreementError, credit::CreditError},
+    merchants::{
+        MerchantError,
+        agreements::AgreementError,
+        credit::CreditError,
+        onboarding::{Field, Lack, OnboardingError},
+    },
     notify::MessageError,
     redemption::{RedemptionError, SpendError},
     reports::liability::LiabilityError,
@@ -180,6 +185,58 @@ impl From<MerchantError> for Problem {
             MerchantError::Db(error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<OnboardingError> for Problem {
+    fn from(error: OnboardingError) -> Self {
+        let kind = match error {
+            OnboardingError::Incomplete(lacks) => {
+                let fault = |(field, lack): &(Field, Lack)| Fault {
+                    pointer: format!("/{}", field.as_str()),
+                    code: lack.as_str(),
+                    detail: format!("{} is {}", field.as_str(), lack.as_str()),
+                };
+                let problem = Self::of(&codes::APPLICATION_INCOMPLETE);
+                return problem.faults(lacks.iter().map(fault).collect());
+            }
+            OnboardingError::Merchant(error) => return error.into(),
+            OnboardingError::Db(error) => return Self::from(&error),
+            OnboardingError::NotFound => &codes::UNKNOWN_APPLICATION,
+            OnboardingError::NoSuchFile => &codes::UNKNOWN_FILE,
+            OnboardingError::BadLink => &codes::LINK_NOT_VALID,
+            OnboardingError::OtherText => &codes::OTHER_TEXT,
+            OnboardingError::Closed(_) => &codes::APPLICATION_CLOSED,
+            OnboardingError::NoStep(_) => &codes::APPLICATION_OUT_OF_STEP,
+            OnboardingError::LicenceTaken => &codes::LICENCE_TAKEN,
+            OnboardingError::SecretsOff => &codes::SECRETS_OFF,
+            OnboardingError::File(_) => &codes::FILE_REFUSED,
+            OnboardingError::TooManyFiles => &codes::TOO_MANY_FILES,
+            OnboardingError::BadText => &codes::BAD_TEXT,
+            OnboardingError::NoReason => &codes::REASON_MISSING,
+            OnboardingError::Oneself => &codes::NEEDS_SECOND_PERSON,
+            OnboardingError::Cursor(_) => return cursor(),
+        };
+        Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<JoinError> for Problem {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::Onboarding(error) => error.into(),
+            JoinError::Staff(error) => error.into(),
+            JoinError::Person(error) => error.into(),
+            JoinError::Denied(_) => Self::of(&codes::NOT_ALLOWED),
+        }
+    }
+}
+
+impl From<FilesError> for Problem {
+    fn from(error: FilesError) -> Self {
+        Self::of(&codes::FILES_UNAVAILABLE)
+            .retry_after(60)
+            .because(error)
     }
 }
 

@@ -305,6 +305,58 @@ impl<M: Media> ApiResponse for Download<M> {
     fn register(_registry: &mut Registry) {}
 }
 
+/// A file that somebody sent, as it came: never shown in place, never run, never guessed at.
+#[derive(Debug)]
+pub struct Foreign {
+    /// What its sender called it.
+    pub name: String,
+    /// What it is, by its content.
+    pub media: &'static str,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl IntoResponse for Foreign {
+    fn into_response(self) -> Response {
+        Response::builder()
+            .content_type(self.media)
+            .header(header::CONTENT_DISPOSITION, attachment(&self.name))
+            .header(header::CACHE_CONTROL, PRIVATE)
+            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .header(
+                header::CONTENT_SECURITY_POLICY,
+                "sandbox; default-src 'none'",
+            )
+            .body(self.bytes)
+    }
+}
+
+impl ApiResponse for Foreign {
+    fn meta() -> MetaResponses {
+        let content = ["application/pdf", "image/png", "image/jpeg", "image/webp"];
+        let schema = || {
+            let format = "binary";
+            MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", format)))
+        };
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "The file, with a name in `Content-Disposition`.",
+                status: Some(200),
+                status_range: None,
+                content: content
+                    .map(|content_type| MetaMediaType {
+                        content_type,
+                        schema: schema(),
+                    })
+                    .into(),
+                headers: Vec::new(),
+            }],
+        }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
 /// A file's name twice (RFC 6266): in plain ASCII for old readers, and whole as RFC 5987 writes it.
 fn attachment(name: &str) -> String {
     let plain: String = name

@@ -154,10 +154,12 @@ macro_rules! counted {
 }
 
 mod hidden;
+mod prose;
 mod settling;
 mod till;
 
 pub use hidden::Hidden;
+pub use prose::Prose;
 pub use settling::{FileText, LineNumber};
 pub use till::{Claim, Positive, Quantity, Telephone};
 

@@ -10,7 +10,6 @@
 
 pub mod changes;
 pub mod holders;
-mod key_text;
 pub mod members;
 pub mod one_time;
 pub mod password;
@@ -40,6 +39,7 @@ use crate::{
     },
     kernel::{
         ids::{ApiKey, ApiKeyId, MemberSession, MemberSessionId, MerchantId, Session, SessionId},
+        key_text,
         page::{Page, Slice},
         text::Name,
         time::Instant,

@@ -1,95 +1,21 @@
-//! One-time codes (RFC 6238) as a second factor, and what keeps their secrets.
+//! One-time codes (RFC 6238) as a second factor.
 //!
-//! The secret of a code has to be read again to check one, so that it cannot be hashed. It is sealed by
-//! XChaCha20-Poly1305 under a key of the server's settings, bound to mall and person: who has the
-//! database alone has no secret, and one that was copied to somebody else does not open.
+//! The secret of a code has to be read again to check one, so that it cannot be hashed. It is sealed in
+//! the [`Vault`], bound to mall and person.
 
 use std::fmt;
 
-use chacha20poly1305::{
-    KeyInit, XChaCha20Poly1305,
-    aead::{Aead, Payload},
-};
-use hmac::{Hmac, Mac};
-use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
-use thiserror::Error;
+use secrecy::SecretString;
 use totp_rs::{Builder, Secret, Totp};
 
 use crate::kernel::{
     ids::{Entropy, StaffId, TenantId},
     time::Instant,
+    vault::Vault,
 };
-
-/// The shortest key of the settings, in characters.
-const SHORTEST: usize = 32;
-
-/// Bytes of a nonce.
-const NONCE: usize = 24;
-
-/// The first byte of what was sealed in this way.
-const FORM: u8 = 1;
 
 /// Bytes of a secret: 160 bits, as RFC 4226 recommends.
 const SECRET: usize = 20;
-
-/// A key that seals nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error(
-    "the key of the secrets (secrets.key, ROTUNDA_SECRETS_KEY) must have at least 32 characters, such as what `openssl rand -hex 32` prints"
-)]
-pub struct VaultError;
-
-/// Seals and opens secrets. A clone is the same one; it prints as nothing.
-#[derive(Clone)]
-pub struct Vault(XChaCha20Poly1305);
-
-impl fmt::Debug for Vault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Vault")
-    }
-}
-
-impl Vault {
-    /// The vault of a key of the settings.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub fn new(key: &SecretString) -> Result<Self, VaultError> {
-        let key = key.expose_secret();
-        if key.chars().count() < SHORTEST {
-            return Err(VaultError);
-        }
-        let mut mac =
-            <Hmac<Sha256> as Mac>::new_from_slice(key.as_bytes()).map_err(|_| VaultError)?;
-        mac.update(b"rotunda: secrets of one-time codes");
-        let key = mac.finalize().into_bytes();
-        let cipher = XChaCha20Poly1305::new_from_slice(&key).map_err(|_| VaultError)?;
-        Ok(Self(cipher))
-    }
-
-    fn seal(&self, whose: &Whose, secret: &[u8], entropy: &Entropy) -> Option<Vec<u8>> {
-        let nonce = entropy.bytes::<NONCE>();
-        let payload = Payload {
-            msg: secret,
-            aad: &whose.bound(),
-        };
-        let sealed = self.0.encrypt(&nonce.into(), payload).ok()?;
-        Some([&[FORM][..], &nonce, &sealed].concat())
-    }
-
-    fn open(&self, whose: &Whose, sealed: &[u8]) -> Option<Vec<u8>> {
-        let (&form, rest) = sealed.split_first()?;
-        let (nonce, sealed) = rest.split_at_checked(NONCE)?;
-        let nonce: [u8; NONCE] = nonce.try_into().ok()?;
-        let payload = Payload {
-            msg: sealed,
-            aad: &whose.bound(),
-        };
-        let opened = self.0.decrypt(&nonce.into(), payload).ok()?;
-        (form == FORM).then_some(opened)
-    }
-}
 
 /// To whom a secret belongs.
 #[derive(Debug, Clone, Copy)]
@@ -132,7 +58,7 @@ pub fn enrol(
 ) -> Option<(Enrolment, Vec<u8>)> {
     let bytes = entropy.bytes::<SECRET>();
     let told = told(&bytes, issuer, account)?;
-    let sealed = vault.seal(whose, &bytes, entropy)?;
+    let sealed = vault.seal(&whose.bound(), &bytes, entropy)?;
     Some((told, sealed))
 }
 
@@ -144,7 +70,7 @@ pub fn tell_again(
     account: &str,
     sealed: &[u8],
 ) -> Option<Enrolment> {
-    told(&vault.open(whose, sealed)?, issuer, account)
+    told(&vault.open(&whose.bound(), sealed)?, issuer, account)
 }
 
 fn told(secret: &[u8], issuer: &str, account: &str) -> Option<Enrolment> {
@@ -172,7 +98,7 @@ pub fn step_of(
     now: Instant,
     last: Option<i64>,
 ) -> Option<i64> {
-    let secret = vault.open(whose, sealed)?;
+    let secret = vault.open(&whose.bound(), sealed)?;
     let digits: String = code
         .chars()
         .filter(|digit| !digit.is_whitespace())
@@ -194,6 +120,7 @@ pub fn step_of(
 mod tests {
     use super::*;
     use chrono::TimeDelta;
+    use secrecy::ExposeSecret;
     use uuid::Uuid;
 
     fn whose(staff: u128) -> Whose {
@@ -247,19 +174,16 @@ mod tests {
         let (told, sealed) = enrol(&own, &whose(2), "Mall", "a@a.example", &entropy).unwrap();
         let again = tell_again(&own, &whose(2), "Mall", "a@a.example", &sealed).unwrap();
         assert_eq!(again.secret.expose_secret(), told.secret.expose_secret());
-        assert!(own.open(&whose(3), &sealed).is_none());
-        assert!(vault("l").open(&whose(2), &sealed).is_none());
+        assert!(own.open(&whose(3).bound(), &sealed).is_none());
+        assert!(vault("l").open(&whose(2).bound(), &sealed).is_none());
         let bare = Secret::try_from_base32(told.secret.expose_secret()).unwrap();
         assert!(!sealed.windows(SECRET).any(|part| part == bare.as_bytes()));
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
-            assert!(own.open(&whose(2), &changed).is_none(), "{at}");
+            assert!(own.open(&whose(2).bound(), &changed).is_none(), "{at}");
         }
-        assert_eq!(
-            Vault::new(&SecretString::from("short")).unwrap_err(),
-            VaultError
-        );
+        assert!(Vault::new(&SecretString::from("short")).is_err());
         assert_eq!(format!("{told:?}{own:?}"), "EnrolmentVault");
     }
 }

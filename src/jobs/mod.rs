@@ -10,6 +10,7 @@ mod credit;
 mod earning;
 mod identity;
 mod notify;
+mod onboarding;
 mod queue;
 mod redemption;
 pub mod schedule;
@@ -24,7 +25,7 @@ use crate::{
     app::{Mall, MallError},
     authz::{action::Action, actor::Principal, grant::Grant, policy::Policy},
     db::Db,
-    gateway::{mail::Mailer, sms::Sms, stripe::Stripe},
+    gateway::{files::Files, mail::Mailer, sms::Sms, stripe::Stripe},
     kernel::ids::TenantId,
     queue::{
         Bell, relay,
@@ -47,6 +48,8 @@ pub struct Tools {
     pub sms: Sms,
     /// The malls' accounts at Stripe.
     pub stripe: Stripe,
+    /// Where files are kept that people send.
+    pub files: Files,
     /// How the outside reaches this house, for links in letters.
     pub base_url: Option<String>,
 }
@@ -84,7 +87,8 @@ pub fn handlers(tools: &Tools) -> Handlers {
     let (tidying, expiring, lapsing) = (tools.clone(), tools.clone(), tools.clone());
     let (confirming, listing) = (tools.clone(), tools.clone());
     let (looking, sending, following) = (tools.clone(), tools.clone(), tools.clone());
-    let (inviting, telling) = (tools.clone(), tools.clone());
+    let (inviting, coding) = (tools.clone(), tools.clone());
+    let (telling, clearing) = (tools.clone(), tools.clone());
     Handlers::default()
         .on(move |mall, job| queue::tidy(tidying.clone(), mall, job))
         .on(move |mall, job| earning::expire(expiring.clone(), mall, job))
@@ -94,7 +98,9 @@ pub fn handlers(tools: &Tools) -> Handlers {
         .on(move |mall, job| credit::look(looking.clone(), mall, job))
         .on(move |mall, job| notify::send(sending.clone(), mall, job))
         .on(move |mall, job| identity::send(inviting.clone(), mall, job))
-        .on(move |mall, job| identity::tell(telling.clone(), mall, job))
+        .on(move |mall, job| identity::tell(coding.clone(), mall, job))
+        .on(move |mall, job| onboarding::tell(telling.clone(), mall, job))
+        .on(move |mall, job| onboarding::tidy(clearing.clone(), mall, job))
         .on(move |mall, job| stripe::follow(following.clone(), mall, job))
 }
 

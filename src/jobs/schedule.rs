@@ -51,6 +51,21 @@ impl Job for TidyOutbox {
     }
 }
 
+/// Take files out of the store that nobody has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TidyFiles {
+    /// The day that has begun in the mall's zone.
+    pub day: NaiveDate,
+}
+
+impl Job for TidyFiles {
+    const NAME: &'static str = "files.tidy";
+
+    fn dedup(&self) -> String {
+        self.day.to_string()
+    }
+}
+
 /// What is due in a mall at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Due {
@@ -140,6 +155,7 @@ impl Schedule {
             enqueue(&mut tx, &SettlementsDue { day }).await?;
             enqueue(&mut tx, &CreditDue { day }).await?;
             enqueue(&mut tx, &TidyOutbox { day }).await?;
+            enqueue(&mut tx, &TidyFiles { day }).await?;
         }
         enqueue(&mut tx, &RedemptionsDue { minute }).await?;
         tx.commit().await

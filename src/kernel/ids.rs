@@ -240,6 +240,12 @@ kinds! {
     Store, StoreId, "sto", "store";
     /// A version of what a merchant settles by.
     Agreement, AgreementId, "agr", "agreement";
+    /// Somebody's wish to join the alliance with a company.
+    Application, ApplicationId, "apl", "application";
+    /// What happened to an application, and the link in the letter that says so.
+    News, NewsId, "apn", "event of an application";
+    /// A file that belongs to an application.
+    Paper, PaperId, "fil", "file";
     /// Points that somebody of the mall added or took by hand.
     Adjustment, AdjustmentId, "adj", "adjustment";
     /// Money of a merchant that moved outside of settlements.

@@ -6,11 +6,13 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 pub mod ids;
+pub mod key_text;
 pub mod money;
 pub mod page;
 pub mod points;
 pub mod text;
 pub mod time;
+pub mod vault;
 
 use thiserror::Error;
 

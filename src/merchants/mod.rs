@@ -12,6 +12,7 @@ mod alliance;
 pub mod contacts;
 pub mod credit;
 mod listing;
+pub mod onboarding;
 pub mod rates;
 mod store;
 mod till;
@@ -25,6 +26,7 @@ pub use till::{
 
 use thiserror::Error;
 
+use self::onboarding::EventKind;
 use crate::{
     authz::{
         action::{
@@ -413,6 +415,13 @@ async fn set_status(
 ) -> Result<Merchant, MerchantError> {
     let merchant = within(tx, reach, id).await?;
     store::set_merchant_status(tx, id, status).await?;
+    if merchant.status != status {
+        let kind = match status {
+            Status::Active => EventKind::Activated,
+            Status::Suspended => EventKind::Suspended,
+        };
+        onboarding::news::became(tx, id, kind, None).await?;
+    }
     Ok(Merchant { status, ..merchant })
 }
 

@@ -94,3 +94,49 @@ pub fn sign_in_code(language: Language, mall: &str, code: &SecretString) -> Secr
     let places = [("mall", mall), ("code", code.expose_secret())];
     SecretString::from(text_with(language, "sms-sign-in-code", &places))
 }
+
+/// What a letter about an application names, as it is to be read.
+#[derive(Clone, Copy)]
+pub struct OfApplication<'a> {
+    /// The mall.
+    pub mall: &'a str,
+    /// The company; empty where it was not said yet.
+    pub company: &'a str,
+    /// Why, or what is asked, in the operator's words.
+    pub reason: Option<&'a str>,
+    /// Until when the link opens.
+    pub until: &'a str,
+    /// The link, which is a secret.
+    pub link: &'a str,
+}
+
+impl fmt::Debug for OfApplication<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("OfApplication")
+    }
+}
+
+/// Subject and text about something that happened to an application, by the event's name.
+pub fn application(language: Language, event: &str, of: &OfApplication<'_>) -> (String, String) {
+    let places = [
+        ("mall", of.mall),
+        ("company", of.company),
+        ("reason", of.reason.unwrap_or_default()),
+        ("until", of.until),
+        ("link", of.link),
+    ];
+    let said = |key: &str| text_with(language, key, &places);
+    let event = event.replace('_', "-");
+    let mut paragraphs = vec![
+        said("mail-application-greeting"),
+        said(&format!("mail-application-{event}")),
+    ];
+    paragraphs.extend(of.reason.map(|_| said("mail-application-reason")));
+    paragraphs.push(said("mail-application-link"));
+    paragraphs.push(said("mail-application-until"));
+    paragraphs.push(said("mail-application-close"));
+    (
+        said("mail-application-subject"),
+        format!("{}\n", paragraphs.join("\n\n")),
+    )
+}

@@ -318,6 +318,7 @@ async fn old_rows_are_taken_away_once_they_were_handed_over() {
         mailer: crate::gateway::mail::Mailer::Off,
         sms: crate::gateway::sms::Sms::Off,
         stripe: crate::gateway::stripe::Stripe::default(),
+        files: crate::gateway::files::Files::Folder(std::env::temp_dir()),
         base_url: None,
     };
     let tidy = async || {

@@ -28,7 +28,12 @@ struct Place {
 }
 
 /// The menu.
-const PLACES: [Place; 6] = [
+const PLACES: [Place; 7] = [
+    Place {
+        path: "/console/applications",
+        word: "apply-queue",
+        right: ("application", "read"),
+    },
     Place {
         path: "/console/people",
         word: "console-people",

@@ -11,16 +11,16 @@ use std::collections::BTreeMap;
 use hmac::{Hmac, Mac};
 use maud::{Markup, html};
 use poem::{
-    Addr, FromRequest, Request, Response,
+    Addr, FromRequest, Request, RequestBody, Response,
     http::{HeaderName, HeaderValue, Method, header},
-    web::Form,
+    web::{Form, Multipart},
 };
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use crate::{
     app::App,
-    authz::action::{Action, UseAccount},
+    authz::action::{Action, UseAccount, UseApplication},
     http::{
         admit::{Caller, Stranger, admit_session},
         codes,
@@ -28,6 +28,7 @@ use crate::{
     },
     identity::{members, sessions::LONGEST, staff::Staff},
     kernel::{page::hex, text::Language},
+    merchants::onboarding::news,
 };
 
 /// The cookie of the session of whoever works here, of a member's, and of seals.
@@ -54,6 +55,8 @@ pub(super) struct Knock {
     pub(super) stranger: Stranger,
     /// What the form says.
     form: BTreeMap<String, String>,
+    /// The file that came with it.
+    file: Option<(String, Vec<u8>)>,
     /// What the address says.
     query: BTreeMap<String, String>,
     request: Request,
@@ -87,18 +90,13 @@ impl Knock {
         let secure = !(app.config.dev && peer && !app.config.behind_proxy);
         let (request, mut body) = request.split();
         let posts = request.method() == Method::POST;
-        let form = if posts {
-            let read = Form::<BTreeMap<String, String>>::from_request(&request, &mut body).await;
-            read.map_err(|error| {
-                let problem = Problem::from_poem(&error, None);
-                if problem.status().is_server_error() {
-                    return Problem::of(&codes::FORM_REFUSED);
-                }
-                problem
-            })?
-            .0
+        let (form, file) = if !posts {
+            (BTreeMap::new(), None)
+        } else if request.content_type().is_some_and(is_multipart) {
+            parts(&request, &mut body).await?
         } else {
-            BTreeMap::new()
+            let read = Form::<BTreeMap<String, String>>::from_request(&request, &mut body).await;
+            (read.map_err(|error| refused(&error))?.0, None)
         };
         let [staff, members, sealing] = if secure { NAMES } else { DEV_NAMES };
         let below = request.uri().path().strip_prefix(MEMBERS);
@@ -109,6 +107,7 @@ impl Knock {
         let mut knock = Self {
             stranger,
             form,
+            file,
             query: request.params().unwrap_or_default(),
             token: cookie(&request, session).map(SecretString::from),
             salt: salt.unwrap_or_else(|| hex(&app.entropy.bytes::<16>())),
@@ -234,6 +233,26 @@ impl Knock {
         self.token.as_ref()
     }
 
+    /// Whoever shows the token of an application's link.
+    pub(super) async fn applicant(&self, token: &str) -> Result<Caller<UseApplication>, Problem> {
+        // A session's token opens no application, and is not to be asked for here.
+        if !news::has_form(token) {
+            return Err(Problem::of(&codes::LINK_NOT_VALID));
+        }
+        let token = SecretString::from(token);
+        match admit_session(&self.request, token).await {
+            Err(problem) if *problem.kind() == codes::UNKNOWN_KEY => {
+                Err(Problem::of(&codes::LINK_NOT_VALID))
+            }
+            other => other,
+        }
+    }
+
+    /// The file that came with the form: what it is called, and its bytes.
+    pub(super) fn file(&self) -> Option<&(String, Vec<u8>)> {
+        self.file.as_ref()
+    }
+
     /// Has the session's cookie hold this token from now on; none: be gone.
     pub(super) fn turn(&mut self, token: Option<SecretString>) {
         self.turn = token.map_or(Turn::Gone, Turn::To);
@@ -274,6 +293,48 @@ impl Knock {
         }
         response
     }
+}
+
+fn is_multipart(media: &str) -> bool {
+    media.starts_with("multipart/form-data")
+}
+
+/// Why a form was not read.
+fn refused(error: &poem::Error) -> Problem {
+    let problem = Problem::from_poem(error, None);
+    if problem.status().is_server_error() {
+        return Problem::of(&codes::FORM_REFUSED);
+    }
+    problem
+}
+
+/// A form with a file in it; of several the last. The body as a whole has its limit.
+async fn parts(
+    request: &Request,
+    body: &mut RequestBody,
+) -> Result<(BTreeMap<String, String>, Option<(String, Vec<u8>)>), Problem> {
+    let read = Multipart::from_request(request, body).await;
+    let mut read = read.map_err(|error| refused(&error))?;
+    let (mut form, mut file) = (BTreeMap::new(), None);
+    // What breaks off is too large or no form.
+    let broken = |_| Problem::of(&codes::BODY_TOO_LARGE);
+    while let Some(field) = read.next_field().await.map_err(broken)? {
+        let name = field.name().unwrap_or_default().to_owned();
+        if let Some(called) = field.file_name().map(str::to_owned) {
+            let bytes = field
+                .bytes()
+                .await
+                .map_err(|_| Problem::of(&codes::BODY_TOO_LARGE))?;
+            file = Some((called, bytes));
+        } else {
+            let text = field
+                .text()
+                .await
+                .map_err(|_| Problem::of(&codes::FORM_REFUSED))?;
+            form.insert(name, text);
+        }
+    }
+    Ok((form, file))
 }
 
 /// The one cookie of that name.

@@ -5,6 +5,8 @@
 //! the one that the browser asks for. Nothing comes from elsewhere, and nothing is inline.
 
 mod account;
+mod applications;
+mod apply;
 mod console;
 mod disputes;
 mod knock;
@@ -115,7 +117,16 @@ pages! {
     "/second-factor/begin" , post account::begin_factor;
     "/account" get account::show, post account::prefer;
     "/account/sessions" get account::sessions, post account::end_session;
+    "/apply" get apply::show, post apply::begin;
+    "/apply/link" , post apply::link;
+    "/apply/application" get apply::application, post apply::act;
+    "/apply/files" , post apply::send;
+    "/apply/file" get apply::file;
     "/console" get console::show;
+    "/console/applications" get applications::queue as "application" "read";
+    "/console/applications/application" get applications::show as "application" "read",
+        post applications::act as "application" "decide";
+    "/console/applications/file" get applications::file as "application" "read";
     "/console/people" get people::list as "staff" "read";
     "/console/people/invite" get people::invite as "staff" "invite",
         post people::submit_invite as "staff" "invite";

@@ -4,8 +4,9 @@
     seed.py <base url> <folder>
 
 The keys come in OWNER_KEY and TILL_KEY. For each kind of id a file <folder>/<kind>.dict is written,
-one quoted value a line, and <folder>/env names what the run may revoke and suspend. Everything is
-done through the API itself, and can be done again in the same mall.
+one quoted value a line, and <folder>/env names what the run may revoke and suspend, and the
+tokens of those who apply. Everything is done through the API itself, and can be done again in the same
+mall.
 """
 
 import json
@@ -19,11 +20,24 @@ BASE, FOLDER = sys.argv[1], sys.argv[2]
 OWNER, TILL = os.environ["OWNER_KEY"], os.environ["TILL_KEY"]
 
 
+# The smallest picture there is.
+PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000a49444154789c6300010000050001"
+    "0d0a2db40000000049454e44ae426082"
+)
+
+
 def ask(key, method, path, body=None):
     """One request, which must succeed; its answer."""
-    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": str(uuid.uuid4())}
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
     data = None
-    if body is not None:
+    if isinstance(body, bytes):
+        headers["Content-Type"] = "application/octet-stream"
+        data = body
+    elif body is not None:
         headers["Content-Type"] = "application/json"
         data = json.dumps(body).encode()
     request = urllib.request.Request(BASE + path, data, headers, method=method)
@@ -41,6 +55,38 @@ def write(kind, values):
 
 def listed(path):
     return ask(OWNER, "GET", f"{path}?limit=100")["data"]
+
+
+def apply(run, name):
+    """Begins an application; its token, which is told because the server sends no mail."""
+    digest = ask(None, "GET", "/v1/merchant-texts?kind=conditions")["digest"]
+    begin = {"email": f"{name}-{run}@lantern.example", "conditions_digest": digest}
+    return ask(None, "POST", "/v1/applications", begin)["token"]
+
+
+def fill_in(run, token):
+    """Says everything that an application needs and sends it in; its id, and one of its files."""
+    contact = {"name": "Lin Deng", "role": "owner", "email": "lin@lantern.example"}
+    form = {
+        "company": "Lantern Books",
+        "country": "TW",
+        "licence_number": run,
+        "representative": "Lin Deng",
+        "contacts": [contact],
+        "categories": ["books"],
+        "bank_holder": "Lantern Books",
+        "bank_name": "First Bank",
+        "goods": "Books",
+        "alliance": "both",
+        "stores": ["Lantern B2"],
+    }
+    said = {"form": form, "representative_id": "A123456789", "bank_account": "6222000011112222"}
+    ask(token, "PUT", "/v1/application", said)
+    for kind in ("licence", "identity"):
+        path = f"/v1/application/files?kind={kind}&name=scan.png"
+        file = ask(token, "POST", path, PICTURE)["file_id"]
+    sent = ask(token, "POST", "/v1/application/submission")
+    return sent["application"]["application_id"], file
 
 
 def main():
@@ -92,6 +138,11 @@ def main():
     ]
     label = {"label": "decoy", "role": "machine.app"}
     key = ask(OWNER, "POST", "/v1/keys", label)["key_id"]
+    application, file = fill_in(run, apply(run, "waits"))
+    draft = apply(run, "drafts")
+    drafted = ask(draft, "POST", "/v1/application/files?kind=other&name=scan.png", PICTURE)
+    write("application", [application])
+    write("file", [file, drafted["file_id"]])
     write("member", members)
     write("merchant", [merchants["tea"], merchants["cinema"]])
     write("store", [stores["tea-1f"], stores["cinema-4f"], stores["cinema-kiosk"]])
@@ -103,11 +154,13 @@ def main():
     write("statement", statements)
     write("message", [one["message_id"] for one in listed("/v1/messages")])
     write("key", [key])
-    with open(os.path.join(FOLDER, "env"), "w", encoding="utf-8") as file:
-        file.write(f"export DECOY_KEY={key}\n")
-        file.write(f"export DECOY_MERCHANT={merchants['decoy']}\n")
-        file.write(f"export DECOY_STORE={stores['decoy-1f']}\n")
-        file.write(f"MERCHANT={merchants['tea']}\n")
+    with open(os.path.join(FOLDER, "env"), "w", encoding="utf-8") as env:
+        env.write(f"export APPLICANT_KEY={draft}\n")
+        env.write(f"export WITHDRAWER_KEY={apply(run, 'withdraws')}\n")
+        env.write(f"export DECOY_KEY={key}\n")
+        env.write(f"export DECOY_MERCHANT={merchants['decoy']}\n")
+        env.write(f"export DECOY_STORE={stores['decoy-1f']}\n")
+        env.write(f"MERCHANT={merchants['tea']}\n")
 
 
 if __name__ == "__main__":

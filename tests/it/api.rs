@@ -45,6 +45,11 @@ async fn open() -> Desk<impl Endpoint<Output = Response>> {
         sms: None,
         codes_a_day: 5_000,
         secrets_key: None,
+        files: rotunda::config::Files {
+            dir: std::env::temp_dir(),
+            largest: 1 << 20,
+            bucket: None,
+        },
         behind_proxy: false,
         dev: false,
         stripe: std::collections::BTreeMap::new(),

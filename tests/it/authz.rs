@@ -479,7 +479,8 @@ async fn a_merchants_principal_never_reaches_the_mall() {
         &policy,
         Authenticate CreateKey ReadKeys RevokeKey SignIn UseAccount InviteStaff ReadStaff
         ManageStaff ReadRoles ManageRoles StaffMerchant StaffMall SendLinks ManageTenants ApplyManifest ReadProgramme
-        CreateMerchant ReadMerchants ActivateMerchant SuspendMerchant ProposeAgreement
+        CreateMerchant ReadMerchants ActivateMerchant SuspendMerchant StartApplication
+        UseApplication ReadApplications DecideApplications SetConditions SendNews ProposeAgreement
         AcceptAgreement ReadAgreements RecordCredit ReadCredit SetCreditLimit EvaluateCredit
         WindDown EndPoints CreateStore ReadStores
         ActivateStore SuspendStore EnrolMember ReadMembers RecordPurchase ReadPurchases

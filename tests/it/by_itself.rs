@@ -172,6 +172,7 @@ async fn a_reservation_lapses_after_its_hour_and_points_expire_after_local_midni
         mailer: rotunda::gateway::mail::Mailer::Off,
         sms: rotunda::gateway::sms::Sms::Off,
         stripe: rotunda::gateway::stripe::Stripe::default(),
+        files: rotunda::gateway::files::Files::Folder(std::env::temp_dir()),
         base_url: None,
     };
     let (stop, stopped) = oneshot::channel::<()>();
@@ -217,6 +218,7 @@ async fn a_worker_without_work_leaves_the_database_alone() {
         mailer: rotunda::gateway::mail::Mailer::Off,
         sms: rotunda::gateway::sms::Sms::Off,
         stripe: rotunda::gateway::stripe::Stripe::default(),
+        files: rotunda::gateway::files::Files::Folder(std::env::temp_dir()),
         base_url: None,
     };
     let before = dusk.database.transactions().await;

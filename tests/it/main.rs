@@ -34,6 +34,7 @@ mod manifests;
 mod matrix;
 mod members;
 mod merchants;
+mod onboarding;
 mod porch;
 mod portable;
 mod proof;

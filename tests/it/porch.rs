@@ -53,6 +53,11 @@ fn config(url: &str) -> Config {
         sms: None,
         codes_a_day: 5_000,
         secrets_key: None,
+        files: rotunda::config::Files {
+            dir: std::env::temp_dir(),
+            largest: 1 << 20,
+            bucket: None,
+        },
         behind_proxy: false,
         dev: false,
         stripe: std::collections::BTreeMap::new(),
@@ -204,7 +209,7 @@ async fn hosts_and_addresses_that_are_not_ours_are_told_so() {
     assert_eq!(health.headers()["allow"], "GET, HEAD");
 
     // Every code has its page.
-    for kind in rotunda::http::codes::ALL {
+    for kind in rotunda::http::codes::all() {
         let page = house.ask(Method::GET, &format!("/problems/{}", kind.code));
         let page = page.send().await.unwrap();
         assert_eq!(page.status(), StatusCode::OK);

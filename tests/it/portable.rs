@@ -332,6 +332,7 @@ impl House {
             mailer: rotunda::gateway::mail::Mailer::Off,
             sms: rotunda::gateway::sms::Sms::Off,
             stripe: rotunda::gateway::stripe::Stripe::default(),
+            files: rotunda::gateway::files::Files::Folder(std::env::temp_dir()),
             base_url: None,
         };
         let day = json!({ "day": "2026-02-28" });

@@ -15,7 +15,7 @@ use chrono::TimeDelta;
 use subtle::ConstantTimeEq;
 
 use super::{
-    IdentityError, Life, Presence, Recognised, Seen, key_text,
+    IdentityError, Life, Presence, Recognised, Seen,
     signin::SignInError,
     staff::{Staff, State, Theme, store as people},
 };
@@ -31,6 +31,7 @@ use crate::{
     },
     kernel::{
         ids::{Session, SessionId, StaffId},
+        key_text,
         page::{CursorError, MOST, Page, Slice},
         text::{Language, Name},
         time::{Instant, Zone},
@@ -264,6 +265,7 @@ pub(super) fn person(grant: &Grant<UseAccount>) -> Result<StaffId, SignInError> 
         Actor::Anonymous
         | Actor::Machine(_)
         | Actor::Member(_)
+        | Actor::Applicant(_)
         | Actor::Platform
         | Actor::System => Err(SignInError::UnknownSession),
     }

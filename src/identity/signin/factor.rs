@@ -11,12 +11,12 @@ use crate::{
     authz::{action::UseAccount, grant::Grant},
     db::tx::{ReadTx, Tx},
     identity::{
-        Seen, key_text,
-        one_time::{self, Enrolment, Vault, Whose},
+        Seen,
+        one_time::{self, Enrolment, Whose},
         sessions::{person, store::end_all_of, whole},
         staff::{Staff, State, store as people},
     },
-    kernel::ids::StaffId,
+    kernel::{ids::StaffId, key_text, vault::Vault},
 };
 
 /// How many recovery codes there are.

@@ -22,8 +22,7 @@ pub use factor::{
 
 use self::attempts::Subject;
 use super::{
-    Seen, key_text,
-    one_time::Vault,
+    Seen,
     password::{HashError, Hashing, Password, PasswordError},
     sessions::{self, LONGEST, SignedIn, is_limited, store as signed_in},
     staff::{LinkKind, LinkMail, Staff, State, links, lower, store as people},
@@ -39,9 +38,11 @@ use crate::{
     },
     kernel::{
         ids::{Link, SessionId},
+        key_text,
         page::CursorError,
         text::{Email, Language, Name},
         time::Instant,
+        vault::Vault,
     },
 };
 
@@ -130,7 +131,8 @@ pub struct Origin {
 }
 
 impl Origin {
-    pub(super) fn short(&self) -> String {
+    /// In one line, as it is kept.
+    pub fn short(&self) -> String {
         let whole = format!("{}, {}", self.device, self.address);
         whole.chars().take(LONGEST_ORIGIN).collect()
     }
@@ -367,6 +369,28 @@ pub async fn ask_for_link(
     }
     tx.commit().await?;
     Ok(())
+}
+
+/// Counts a letter that a stranger has written to an address: whether it may go. Nobody is told of an
+/// address that it has had enough.
+///
+/// # Errors
+/// [`SignInError::TooMany`] for whoever asks too often, [`SignInError::Db`].
+pub async fn count_letter(
+    desk: Desk<'_>,
+    grant: &Grant<SignIn>,
+    email: &Email,
+    from: &Origin,
+) -> Result<bool, SignInError> {
+    let mut tx = desk.db.write(grant).await?;
+    attempts::count(&mut tx, &[Subject::asker(&from.address)]).await?;
+    let within = attempts::count(&mut tx, &[Subject::letters(&lower(email))]).await;
+    tx.commit().await?;
+    match within {
+        Ok(()) => Ok(true),
+        Err(SignInError::TooMany(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Chooses another password. Every other session ends, and this one gets another token.

@@ -13,9 +13,9 @@ use super::{Staff, StaffError, store};
 use crate::{
     authz::{action::SendLinks, grant::Grant},
     db::{self, tx::Tx},
-    identity::key_text,
     kernel::{
         ids::{LinkId, StaffId},
+        key_text,
         time::Instant,
     },
     queue::{self, Job},

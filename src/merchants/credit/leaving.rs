@@ -17,6 +17,7 @@ use crate::{
         time::{Zone, next_day},
     },
     ledger::{self, LedgerError, books::Wanted, ending},
+    merchants::onboarding::{EventKind, news::became},
 };
 
 /// Lets a merchant leave: its points are good through `last_day` of the mall's zone.
@@ -42,6 +43,7 @@ pub async fn wind_down(
     it.exit_at = Some(zone.start_of(next_day(last_day)));
     it.withheld = Some((Withheld::WindingDown, tx.now()));
     save(tx, &before, &it).await?;
+    became(tx, merchant, EventKind::Leaving, None).await?;
     Ok(it)
 }
 
@@ -89,6 +91,7 @@ pub async fn end_due(
             it.standing = place.standing;
             it.withheld = Some((Withheld::Exited, now));
             save(tx, &before, &it).await?;
+            became(tx, *merchant, EventKind::Left, None).await?;
             ended.merchants = ended.merchants.saturating_add(1);
         }
         return Ok(ended);

@@ -72,6 +72,7 @@ async fn deliver(mall: &People, mailer: Mailer) -> Vec<Outcome> {
         mailer,
         sms: rotunda::gateway::sms::Sms::Off,
         stripe: app.stripe.clone(),
+        files: app.files.clone(),
         base_url: Some("https://points.example:8443".to_owned()),
     };
     let handlers = handlers(&tools);

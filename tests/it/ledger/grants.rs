@@ -10,6 +10,38 @@ use crate::support::books::Mall;
 const CHANGES: &[(&str, &[&str])] = &[
     ("agreement", &["accepted_at", "accepted_by"]),
     ("api_key", &["revoked_at"]),
+    (
+        "application",
+        &[
+            "agreed_at",
+            "agreed_by",
+            "agreed_from",
+            "agreement_digest",
+            "agreement_version",
+            "asked",
+            "changed_at",
+            "conditions_at",
+            "conditions_digest",
+            "conditions_from",
+            "conditions_version",
+            "decided_at",
+            "decided_by",
+            "form",
+            "language",
+            "licence_key",
+            "merchant_id",
+            "reason",
+            "revision",
+            "sealed",
+            "state",
+            "submitted_at",
+        ],
+    ),
+    (
+        "application_event",
+        &["expires_at", "mail", "problem", "token_hash"],
+    ),
+    ("application_file", &["removed_at"]),
     // The cut-off locks this table exclusively, for which PostgreSQL asks for all of UPDATE.
     ("book", &["book_id", "open_from", "period"]),
     (
@@ -205,13 +237,14 @@ const CHANGES: &[(&str, &[&str])] = &[
 ];
 
 /// What is only ever appended to.
-const APPEND_ONLY: [&str; 15] = [
+const APPEND_ONLY: [&str; 16] = [
     "account",
     "adjustment",
     "credit_entry",
     "earn_rate",
     "journal",
     "member",
+    "merchant_text",
     "month_line",
     "payment_cover",
     "prepaid_use",

@@ -1,6 +1,7 @@
 //! Two malls that have the same of everything, and everybody who may knock.
 //! What is used up by asking for it is made anew.
 
+mod applicants;
 mod debts;
 mod months;
 pub mod persons;
@@ -234,21 +235,14 @@ impl House {
         let made = self.make(server, &things, "role_id", Whose::Own).await;
         things.insert(("role_id", Whose::Own), made);
         self.people(server, &mut things).await;
+        let (application, file) = self.applied(server).await;
+        things.insert(("application_id", Whose::Own), application);
+        things.insert(("file_id", Whose::Own), file);
         Furniture {
             things,
             lines,
             executed,
         }
-    }
-
-    /// A merchant gets mail.
-    async fn writes_to(&self, server: &Server, merchant: &str) {
-        let path = format!("/v1/merchants/{merchant}/contact");
-        let contact = json!({"email": "a@b.example", "language": "en"}).to_string();
-        let answer = server
-            .ask(self.owner(), &Method::PUT, &path, Some(&contact))
-            .await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
     }
 
     /// A purchase of 100,000.00 that earned 100,000 points.
@@ -301,8 +295,7 @@ impl Plaza {
         let mut things = furniture.things;
         let mut there = far.furnish(&server, "card-there").await.things;
         for (house, things) in [(&house, &mut things), (&far, &mut there)] {
-            let own = ("member_session_id", Whose::Own);
-            things.insert(own, house.enters(&server, &phones, PHONE).await.session);
+            house.comes_in(&server, &phones, things).await;
         }
         for ((slot, whose), id) in there {
             if whose == Whose::Own {
@@ -494,6 +487,13 @@ impl Plaza {
                 ("wind_down_merchant", _) => return self.newcomer().await.0,
                 ("pay_by_stripe", _) => return self.nothing_due().await,
                 ("cancel_stripe_leg", _) => return self.leg().await,
+                (
+                    "review_application"
+                    | "ask_applicant"
+                    | "approve_application"
+                    | "reject_application",
+                    _,
+                ) => return self.house.applied(&self.server).await.0,
                 ("raise_default", _) => return self.debtor(false).await,
                 ("withdraw_default" | "declare_default", _) => return self.debtor(true).await,
                 _ => {}

@@ -22,12 +22,14 @@ pub struct Recipe {
 }
 
 /// Names in addresses and bodies that stand for something of a mall, or of one merchant in it.
-pub const SLOTS: [&str; 22] = [
+pub const SLOTS: [&str; 24] = [
     "adjustment_id",
     "agreement_id",
+    "application_id",
     "card_number",
     "code",
     "dispute_id",
+    "file_id",
     "good_id",
     "journal_id",
     "key_id",
@@ -77,7 +79,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 139] = [
+pub const RECIPES: [Recipe; 160] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -421,6 +423,76 @@ pub const RECIPES: [Recipe; 139] = [
     ),
     read("remove_second_factor", ("account", "use")),
     read("make_recovery_codes", ("account", "use")),
+    with(
+        "get_merchant_text",
+        ("application", "start"),
+        "?kind=conditions",
+        "",
+    ),
+    done(
+        "start_application",
+        ("application", "start"),
+        r#"{"email": "<new>@lantern.example", "conditions_digest": "<conditions>"}"#,
+    ),
+    done(
+        "ask_for_application_link",
+        ("application", "start"),
+        r#"{"email": "<new>@lantern.example"}"#,
+    ),
+    // Whose application it is says the token of its link alone (tests/it/onboarding.rs).
+    read("get_own_application", ("application", "use")),
+    done(
+        "save_application",
+        ("application", "use"),
+        r#"{"form": {}}"#,
+    ),
+    with(
+        "send_file",
+        ("application", "use"),
+        "?kind=other&name=a.pdf",
+        "",
+    ),
+    read("get_own_file", ("application", "use")),
+    read("remove_file", ("application", "use")),
+    read("submit_application", ("application", "use")),
+    read("withdraw_application", ("application", "use")),
+    done(
+        "renew_application",
+        ("application", "use"),
+        r#"{"digest": "<conditions>"}"#,
+    ),
+    done(
+        "accept_merchant_agreement",
+        ("application", "use"),
+        r#"{"digest": "<conditions>"}"#,
+    ),
+    with("list_applications", ("application", "read"), "", ""),
+    with(
+        "list_applications",
+        ("application", "read"),
+        "?status=submitted",
+        "",
+    ),
+    read("get_application", ("application", "read")),
+    read("get_application_file", ("application", "read")),
+    read("review_application", ("application", "decide")),
+    done(
+        "ask_applicant",
+        ("application", "decide"),
+        r#"{"questions": [{"field": "goods", "note": "Which?"}]}"#,
+    ),
+    done("approve_application", ("application", "decide"), "{}"),
+    done(
+        "reject_application",
+        ("application", "decide"),
+        r#"{"reason": "No."}"#,
+    ),
+    with(
+        "set_merchant_text",
+        ("conditions", "set"),
+        "?kind=agreement",
+        r#"{"texts": [{"language": "en", "text": "Be kind."}]}"#,
+    ),
 ];
 
 /// An operation with its address.

@@ -201,6 +201,7 @@ async fn a_large_months_lines_follow_its_figures_and_whoever_dies_or_meets_anoth
         mailer: Mailer::Off,
         sms: rotunda::gateway::sms::Sms::Off,
         stripe: Stripe::default(),
+        files: rotunda::gateway::files::Files::Folder(std::env::temp_dir()),
         base_url: None,
     };
     let jobs = jobs::handlers(&tools);

@@ -83,6 +83,7 @@ impl June {
             mailer,
             sms: rotunda::gateway::sms::Sms::Off,
             stripe: Stripe::default(),
+            files: rotunda::gateway::files::Files::Folder(std::env::temp_dir()),
             base_url: Some("https://points.example".to_owned()),
         }
     }

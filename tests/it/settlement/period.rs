@@ -231,6 +231,7 @@ async fn the_houses_job_confirms_what_is_due_however_often_it_runs() {
         mailer: rotunda::gateway::mail::Mailer::Off,
         sms: rotunda::gateway::sms::Sms::Off,
         stripe: rotunda::gateway::stripe::Stripe::default(),
+        files: rotunda::gateway::files::Files::Folder(std::env::temp_dir()),
         base_url: None,
     };
     for _ in 0..2 {

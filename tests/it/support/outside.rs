@@ -91,6 +91,11 @@ impl Server {
             secrets_key: Some(SecretString::from(
                 "the tests' key of 32 characters and more",
             )),
+            files: rotunda::config::Files {
+                dir: std::env::temp_dir().join("rotunda-it-files"),
+                largest: 256 << 10,
+                bucket: None,
+            },
             behind_proxy: false,
             dev: false,
             stripe: BTreeMap::new(),
@@ -252,13 +257,41 @@ impl Server {
         self.knock(head, Some(body)).await
     }
 
+    /// Bytes that somebody sends, of that media type and with these headers besides.
+    pub async fn send(
+        &self,
+        caller: Caller<'_>,
+        path: &str,
+        media: &str,
+        more: &[(&str, &str)],
+        bytes: &[u8],
+    ) -> Answer {
+        let mut head = http::Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header("host", caller.host)
+            .header("content-type", media)
+            .header("content-length", bytes.len());
+        if let Some(key) = caller.key {
+            head = head.header("authorization", format!("Bearer {key}"));
+        }
+        for (name, value) in more {
+            head = head.header(*name, *value);
+        }
+        self.knock_with(head, Body::from(bytes.to_vec())).await
+    }
+
     /// One request, made as the server's sockets make it, so that the address as it was asked for is
     /// known behind the door.
     async fn knock(&self, head: http::request::Builder, body: Option<&str>) -> Answer {
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_owned()));
+        self.knock_with(head, body).await
+    }
+
+    async fn knock_with(&self, head: http::request::Builder, body: Body) -> Answer {
         let (head, ()) = head.body(()).unwrap().into_parts();
         let (local, remote) = (LocalAddr::default(), RemoteAddr::default());
         let head = RequestParts::from((head, local, remote, Scheme::HTTP));
-        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_owned()));
         let request = Request::from_parts(head, body);
         let response = self.door.call(request).await.unwrap();
         Answer {

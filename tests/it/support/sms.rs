@@ -107,6 +107,7 @@ pub async fn tell(server: &Server, mall: &Tenant, token: &str) -> Outcome {
         mailer: app.mailer.clone(),
         sms: app.sms.clone(),
         stripe: app.stripe.clone(),
+        files: app.files.clone(),
         base_url: None,
     };
     let job = json!({"code": id.uuid()});

@@ -154,6 +154,17 @@ impl Taken {
         found.unwrap_or_default().to_owned()
     }
 
+    /// The text of a letter of one part, decoded.
+    pub fn text(&self) -> String {
+        let (_, body) = self.data.split_once("\n\n").unwrap();
+        let bytes = match self.header("Content-Transfer-Encoding").as_str() {
+            "base64" => base64(body),
+            "quoted-printable" => quoted(body.trim_end_matches('\n')),
+            _ => body.as_bytes().to_vec(),
+        };
+        String::from_utf8(bytes).unwrap()
+    }
+
     /// The parts of the body: headers and decoded content.
     pub fn parts(&self) -> Vec<(String, Vec<u8>)> {
         let kind = self.header("Content-Type");

@@ -356,7 +356,24 @@ async fn lose(mall: &Tenant) {
                  due_days, state, round, attempts, keys, created_at, created_by, changed_at)
              select statement_id, settlement_id, 'invoice', merchant_id, '{0}', 1, 'usd', 14,
                  'void', 0, 0, 0, '2026-03-01Z', 'system', '2026-03-01Z'
-             from statement",
+             from statement;
+         insert into merchant_text
+             select merchant_id, 'agreement', 1, '{}', 'digest', created_at, 'system'
+             from merchant where code = 'cake';
+         insert into application (application_id, email, language, state, form, asked,
+                 conditions_version, conditions_digest, conditions_at, conditions_from, revision,
+                 created_at, changed_at)
+             select merchant_id, 'a@b.example', 'en', 'draft', '{}', '[]', 0, 'digest', created_at,
+                 'here', 1, created_at, created_at
+             from merchant where code = 'cake';
+         insert into application_event (application_event_id, application_id, number, kind, actor,
+                 happened_at, expires_at, mail)
+             select merchant_id, merchant_id, 1, 'started', 'system', created_at, created_at, 'none'
+             from merchant where code = 'cake';
+         insert into application_file
+             select merchant_id, merchant_id, 'other', 'a.pdf', 'application/pdf', 1, 'digest',
+                 created_at
+             from merchant where code = 'cake'",
     )
     .execute(&mut sql)
     .await
@@ -524,11 +541,15 @@ async fn ten_1_a_whole_life_over_http_changes_no_byte_of_the_twins_dump() {
         same,
         [
             "_sqlx_migrations",
-            // What this life does not come to: see tests/it/{earn_rates,identity/members,
+            // What this life does not come to: see tests/it/{earn_rates,identity/members,onboarding,
             // settlement/{credit,stripe}}.
+            "application",
+            "application_event",
+            "application_file",
             "earn_rate",
             "member_session",
             "merchant_stripe",
+            "merchant_text",
             "payment_cover",
             "prepaid",
             "prepaid_use",

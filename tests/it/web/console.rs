@@ -15,7 +15,7 @@ async fn an_owner_makes_a_role_gives_it_and_sees_who_can() {
         .active("ada@mall.example", &["operator.support"], None)
         .await;
     let desk = Browser::of(&mall, &owner);
-    let page = desk.get("/console").await;
+    let page = desk.get("/console/people").await;
     assert!(page.body.contains("<h1>People</h1>"), "{}", page.body);
     let page = desk.get("/console/roles").await;
     assert!(

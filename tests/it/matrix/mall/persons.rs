@@ -94,6 +94,12 @@ impl House {
         }
     }
 
+    /// The member comes in once.
+    pub async fn comes_in(&self, server: &Server, phones: &Telephones, things: &mut Things) {
+        let session = self.enters(server, phones, PHONE).await.session;
+        things.insert(("member_session_id", Whose::Own), session);
+    }
+
     /// A code for that telephone, however many were asked for before; the token.
     pub async fn asks_for_a_code(&self, server: &Server, phone: &str) -> String {
         self.forgets_who_asked().await;
@@ -219,6 +225,11 @@ impl Plaza {
             let (_, email) = self.house.person(&self.server).await;
             body = body.replace("<email>", &email);
         }
+        if body.contains("<conditions>") {
+            let path = "/v1/merchant-texts?kind=conditions";
+            let digest = self.server.get(self.house.stranger(), path).await;
+            body = body.replace("<conditions>", digest["digest"].as_str().unwrap());
+        }
         if body.contains("<invitation>") {
             let (_, _, token) = self.house.invites(&self.server, ROLE, None).await;
             body = body.replace("<invitation>", &token);
@@ -254,6 +265,7 @@ impl Plaza {
 pub fn nobodys(body: &str) -> String {
     let body = body.replace("<email>", "nobody@mall.example");
     let body = body.replace("<phone>", PHONE);
+    let body = body.replace("<conditions>", &"0".repeat(64));
     [
         "<asked>",
         "<told>",

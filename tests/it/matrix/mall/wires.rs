@@ -57,6 +57,16 @@ impl House {
         }
     }
 
+    /// A merchant gets mail.
+    pub(super) async fn writes_to(&self, server: &Server, merchant: &str) {
+        let path = format!("/v1/merchants/{merchant}/contact");
+        let contact = json!({"email": "a@b.example", "language": "en"}).to_string();
+        let answer = server
+            .ask(self.owner(), &Method::PUT, &path, Some(&contact))
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
     /// An invoice or a transfer, as the house would have written it; its id.
     async fn leg(&self, of: &str, kind: &str, line: u32, state: &str, stripe: &str) -> String {
         let mut sql = owner(&Schema::of(self.tenant.id).to_string()).await;

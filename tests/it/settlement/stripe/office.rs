@@ -196,6 +196,7 @@ impl Office {
             sms: rotunda::gateway::sms::Sms::Off,
             stripe: self.stripe.clone(),
             base_url: None,
+            files: rotunda::gateway::files::Files::Folder(std::env::temp_dir()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a secret looks like that opens something: what kind it is, 26 digits of its id, the secret
 //! itself and 4 digits of a checksum: `rk_live_<id>_<32 digits><4>` for a machine's key,
 //! `rs_<id>_<52 digits><4>` for a session, `rm_…` for a member's, `rc_…` for who asked for a code, `rl_…`
-//! for a link.
+//! for a link, `ra_…` for an application.
 //!
 //! The checksum tells a mistyped or cut-off one from a foreign one without asking the database,
 //! and lets scanners of source code be certain of what they found.
@@ -9,12 +9,12 @@
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use crate::kernel::ids::{
-    ApiKey, Entropy, Id, Kind, Link, MemberSession, Session, SignInCode, encode,
+use super::ids::{
+    ApiKey, Entropy, Id, Kind, Link, MemberSession, News, Session, SignInCode, encode,
 };
 
 /// What has a secret that opens something.
-pub(super) trait Opens: Kind {
+pub trait Opens: Kind {
     /// What every one of the kind begins with.
     const START: &'static str;
     /// How many random bytes there are in it, 32 at most.
@@ -46,6 +46,11 @@ impl Opens for Link {
     const BYTES: usize = 32;
 }
 
+impl Opens for News {
+    const START: &'static str = "ra_";
+    const BYTES: usize = 32;
+}
+
 /// Digits of the checksum: 20 bits.
 const CHECK_DIGITS: usize = 4;
 
@@ -53,17 +58,18 @@ const CHECK_DIGITS: usize = 4;
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// A secret that was just made.
-pub(super) struct Fresh {
+#[derive(Debug)]
+pub struct Fresh {
     /// What its owner is told, once.
-    pub(super) secret: SecretString,
+    pub secret: SecretString,
     /// What is stored.
-    pub(super) hash: [u8; 32],
+    pub hash: [u8; 32],
     /// What people recognise it by.
-    pub(super) last_four: String,
+    pub last_four: String,
 }
 
 /// Makes the secret of `id`.
-pub(super) fn make<K: Opens>(id: Id<K>, entropy: &Entropy) -> Fresh {
+pub fn make<K: Opens>(id: Id<K>, entropy: &Entropy) -> Fresh {
     let bytes = if K::BYTES <= 20 {
         entropy.bytes::<20>().to_vec()
     } else {
@@ -85,19 +91,20 @@ pub(super) fn make<K: Opens>(id: Id<K>, entropy: &Entropy) -> Fresh {
 }
 
 /// The id in something that has the form and the checksum of that kind.
-pub(super) fn id_of<K: Opens>(presented: &str) -> Option<Id<K>> {
+pub fn id_of<K: Opens>(presented: &str) -> Option<Id<K>> {
     let cut = presented.len().checked_sub(CHECK_DIGITS)?;
     let (body, check) = presented.split_at_checked(cut)?;
     let (id, secret) = body.strip_prefix(K::START)?.split_once('_')?;
     let digits = secret.bytes().all(|byte| DIGITS.contains(&byte));
-    if secret.len() != (K::BYTES * 8).div_ceil(5) || !digits || checksum(body) != check {
+    if secret.len() != K::BYTES.saturating_mul(8).div_ceil(5) || !digits || checksum(body) != check
+    {
         return None;
     }
     format!("{}_{id}", K::PREFIX).parse().ok()
 }
 
 /// What is stored of a secret.
-pub(super) fn hash(presented: &str) -> [u8; 32] {
+pub fn hash(presented: &str) -> [u8; 32] {
     Sha256::digest(presented.as_bytes()).into()
 }
 
@@ -108,7 +115,7 @@ fn checksum(body: &str) -> String {
 }
 
 /// A code that people type: 80 random bits as four groups of four digits, and what is stored of it.
-pub(super) fn recovery_code(entropy: &Entropy) -> (String, [u8; 32]) {
+pub fn recovery_code(entropy: &Entropy) -> (String, [u8; 32]) {
     let digits = base32(&entropy.bytes::<10>());
     let code = format!(
         "{}-{}-{}-{}",
@@ -122,7 +129,7 @@ pub(super) fn recovery_code(entropy: &Entropy) -> (String, [u8; 32]) {
 }
 
 /// A recovery code as somebody typed it, in the one form that is hashed; none where it is none.
-pub(super) fn typed(code: &str) -> Option<String> {
+pub fn typed(code: &str) -> Option<String> {
     let digits: String = code
         .chars()
         .filter(|digit| !digit.is_whitespace() && *digit != '-')
@@ -140,10 +147,14 @@ pub(super) fn typed(code: &str) -> Option<String> {
 fn base32(bytes: &[u8]) -> String {
     let bit = |at: usize| {
         let byte = bytes.get(at / 8).copied().unwrap_or(0);
-        usize::from(byte >> (7 - at % 8) & 1)
+        usize::from(byte >> 7_usize.saturating_sub(at % 8) & 1)
     };
-    (0..(bytes.len() * 8).div_ceil(5))
-        .map(|place| (0..5).fold(0, |value, offset| value << 1 | bit(place * 5 + offset)))
+    (0..bytes.len().saturating_mul(8).div_ceil(5))
+        .map(|place| {
+            (0..5).fold(0, |value, offset| {
+                value << 1 | bit(place.saturating_mul(5).saturating_add(offset))
+            })
+        })
         .filter_map(|value| DIGITS.get(value))
         .map(|digit| char::from(*digit))
         .collect()
