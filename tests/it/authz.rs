@@ -347,6 +347,7 @@ fn check_scopes<A: Action>(policy: &Policy) {
                 scope,
                 stores: rotunda::authz::actor::Stores::All,
                 own: std::sync::Arc::default(),
+                whence: std::sync::Arc::default(),
             };
             let grant: Option<Grant<A>> = policy.allow(&principal).ok();
             let right = policy.decide(role, A::OBJECT, A::ACT);

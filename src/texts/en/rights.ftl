@@ -128,3 +128,5 @@ object-store = Stores
 object-stripe = Stripe
 object-stripe-account = Accounts at Stripe
 object-tenant = Mall
+right-audit-read = Read who did what
+right-audit-export = Take the audit away, whole

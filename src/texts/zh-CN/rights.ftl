@@ -128,3 +128,5 @@ object-store = 门店
 object-stripe = Stripe
 object-stripe-account = Stripe 账户
 object-tenant = 商场
+right-audit-read = 查看谁做了什么
+right-audit-export = 导出整个审计记录

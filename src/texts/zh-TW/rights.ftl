@@ -128,3 +128,5 @@ object-store = 門市
 object-stripe = Stripe
 object-stripe-account = Stripe 帳戶
 object-tenant = 商場
+right-audit-read = 檢視誰做了什麼
+right-audit-export = 匯出整份稽核紀錄

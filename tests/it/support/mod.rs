@@ -143,6 +143,7 @@ impl Mall {
             scope,
             stores: rotunda::authz::actor::Stores::All,
             own: std::sync::Arc::default(),
+            whence: std::sync::Arc::default(),
         };
         self.app.policy.allow(&principal).unwrap()
     }

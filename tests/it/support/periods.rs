@@ -43,6 +43,7 @@ impl Mall {
             scope: shop.map_or(Reach::Mall, |shop| Reach::Merchant(shop.merchant)),
             stores: rotunda::authz::actor::Stores::All,
             own: std::sync::Arc::default(),
+            whence: std::sync::Arc::default(),
         };
         self.policy.allow(&principal).unwrap()
     }
