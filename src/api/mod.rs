@@ -58,6 +58,7 @@ type MerchantOperations = (
     operator::contacts::Contacts,
     operator::earn_rates::EarnRates,
     operator::stores::Stores,
+    operator::audit::Audit,
 );
 
 type TillOperations = (
@@ -76,6 +77,7 @@ fn operations() -> Operations {
         operator::contacts::Contacts,
         operator::earn_rates::EarnRates,
         operator::stores::Stores,
+        operator::audit::Audit,
     );
     let operator = (
         operator::keys::Keys,

@@ -132,6 +132,10 @@ words! {
         StripeAccountsListed = "manifest.stripe-accounts",
         /// The catalogue was brought to what a manifest lists.
         GoodsListed = "manifest.goods",
+        /// Somebody became a member.
+        MemberEnrolled = "member.enrolled",
+        /// The holders of cards became members.
+        MembersEnrolled = "member.cards-enrolled",
         /// A good was put into the catalogue.
         GoodMade = "good.made",
         /// A period takes nothing more.

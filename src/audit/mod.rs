@@ -14,6 +14,7 @@
 
 mod act;
 mod chain;
+mod export;
 mod seal;
 mod store;
 mod verify;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 pub use act::{Act, Field};
 pub use chain::Hash;
+pub use export::{Exported, LINES, export};
 pub use seal::{SealEntries, Sealed, seal};
 pub use verify::{Finding, Head, HeadError, Verified, verify};
 
@@ -33,7 +35,7 @@ use crate::{
     },
     kernel::{
         ids::{AuditEntryId, Id, Kind},
-        page::{CursorError, Page, Slice},
+        page::{CursorError, MOST, Page, Slice},
         text::Names,
         time::Instant,
     },
@@ -113,6 +115,11 @@ impl Done {
     }
 }
 
+/// What an entry says of before or after, as JSON.
+pub fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+}
+
 /// An id as a value.
 pub fn id<K: Kind>(of: impl Into<Option<Id<K>>>) -> Value {
     of.into().map(|id| id.to_string()).into()
@@ -127,7 +134,11 @@ pub fn ids<K: Kind>(of: Option<&[Id<K>]>) -> Value {
 /// Names as a value, by language.
 pub fn names(of: &Names) -> Value {
     let pairs = of.iter();
-    Value::Object(pairs.map(|(tag, name)| (tag.to_owned(), name.into())).collect())
+    Value::Object(
+        pairs
+            .map(|(tag, name)| (tag.to_owned(), name.into()))
+            .collect(),
+    )
 }
 
 fn keep(map: &mut Map<String, Value>, field: Field, value: Value) {
@@ -233,27 +244,6 @@ pub async fn list(
     filter: &Filter,
     slice: &Slice,
 ) -> Result<Page<Listed>, AuditError> {
-    page(tx, filter, slice).await
-}
-
-/// The same for whoever takes them away, as [`crate::authz::action::ExportAudit`] lets one.
-///
-/// # Errors
-/// [`AuditError::Cursor`], [`AuditError::Db`].
-pub async fn export(
-    tx: &mut ReadTx,
-    _grant: &Grant<crate::authz::action::ExportAudit>,
-    filter: &Filter,
-    slice: &Slice,
-) -> Result<Page<Listed>, AuditError> {
-    page(tx, filter, slice).await
-}
-
-async fn page(
-    tx: &mut ReadTx,
-    filter: &Filter,
-    slice: &Slice,
-) -> Result<Page<Listed>, AuditError> {
     let after: Option<AuditEntryId> = match &slice.after {
         Some(key) => Some(key.parse().map_err(|_| CursorError)?),
         None => None,
@@ -262,9 +252,6 @@ async fn page(
     let rows = store::page(tx, filter, after, limit.saturating_add(1)).await?;
     Ok(Page::from_rows(rows, limit, |row| row.entry.id.to_string()))
 }
-
-/// The most entries on one page; an export takes more at a time than a list.
-const MOST: i64 = 1_000;
 
 /// Why the audit is not shown.
 #[derive(Debug, thiserror::Error)]

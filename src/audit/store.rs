@@ -6,10 +6,7 @@ use crate::{
         error::Error,
         tx::{ReadTx, Tx},
     },
-    kernel::{
-        ids::{AuditEntryId, Id},
-        time::Instant,
-    },
+    kernel::{ids::AuditEntryId, time::Instant},
 };
 
 pub(super) async fn insert(tx: &mut Tx, entry: &Entry) -> Result<(), Error> {
@@ -141,7 +138,10 @@ pub(super) async fn unsealed(
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(rows.into_iter().map(|row| Listed::from(row).entry).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| Listed::from(row).entry)
+        .collect())
 }
 
 /// The newest seal, and when what it seals was done; by `audit_seal_pkey`.
@@ -194,7 +194,7 @@ pub(super) struct Link {
 pub(super) async fn links(tx: &mut ReadTx, after: i64, limit: i64) -> Result<Vec<Link>, Error> {
     let rows = sqlx::query!(
         r#"select number, audit_seal.entry_id as "sealed: AuditEntryId", previous, hash,
-                  audit_entry.entry_id as "entry_id?: Id<crate::kernel::ids::AuditEntry>",
+                  audit_entry.entry_id as "entry_id?: AuditEntryId",
                   at as "at?", actor as "actor?", act as "act?", object,
                   right_object as "right_object?", right_act as "right_act?", before as "before?",
                   after as "after?", reason, door as "door?", address, agent, request

@@ -44,22 +44,18 @@ impl FromStr for Head {
     type Err = HeadError;
 
     fn from_str(text: &str) -> Result<Self, HeadError> {
-        let (number, digits) = text.trim().split_once(':').ok_or(HeadError)?;
+        let (number, digits) = text.split_once(':').ok_or(HeadError)?;
         let number: i64 = number.parse().map_err(|_| HeadError)?;
-        if number < 1 || digits.len() != 64 {
-            return Err(HeadError);
-        }
         let mut hash = NOTHING;
         for (place, byte) in hash.iter_mut().enumerate() {
             let at = place.saturating_mul(2);
             let pair = digits.get(at..at.saturating_add(2)).ok_or(HeadError)?;
-            let plain = pair.bytes().all(|digit| digit.is_ascii_hexdigit());
-            *byte = u8::from_str_radix(pair, 16)
-                .ok()
-                .filter(|_| plain)
-                .ok_or(HeadError)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| HeadError)?;
         }
-        Ok(Self { number, hash })
+        let head = Self { number, hash };
+        // In the one way in which it is written: no sign, no capital, nothing behind.
+        let same = number > 0 && head.to_string() == text;
+        same.then_some(head).ok_or(HeadError)
     }
 }
 
@@ -260,7 +256,14 @@ mod tests {
         };
         assert_eq!(head.to_string().parse(), Ok(head.clone()));
         let text = head.to_string();
-        for bad in ["", "7", "0:ab", &text[1..], &text[..60], &text.replace('a', "+")] {
+        for bad in [
+            "",
+            "7",
+            "0:ab",
+            &text[1..],
+            &text[..60],
+            &text.replace('a', "+"),
+        ] {
             assert_eq!(bad.parse::<Head>(), Err(HeadError), "{bad}");
         }
     }

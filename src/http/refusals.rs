@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     app::MallError,
+    audit::AuditError,
     db,
     earning::{EarnError, adjusting::AdjustError},
     gateway::stripe::event::EventError,
@@ -362,6 +363,15 @@ impl From<MessageError> for Problem {
             MessageError::Db(error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<AuditError> for Problem {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Cursor(_) => cursor(),
+            AuditError::Db(error) => Self::from(error),
+        }
     }
 }
 

@@ -153,10 +153,12 @@ macro_rules! counted {
     };
 }
 
+mod audited;
 mod hidden;
 mod settling;
 mod till;
 
+pub use audited::{AnyId, Whom};
 pub use hidden::Hidden;
 pub use settling::{FileText, LineNumber};
 pub use till::{Claim, Positive, Quantity, Telephone};

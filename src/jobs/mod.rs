@@ -6,6 +6,7 @@
 //! [`handlers`]. A handler takes its grant from [`Tools::grant`], opens a transaction, calls one use
 //! case and commits; it is safe to run twice.
 
+mod audit;
 mod credit;
 mod earning;
 mod identity;
@@ -82,7 +83,7 @@ pub fn handlers(tools: &Tools) -> Handlers {
     let (tidying, expiring, lapsing) = (tools.clone(), tools.clone(), tools.clone());
     let (confirming, listing) = (tools.clone(), tools.clone());
     let (looking, sending, following) = (tools.clone(), tools.clone(), tools.clone());
-    let inviting = tools.clone();
+    let (inviting, sealing) = (tools.clone(), tools.clone());
     Handlers::default()
         .on(move |mall, job| queue::tidy(tidying.clone(), mall, job))
         .on(move |mall, job| earning::expire(expiring.clone(), mall, job))
@@ -92,6 +93,7 @@ pub fn handlers(tools: &Tools) -> Handlers {
         .on(move |mall, job| credit::look(looking.clone(), mall, job))
         .on(move |mall, job| notify::send(sending.clone(), mall, job))
         .on(move |mall, job| identity::send(inviting.clone(), mall, job))
+        .on(move |mall, job| audit::seal(sealing.clone(), mall, job))
         .on(move |mall, job| stripe::follow(following.clone(), mall, job))
 }
 

@@ -114,7 +114,10 @@ pub async fn upsert(
     };
     if !touched.is_empty() || !placed.is_empty() {
         let entry = Done::new(Act::MerchantsListed)
-            .is(Field::Made, merchants_created.saturating_add(stores_created))
+            .is(
+                Field::Made,
+                merchants_created.saturating_add(stores_created),
+            )
             .is(
                 Field::Changed,
                 done.merchants_changed.saturating_add(done.stores_changed),

@@ -339,7 +339,11 @@ pub async fn adopt(
         return Err(TenancyError::ChangedMeanwhile);
     }
     let done = Done::new(Act::ProgrammePublished)
-        .changed(Field::Version, (version > 1).then_some(version.saturating_sub(1)), version)
+        .changed(
+            Field::Version,
+            (version > 1).then_some(version.saturating_sub(1)),
+            version,
+        )
         .is(Field::Digest, digest);
     audit::record(tx, done).await?;
     Ok(Adopted {

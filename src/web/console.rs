@@ -28,7 +28,7 @@ struct Place {
 }
 
 /// The menu.
-const PLACES: [Place; 6] = [
+const PLACES: [Place; 7] = [
     Place {
         path: "/console/people",
         word: "console-people",
@@ -58,6 +58,11 @@ const PLACES: [Place; 6] = [
         path: "/console/disputes",
         word: "web-disputes",
         right: ("dispute", "read"),
+    },
+    Place {
+        path: "/console/audit",
+        word: "console-audit",
+        right: ("audit", "read"),
     },
 ];
 

@@ -31,7 +31,7 @@ const FLOORS: [&[&str]; 8] = [
 ];
 
 /// What is allowed on the same floor.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("config", &["db"]),
     ("telemetry", &["config"]),
     ("audit", &["queue"]),

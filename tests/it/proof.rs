@@ -125,6 +125,7 @@ async fn each_kind_of_damage_is_found_by_its_own_check() {
         .chain(trade_damage(&busy))
         .chain(settlement_damage())
         .chain(period_damage())
+        .chain(audit_damage())
         .chain(wall_damage());
     let names = mall.proof().await.into_iter().map(|check| check.name);
     let names = names
@@ -533,6 +534,14 @@ fn period_damage() -> Vec<Damage> {
             &["dispute-adjusted"],
         ),
     ]
+}
+
+fn audit_damage() -> Vec<Damage> {
+    vec![damage(
+        "insert into audit_seal (number, entry_id, previous, hash)
+         select coalesce(max(number), 0) + 1, gen_random_uuid(), '', '' from audit_seal",
+        &["audit-chain"],
+    )]
 }
 
 fn wall_damage() -> Vec<Damage> {

@@ -3,6 +3,7 @@
 
 pub mod adjustments;
 pub mod agreements;
+pub mod audit;
 pub mod books;
 pub mod contacts;
 pub mod credit;

@@ -310,7 +310,9 @@ pub async fn end(
 /// Rights as the policy writes them.
 fn words(rights: &[Right]) -> Vec<String> {
     let words = rights.iter();
-    words.map(|(object, act)| format!("{object} {act}")).collect()
+    words
+        .map(|(object, act)| format!("{object} {act}"))
+        .collect()
 }
 
 async fn living(tx: &mut Tx, grant: &Grant<ManageRoles>, id: OwnRoleId) -> Result<Role, RoleError> {

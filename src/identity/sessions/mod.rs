@@ -265,7 +265,11 @@ pub async fn prefer(
     let zone = |zone: Option<Zone>| zone.map(|zone| zone.to_string());
     let done = Done::to(Act::AccountChanged, before.id)
         .changed(Field::Name, before.name, wanted.name.as_str())
-        .changed(Field::Language, before.language.tag(), wanted.language.tag())
+        .changed(
+            Field::Language,
+            before.language.tag(),
+            wanted.language.tag(),
+        )
         .changed(Field::Zone, zone(before.zone), zone(wanted.zone))
         .changed(Field::Theme, before.theme.as_str(), wanted.theme.as_str());
     audit::record(tx, done).await?;

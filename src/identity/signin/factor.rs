@@ -173,12 +173,7 @@ pub async fn pass(
 }
 
 /// Writes down that a code was wrong.
-async fn wrong(
-    desk: Desk<'_>,
-    grant: &Grant<UseAccount>,
-    own: StaffId,
-    last: bool,
-) -> SignInError {
+async fn wrong(desk: Desk<'_>, grant: &Grant<UseAccount>, own: StaffId, last: bool) -> SignInError {
     let failed = [Act::FactorFailed, Act::FactorLocked].map(|act| Done::to(act, own));
     match note(desk, grant, failed, last).await {
         Ok(()) => SignInError::WrongCode,

@@ -65,7 +65,9 @@ pub async fn set(
         return Err(MerchantError::OutOfRange(range));
     }
     let held = store::newest(tx, merchant).await?.into_iter();
-    let held = held.filter(|own| own.rule == rule).find_map(|own| own.points);
+    let held = held
+        .filter(|own| own.rule == rule)
+        .find_map(|own| own.points);
     let done = Done::to(Act::EarnRateSet, merchant)
         .is(Field::Rule, rule)
         .changed(Field::Points, held, points);

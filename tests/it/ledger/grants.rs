@@ -203,9 +203,11 @@ const CHANGES: &[(&str, &[&str])] = &[
 ];
 
 /// What is only ever appended to.
-const APPEND_ONLY: [&str; 15] = [
+const APPEND_ONLY: [&str; 17] = [
     "account",
     "adjustment",
+    "audit_entry",
+    "audit_seal",
     "credit_entry",
     "earn_rate",
     "journal",

@@ -8,6 +8,7 @@ pub mod front;
 pub mod outside;
 pub mod people;
 pub mod periods;
+pub mod sealing;
 pub mod settling;
 pub mod smtp;
 pub mod stripe;

@@ -236,9 +236,10 @@ impl Mall {
     /// The file for a bank.
     pub async fn bank_file(&self, id: SettlementId) -> String {
         let grant = self.key::<ReadSettlements>("operator.finance", None, 4);
-        let mut tx = self.db.read(&grant).await.unwrap();
+        let mut tx = self.db.write(&grant).await.unwrap();
         let currency = self.tenant.currency;
         let file = paying::bank_file(&mut tx, &grant, id, currency).await;
+        tx.commit().await.unwrap();
         file.unwrap().1
     }
 

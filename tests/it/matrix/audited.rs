@@ -1,0 +1,94 @@
+//! Every action that changes something is in the audit once it was done, or on a list that says where
+//! else it is.
+
+use std::collections::BTreeSet;
+
+use rotunda::{authz::action, db::tenants::Schema};
+
+use super::mall::Plaza;
+use crate::support::books::owner;
+
+/// What changes nothing.
+const READS: [(&str, &str); 27] = [
+    ("key", "present"),
+    ("key", "read"),
+    ("staff", "read"),
+    ("role", "read"),
+    ("tenant", "read"),
+    ("merchant", "read"),
+    ("agreement", "read"),
+    ("credit", "read"),
+    ("store", "read"),
+    ("member", "read"),
+    ("purchase", "read"),
+    ("good", "read"),
+    ("redemption", "read"),
+    ("settlement", "preview"),
+    ("settlement", "read"),
+    ("statement", "read"),
+    ("adjustment", "read"),
+    ("dispute", "read"),
+    ("liability", "read"),
+    ("books", "verify"),
+    ("contact", "read"),
+    ("earn-rate", "read"),
+    ("stripe-account", "read"),
+    ("message", "read"),
+    ("audit", "read"),
+    // These widen what another action may do, and are nothing that one does.
+    ("merchant", "staff"),
+    ("tenant", "staff"),
+];
+
+/// What the ledger carries with its actor, and what the house does by itself.
+const ELSEWHERE: [(&str, &str); 17] = [
+    ("purchase", "record"),
+    ("purchase", "refund"),
+    ("points", "spend"),
+    ("batch", "post"),
+    ("redemption", "reserve"),
+    ("redemption", "claim"),
+    ("redemption", "cancel"),
+    ("points", "expire"),
+    ("points", "end"),
+    ("redemption", "lapse"),
+    ("credit", "evaluate"),
+    ("link", "send"),
+    ("message", "send"),
+    ("stripe", "follow"),
+    ("job", "relay"),
+    // The registry's, outside of any mall.
+    ("tenant", "manage"),
+    // No operation of the API: tests/it/audit.rs.
+    ("settlement", "confirm"),
+];
+
+/// That whatever was done here by an action is in the audit.
+pub async fn check(plaza: &Plaza) {
+    let mut sql = owner(&Schema::of(plaza.tenant().id).to_string()).await;
+    let found: Vec<(String, String)> =
+        sqlx::query_as("select distinct right_object, right_act from audit_entry")
+            .fetch_all(&mut sql)
+            .await
+            .unwrap();
+    let found: BTreeSet<(&str, &str)> = found
+        .iter()
+        .map(|(object, act)| (object.as_str(), act.as_str()))
+        .collect();
+    let mut silent = Vec::new();
+    for right in action::ALL {
+        let listed = READS.contains(right) || ELSEWHERE.contains(right);
+        if !listed && !found.contains(right) {
+            silent.push(right);
+        }
+        // What happens at a till is in the ledger, and nowhere else.
+        assert!(
+            !ELSEWHERE.contains(right) || !found.contains(right),
+            "{right:?}"
+        );
+    }
+    assert!(
+        silent.is_empty(),
+        "done without a trace in the audit: {silent:?}"
+    );
+}
