@@ -489,7 +489,7 @@ async fn a_merchants_principal_never_reaches_the_mall() {
         ReadSettlements ReadStatements IssueSettlement ConfirmSettlement ConfirmStatement
         ProposeAdjustment DecideAdjustment ReadAdjustments RaiseDispute ReadDisputes DecideDispute RecordPayment RaiseDefault DeclareDefault ReadLiability
         VerifyBooks ReadContact SetContact ReadEarnRates SetEarnRate ReadStripeAccount SetStripeAccount FollowStripe
-        ReadMessages RetryMessage SendMessages RelayJobs
+        ReadMessages RetryMessage SendMessages ReadAudit ExportAudit RelayJobs
     );
     for role in policy.roles().filter(|role| role.starts_with("merchant.")) {
         for &(object, act) in action::ALL {

@@ -3,11 +3,12 @@
 use chrono::TimeDelta;
 use rotunda::{
     audit::{self, Finding, Head, Verified},
-    authz::action::{ReadAudit, RelayJobs, SuspendMerchant},
+    authz::action::{EnrolMember, ReadAudit, RelayJobs, SuspendMerchant},
     kernel::{
         ids::{AuditEntryId, Entropy},
         page::hex,
     },
+    members::{self, Enrolment},
     merchants,
 };
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -274,20 +275,19 @@ async fn many_who_seal_at_once_make_one_chain() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_commits_late_is_sealed_late_and_who_is_never_sealed_is_named() {
     let mall = Mall::open().await;
-    let grant = mall.vendor::<rotunda::authz::action::CreateMerchant>();
+    let grant = mall.vendor::<EnrolMember>();
     // One begins, and is still at it when others were sealed.
     let mut slow = mall.db().write(&grant).await.unwrap();
-    let new = merchants::NewMerchant {
-        code: crate::support::code("slow"),
-        names: crate::support::books::names("Slow"),
-        trade: crate::support::name("tea"),
-        alliance: merchants::Alliance::Both,
+    let ada = Enrolment {
+        card_number: Some("slow".parse().unwrap()),
+        ..Enrolment::default()
     };
-    merchants::create(&mut slow, &grant, new).await.unwrap();
+    members::enrol(&mut slow, &grant, ada).await.unwrap();
     mall.house
         .clock
         .set(mall.house.clock.now() + TimeDelta::minutes(5));
-    mall.shop("quick").await;
+    mall.member("quick").await;
+    mall.member("quicker").await;
     assert_eq!(seal(&mall).await, 2);
     slow.commit().await.unwrap();
     assert_eq!(seal(&mall).await, 1, "behind those that it began before");

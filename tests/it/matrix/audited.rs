@@ -3,10 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use rotunda::{authz::action, db::tenants::Schema};
+use poem::http::Method;
+use rotunda::{authz::action, db::tenants::Schema, kernel::ids::MessageId};
+use serde_json::Value;
+use sqlx::PgConnection;
 
 use super::mall::Plaza;
-use crate::support::books::owner;
+use crate::support::{books::owner, outside::Caller, sealing::seal};
 
 /// What changes nothing.
 const READS: [(&str, &str); 27] = [
@@ -63,9 +66,30 @@ const ELSEWHERE: [(&str, &str); 17] = [
     ("settlement", "confirm"),
 ];
 
+/// What there was nothing of to be done: a letter that was given up, something sealed to be taken away.
+async fn finish(plaza: &Plaza, sql: &mut PgConnection) {
+    let (server, tenant) = (&plaza.server, plaza.tenant());
+    let key = server.key(tenant, "operator.owner", None).await;
+    let owner = Caller {
+        host: &tenant.hosts[0],
+        key: Some(&key),
+    };
+    let given_up = "update message set state = 'failed', problem = 'timeout', sent_at = null
+                    where message_id = (select max(message_id::text)::uuid from message)
+                    returning message_id";
+    let message: MessageId = sqlx::query_scalar(given_up).fetch_one(sql).await.unwrap();
+    let again = format!("/v1/messages/{message}/retry");
+    server.post(owner, &again, &Value::Null).await;
+    assert!(seal(&server.app, tenant.id).await > 0);
+    let path = "/v1/audit/export";
+    let taken = server.ask(owner, &Method::GET, path, None).await;
+    assert_eq!(taken.status, 200, "{}", taken.body);
+}
+
 /// That whatever was done here by an action is in the audit.
 pub async fn check(plaza: &Plaza) {
     let mut sql = owner(&Schema::of(plaza.tenant().id).to_string()).await;
+    finish(plaza, &mut sql).await;
     let found: Vec<(String, String)> =
         sqlx::query_as("select distinct right_object, right_act from audit_entry")
             .fetch_all(&mut sql)
