@@ -4,9 +4,9 @@
 //! not at all; nothing is locked, and nobody waits for anybody. What happens at a till is not here: the
 //! ledger carries who did it itself.
 //!
-//! Soon after, the house seals what is new ([`seal`]): entry by entry a hash of it and of the seal
+//! Soon after, the house seals what is new ([`seal()`]): entry by entry a hash of it and of the seal
 //! before, so that whoever changes, removes or inserts anything below the newest seal breaks the
-//! chain, and [`verify`] names the first place. Against whoever can write the tables at will and makes
+//! chain, and [`verify()`] names the first place. Against whoever can write the tables at will and makes
 //! the whole chain anew, or cuts its end off, helps a [`Head`] that was kept elsewhere.
 //!
 //! Never in an entry: secrets, passwords, tokens, and personal data in full. What an entry says of a
