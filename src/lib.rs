@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod telemetry;
 pub mod texts;
 // 3  cellar: what every room stands on
+pub mod audit;
 pub mod ledger;
 pub mod notify;
 pub mod queue;

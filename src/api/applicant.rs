@@ -17,7 +17,7 @@ use crate::{
     http::{
         admit::{Caller, Stranger},
         body::Body,
-        origin::Whence,
+        origin::FromWhere,
         problem::Problem,
         reply::{Foreign, Reply},
         wire::{Hidden, Text},
@@ -326,7 +326,7 @@ impl Applicant {
     async fn submit_application(
         &self,
         caller: Caller<UseApplication>,
-        whence: Whence,
+        whence: FromWhere,
     ) -> Result<Reply<200, WholeOut>, Problem> {
         let vault = caller.app().vault.as_ref();
         let mut tx = caller.db().write(&caller.grant).await?;
@@ -345,7 +345,7 @@ impl Applicant {
     async fn withdraw_application(
         &self,
         caller: Caller<UseApplication>,
-        whence: Whence,
+        whence: FromWhere,
     ) -> Result<Reply<200, WholeOut>, Problem> {
         let vault = caller.app().vault.as_ref();
         let mut tx = caller.db().write(&caller.grant).await?;
@@ -365,7 +365,7 @@ impl Applicant {
     async fn renew_application(
         &self,
         caller: Caller<UseApplication>,
-        whence: Whence,
+        whence: FromWhere,
         body: Body<AcceptTextIn>,
     ) -> Result<Reply<200, WholeOut>, Problem> {
         let (vault, digest) = (caller.app().vault.as_ref(), &body.value.digest);
@@ -385,7 +385,7 @@ impl Applicant {
     async fn accept_merchant_agreement(
         &self,
         caller: Caller<UseApplication>,
-        whence: Whence,
+        whence: FromWhere,
         body: Body<AcceptTextIn>,
     ) -> Result<Reply<200, WholeOut>, Problem> {
         let (vault, digest) = (caller.app().vault.as_ref(), &body.value.digest);

@@ -66,6 +66,7 @@ type MerchantOperations = (
     operator::contacts::Contacts,
     operator::earn_rates::EarnRates,
     operator::stores::Stores,
+    operator::audit::Audit,
 );
 
 type TillOperations = (
@@ -85,6 +86,7 @@ fn operations() -> Operations {
         operator::contacts::Contacts,
         operator::earn_rates::EarnRates,
         operator::stores::Stores,
+        operator::audit::Audit,
     );
     let operator = (
         operator::keys::Keys,

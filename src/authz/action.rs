@@ -219,6 +219,10 @@ actions! {
     RetryMessage = "message" "retry";
     /// Send messages.
     SendMessages = "message" "send";
+    /// Read who did what, and have its chain proved.
+    ReadAudit = "audit" "read";
+    /// Take the audit away, whole.
+    ExportAudit = "audit" "export";
     /// Hand the outbox to the worker.
     RelayJobs = "job" "relay";
 }

@@ -40,6 +40,45 @@ impl fmt::Display for Actor {
     }
 }
 
+/// Which of the doors somebody came in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Door {
+    /// The API.
+    Api,
+    /// The pages.
+    Page,
+    /// The command line.
+    Command,
+    /// Work that nobody waits for.
+    #[default]
+    Job,
+}
+
+impl Door {
+    /// As the audit's table and the API write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Page => "page",
+            Self::Command => "command",
+            Self::Job => "job",
+        }
+    }
+}
+
+/// From where somebody acts; written beside what was done where the audit keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Whence {
+    /// By which door.
+    pub door: Door,
+    /// The network address, or as much of it as one household shares.
+    pub address: Option<String>,
+    /// What the browser or the machine says of itself.
+    pub agent: Option<String>,
+    /// The request, as the log calls it.
+    pub request: Option<String>,
+}
+
 /// How far a right reaches within one mall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reach {
@@ -142,6 +181,8 @@ pub struct Principal {
     pub stores: Stores,
     /// What the mall's own roles mean, as they were when this principal was recognised.
     pub own: Arc<OwnRoles>,
+    /// From where it acts.
+    pub whence: Arc<Whence>,
 }
 
 impl Principal {
@@ -162,7 +203,11 @@ impl Principal {
 
     /// The vendor at the command line, at work in `tenant` or on the registry.
     pub fn platform(tenant: Option<TenantId>) -> Self {
-        Self::of(Actor::Platform, tenant, "platform.admin")
+        let at_a_terminal = Whence {
+            door: Door::Command,
+            ..Whence::default()
+        };
+        Self::of(Actor::Platform, tenant, "platform.admin").coming(at_a_terminal.into())
     }
 
     fn of(actor: Actor, tenant: Option<TenantId>, role: &str) -> Self {
@@ -174,7 +219,14 @@ impl Principal {
             scope: Reach::Mall,
             stores: Stores::All,
             own: Arc::default(),
+            whence: Arc::default(),
         }
+    }
+
+    /// The same, acting from there.
+    #[must_use]
+    pub fn coming(self, whence: Arc<Whence>) -> Self {
+        Self { whence, ..self }
     }
 
     /// The same, by these roles of the mall's own.

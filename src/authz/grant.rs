@@ -1,10 +1,10 @@
 //! The only key to a transaction: proof that the policy allows one action.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use super::{
     action::Action,
-    actor::{Actor, Principal, Reach, Stores},
+    actor::{Actor, Principal, Reach, Stores, Whence},
     own::OwnRoles,
 };
 use crate::kernel::ids::{MerchantId, StoreId, TenantId};
@@ -38,6 +38,11 @@ impl<A: Action> Grant<A> {
     /// Who acts.
     pub fn actor(&self) -> Actor {
         self.principal.actor
+    }
+
+    /// From where they act.
+    pub fn whence(&self) -> &Arc<Whence> {
+        &self.principal.whence
     }
 
     /// How far the right reaches. Where the action knows of a store, [`Grant::covers`] is asked.

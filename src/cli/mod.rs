@@ -4,6 +4,7 @@
 //! To add a command: a file of its own with its arguments and a function `run`, a variant of
 //! [`Command`], and an arm in [`run`].
 
+mod audit;
 mod books;
 mod database;
 pub mod demo;
@@ -129,6 +130,9 @@ enum Command {
     /// Prove the books
     #[command(subcommand)]
     Books(books::BooksCommand),
+    /// Read, prove and take away who did what
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Load what happened elsewhere
     #[command(subcommand)]
     Import(import::Command),
@@ -277,6 +281,7 @@ async fn act(
         Command::Tenant(command) => tenant::run(app, command, output).await?,
         Command::Settle(command) => settle::run(app, command, output).await?,
         Command::Books(command) => books::run(app, command, output).await?,
+        Command::Audit(command) => audit::run(app, command, output).await?,
         Command::Import(command) => import::run(app, command, output).await?,
         Command::Key(command) => key::run(app, command, output).await?,
         Command::Staff(command) => staff::run(app, command, output).await?,

@@ -10,7 +10,11 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 
 use super::{Db, error::Error, locator::Target, seats::Seat, slot::Conn, tenants::Schema};
 use crate::{
-    authz::{action::Action, actor::Actor, grant::Grant},
+    authz::{
+        action::Action,
+        actor::{Actor, Whence},
+        grant::Grant,
+    },
     kernel::{
         ids::{Entropy, Id, TenantId},
         time::Instant,
@@ -44,6 +48,8 @@ pub struct ReadTx {
     slot: Option<Arc<str>>,
     tenant: TenantId,
     actor: Actor,
+    whence: Arc<Whence>,
+    right: (&'static str, &'static str),
     now: Instant,
     entropy: Entropy,
 }
@@ -94,6 +100,16 @@ impl ReadTx {
     /// Who acts.
     pub fn actor(&self) -> Actor {
         self.actor
+    }
+
+    /// From where they act.
+    pub fn whence(&self) -> &Whence {
+        &self.whence
+    }
+
+    /// By which right, as object and act: that of the grant by which it was opened.
+    pub fn right(&self) -> (&'static str, &'static str) {
+        self.right
     }
 
     /// The revision of what requests are admitted and served by: programme, keys, merchants and
@@ -245,6 +261,8 @@ impl Db {
             slot: matches!(on, On::Seat { .. }).then(|| schema.into()),
             tenant,
             actor: grant.actor(),
+            whence: Arc::clone(grant.whence()),
+            right: (A::OBJECT, A::ACT),
             now: self.clock.now(),
             entropy: self.entropy.clone(),
         })

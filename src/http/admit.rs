@@ -23,7 +23,7 @@ use crate::{
     app::{App, Mall},
     authz::{
         action::{Action, Authenticate, SignIn},
-        actor::{Actor, Principal},
+        actor::{Actor, Principal, Whence},
         grant::Grant,
     },
     db::{Db, tenants::Tenant},
@@ -211,7 +211,13 @@ pub async fn admit<A: Action>(request: &Request, checked: bool) -> Result<Caller
         .ok_or_else(|| challenge(Problem::of(&codes::MISSING_KEY), "Bearer realm=\"rotunda\""))?;
     let presented = SecretString::from(presented);
     let revision = revision(app, &tenant, checked).await?;
-    let caller = admit_with(visit, tenant, revision, presented).await?;
+    // Nothing of what a lane does is audited: what a till does is in the ledger, with its actor.
+    let whence = if checked {
+        origin::whence(request, &visit)
+    } else {
+        Arc::default()
+    };
+    let caller = admit_with(visit, tenant, revision, presented, whence).await?;
     if let Some(route) = &caller.visit.route {
         route.check_query(request)?;
     }
@@ -224,12 +230,14 @@ async fn admit_with<A: Action>(
     tenant: Arc<Tenant>,
     revision: i64,
     presented: SecretString,
+    whence: Arc<Whence>,
 ) -> Result<Caller<A>, Problem> {
     let app = &visit.app;
     let Recognised {
         principal,
         presence,
     } = recognised(app, &tenant, revision, &presented).await?;
+    let principal = principal.coming(whence);
     Span::current().record("actor", tracing::field::display(principal.actor));
     let limited = presence.is_some_and(|one| one.is_limited());
     let grant = match allow(app, &principal) {
@@ -259,7 +267,8 @@ pub async fn admit_session<A: Action>(
     let tenant = tenant::of(&visit.app, request).await?;
     Span::current().record("tenant.id", tracing::field::display(tenant.id));
     let revision = revision(&visit.app, &tenant, true).await?;
-    admit_with(visit, tenant, revision, token).await
+    let whence = origin::whence(request, &visit);
+    admit_with(visit, tenant, revision, token, whence).await
 }
 
 /// Somebody of whom nothing is known yet, at the door of one mall: for coming in.
@@ -284,7 +293,8 @@ impl Stranger {
         let visit = Visit::of(request).ok_or_else(|| Problem::of(&codes::INTERNAL_ERROR))?;
         let tenant = tenant::of(&visit.app, request).await?;
         Span::current().record("tenant.id", tracing::field::display(tenant.id));
-        let grant = allow::<SignIn>(&visit.app, &Principal::anonymous(tenant.id))?;
+        let nobody = Principal::anonymous(tenant.id).coming(origin::whence(request, &visit));
+        let grant = allow::<SignIn>(&visit.app, &nobody)?;
         if let Some(route) = &visit.route {
             route.check_query(request)?;
         }

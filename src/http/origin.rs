@@ -1,7 +1,10 @@
 //! From where a request comes, in short: enough to count what fails, and for people to know their own
 //! sessions again.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use poem::{
     Addr, Request, RequestBody,
@@ -10,7 +13,14 @@ use poem::{
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::visit::Visit;
-use crate::identity::signin::Origin;
+use crate::{
+    authz::actor::{Door, Whence},
+    identity::signin::Origin,
+    kernel::text::printable,
+};
+
+/// The most letters of what a browser says of itself that are kept.
+const LONGEST_AGENT: usize = 200;
 
 /// Where a proxy says who asked it; each adds an address at the end.
 static FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -40,9 +50,9 @@ const SYSTEMS: [(&str, &str); 7] = [
 
 /// From where an operation is asked for, in short: an argument of one that keeps it.
 #[derive(Debug)]
-pub struct Whence(pub String);
+pub struct FromWhere(pub String);
 
-impl<'a> ApiExtractor<'a> for Whence {
+impl<'a> ApiExtractor<'a> for FromWhere {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::PoemExtractor];
     type ParamType = ();
     type ParamRawType = ();
@@ -60,6 +70,35 @@ impl<'a> ApiExtractor<'a> for Whence {
 /// From where a request comes. `behind_proxy` says whether the last address of `X-Forwarded-For` is
 /// a proxy's word; without one anybody could write it.
 pub fn of(request: &Request, behind_proxy: bool) -> Origin {
+    Origin {
+        address: address(request, behind_proxy).unwrap_or_else(|| "-".to_owned()),
+        device: device(agent(request).unwrap_or_default()),
+    }
+}
+
+/// The same for the audit, which keeps more of the browser, and the request.
+pub fn whence(request: &Request, visit: &Visit) -> Arc<Whence> {
+    let agent = agent(request).map(|agent| {
+        let letters = agent.chars().filter(|letter| printable(*letter));
+        letters.take(LONGEST_AGENT).collect()
+    });
+    let door = match visit.route {
+        Some(_) => Door::Api,
+        None => Door::Page,
+    };
+    Arc::new(Whence {
+        door,
+        address: address(request, visit.app.config.behind_proxy),
+        agent,
+        request: Some(visit.request_id.clone()),
+    })
+}
+
+fn agent(request: &Request) -> Option<&str> {
+    request.headers().get(header::USER_AGENT)?.to_str().ok()
+}
+
+fn address(request: &Request, behind_proxy: bool) -> Option<String> {
     let peer = match &request.remote_addr().0 {
         Addr::SocketAddr(address) => Some(address.ip()),
         _ => None,
@@ -67,12 +106,7 @@ pub fn of(request: &Request, behind_proxy: bool) -> Origin {
     let said = request.headers().get_all(&FORWARDED).iter().next_back();
     let said = said.and_then(|list| list.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
     let address = if behind_proxy { said.or(peer) } else { peer };
-    let agent = request.headers().get(header::USER_AGENT);
-    let agent = agent.and_then(|agent| agent.to_str().ok());
-    Origin {
-        address: address.map_or_else(|| "-".to_owned(), household),
-        device: device(agent.unwrap_or_default()),
-    }
+    address.map(household)
 }
 
 /// An address, of IPv6 the part that one household has.

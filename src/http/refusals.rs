@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     app::{MallError, entering::EnterError, joining::JoinError},
+    audit::AuditError,
     db,
     earning::{EarnError, adjusting::AdjustError},
     gateway::{files::FilesError, stripe::event::EventError},
@@ -435,6 +436,15 @@ impl From<MessageError> for Problem {
             MessageError::Db(error) => return Self::from(error),
         };
         Self::new(kind, sentence(&error))
+    }
+}
+
+impl From<AuditError> for Problem {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Cursor(_) => cursor(),
+            AuditError::Db(error) => Self::from(error),
+        }
     }
 }
 

@@ -223,6 +223,47 @@ impl ApiResponse for Sheet {
     fn register(_registry: &mut Registry) {}
 }
 
+/// Objects of JSON, one a line, as a file to keep.
+#[derive(Debug)]
+pub struct Lines {
+    /// The file's name.
+    pub name: String,
+    /// The lines.
+    pub text: String,
+}
+
+impl IntoResponse for Lines {
+    fn into_response(self) -> Response {
+        Response::builder()
+            .content_type(LINES)
+            .header(header::CONTENT_DISPOSITION, attachment(&self.name))
+            .header(header::CACHE_CONTROL, PRIVATE)
+            .body(self.text)
+    }
+}
+
+impl ApiResponse for Lines {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "The lines, with a name in `Content-Disposition`.",
+                status: Some(200),
+                status_range: None,
+                content: vec![MetaMediaType {
+                    content_type: LINES,
+                    schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
+                }],
+                headers: Vec::new(),
+            }],
+        }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
+/// The media type of objects of JSON, one a line.
+const LINES: &str = "application/x-ndjson";
+
 /// What kind of file an answer is.
 pub trait Media: Send + 'static {
     /// The media type.

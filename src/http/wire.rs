@@ -153,11 +153,13 @@ macro_rules! counted {
     };
 }
 
+mod audited;
 mod hidden;
 mod prose;
 mod settling;
 mod till;
 
+pub use audited::{AnyId, Whom};
 pub use hidden::Hidden;
 pub use prose::Prose;
 pub use settling::{FileText, LineNumber};

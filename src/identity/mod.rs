@@ -26,6 +26,7 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{Authenticate, CreateKey, ReadKeys, RevokeKey, StaffMall, StaffMerchant},
         actor::{Actor, Principal, Reach, Role, Stores},
@@ -203,6 +204,12 @@ pub async fn create(
         revoked_at: None,
     };
     store::insert(tx, &key, &fresh.hash).await?;
+    let done = Done::to(Act::KeyMade, key.id)
+        .is(Field::Label, key.label.as_str())
+        .is(Field::Role, key.role.as_str())
+        .is(Field::Merchant, audit::id(key.merchant))
+        .is(Field::Stores, audit::ids(key.stores.named()));
+    audit::record(tx, done).await?;
     Ok((key, fresh.secret))
 }
 
@@ -248,11 +255,18 @@ pub async fn revoke(
         (reach, Some(merchant)) => reach.covers(merchant),
         (_, None) => false,
     };
-    match found {
-        Some((key, _)) if covered(&key) => {}
+    let key = match found {
+        Some((key, _)) if covered(&key) => key,
         _ => return Err(IdentityError::NoSuchKey),
-    }
+    };
     let revoked = store::revoke(tx, id).await?;
+    if key.revoked_at.is_none() {
+        let done = Done::to(Act::KeyRevoked, id)
+            .was(Field::Label, key.label)
+            .was(Field::Role, key.role.as_str())
+            .was(Field::Merchant, audit::id(key.merchant));
+        audit::record(tx, done).await?;
+    }
     revoked.ok_or(IdentityError::NoSuchKey)
 }
 
@@ -363,6 +377,7 @@ pub async fn authenticate(
         scope: key.merchant.map_or(Reach::Mall, Reach::Merchant),
         stores: key.stores,
         own: Arc::default(),
+        whence: Arc::default(),
     };
     Ok(Recognised {
         principal,

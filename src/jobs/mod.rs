@@ -6,6 +6,7 @@
 //! [`handlers`]. A handler takes its grant from [`Tools::grant`], opens a transaction, calls one use
 //! case and commits; it is safe to run twice.
 
+mod audit;
 mod credit;
 mod earning;
 mod identity;
@@ -88,7 +89,7 @@ pub fn handlers(tools: &Tools) -> Handlers {
     let (confirming, listing) = (tools.clone(), tools.clone());
     let (looking, sending, following) = (tools.clone(), tools.clone(), tools.clone());
     let (inviting, coding) = (tools.clone(), tools.clone());
-    let (telling, clearing) = (tools.clone(), tools.clone());
+    let (telling, clearing, sealing) = (tools.clone(), tools.clone(), tools.clone());
     Handlers::default()
         .on(move |mall, job| queue::tidy(tidying.clone(), mall, job))
         .on(move |mall, job| earning::expire(expiring.clone(), mall, job))
@@ -101,6 +102,7 @@ pub fn handlers(tools: &Tools) -> Handlers {
         .on(move |mall, job| identity::tell(coding.clone(), mall, job))
         .on(move |mall, job| onboarding::tell(telling.clone(), mall, job))
         .on(move |mall, job| onboarding::tidy(clearing.clone(), mall, job))
+        .on(move |mall, job| audit::seal(sealing.clone(), mall, job))
         .on(move |mall, job| stripe::follow(following.clone(), mall, job))
 }
 

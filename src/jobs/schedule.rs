@@ -17,6 +17,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::warn;
 
 use crate::{
+    audit::SealEntries,
     authz::{action::RelayJobs, actor::Principal, policy::Policy},
     db::{
         Db,
@@ -150,7 +151,8 @@ impl Schedule {
         };
         let mut tx = self.db.write(&grant).await?;
         let Due { day, minute } = due;
-        if self.asked.get(&tenant).is_none_or(|last| last.day != day) {
+        let new_day = self.asked.get(&tenant).is_none_or(|last| last.day != day);
+        if new_day {
             enqueue(&mut tx, &PointsDue { day }).await?;
             enqueue(&mut tx, &SettlementsDue { day }).await?;
             enqueue(&mut tx, &CreditDue { day }).await?;
@@ -158,6 +160,8 @@ impl Schedule {
             enqueue(&mut tx, &TidyFiles { day }).await?;
         }
         enqueue(&mut tx, &RedemptionsDue { minute }).await?;
+        let all = new_day;
+        enqueue(&mut tx, &SealEntries { minute, all }).await?;
         tx.commit().await
     }
 }

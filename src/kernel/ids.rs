@@ -56,6 +56,12 @@ impl<K> Id<K> {
         self.uuid
     }
 
+    /// Before every id of what begins at `from` or later, and behind those of what began before.
+    pub fn floor(from: Instant) -> Self {
+        let millis = u128::try_from(from.timestamp_millis()).unwrap_or(0);
+        Self::from_uuid(Uuid::from_u128(millis.checked_shl(80).unwrap_or(u128::MAX)))
+    }
+
     /// A new id for something that begins at `now`: ids sort by time to the millisecond.
     pub fn new(now: Instant, entropy: &Entropy) -> Self {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
@@ -282,6 +288,8 @@ kinds! {
     Leg, LegId, "leg", "leg of a payment";
     /// An objection to a line of a statement.
     Dispute, DisputeId, "dsp", "dispute";
+    /// A line of the audit.
+    AuditEntry, AuditEntryId, "aud", "audit entry";
     /// Work for after the commit.
     Job, JobId, "job", "job";
 }

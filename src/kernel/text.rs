@@ -190,6 +190,15 @@ impl FromStr for Email {
     }
 }
 
+impl Email {
+    /// For people who need not know the whole: `a***@example.com`.
+    pub fn masked(&self) -> String {
+        let (person, host) = self.0.split_once('@').unwrap_or_default();
+        let first: String = person.chars().take(1).collect();
+        format!("{first}***@{host}")
+    }
+}
+
 impl fmt::Debug for Email {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("***")

@@ -14,6 +14,7 @@ use std::{
 use thiserror::Error;
 
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{EnrolMember, ReadMembers},
         actor::Reach,
@@ -170,6 +171,7 @@ pub async fn enrol(
         ));
     }
     ledger::open_wallets(tx, &[record.id]).await?;
+    audit::record(tx, Done::to(Act::MemberEnrolled, record.id)).await?;
     record.seen(grant.reach())
 }
 
@@ -282,6 +284,8 @@ pub async fn enrol_cards(
         missing.iter().map(|card| (tx.new_id(), *card)).collect();
     let enrolled = store::insert_cards(tx, &rows).await?;
     ledger::open_wallets(tx, &enrolled).await?;
+    let done = Done::new(Act::MembersEnrolled).is(Field::Made, enrolled.len());
+    audit::record(tx, done).await?;
     let enrolled: HashSet<MemberId> = enrolled.into_iter().collect();
     let (ours, theirs): (Vec<_>, Vec<_>) =
         rows.into_iter().partition(|(id, _)| enrolled.contains(id));

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Alliance, MerchantError, TillStore, store, stores_by_code};
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{ApplyManifest, CreateMerchant},
         grant::Grant,
@@ -105,12 +106,25 @@ pub async fn upsert(
     let placed = store::upsert_stores(tx, &stores).await?;
     let fresh: HashSet<StoreId> = stores.iter().map(|place| place.id).collect();
     let stores_created = placed.iter().filter(|id| fresh.contains(id)).count();
-    Ok(Upserted {
+    let done = Upserted {
         merchants_created,
         merchants_changed: touched.len().saturating_sub(merchants_created),
         stores_created,
         stores_changed: placed.len().saturating_sub(stores_created),
-    })
+    };
+    if !touched.is_empty() || !placed.is_empty() {
+        let entry = Done::new(Act::MerchantsListed)
+            .is(
+                Field::Made,
+                merchants_created.saturating_add(stores_created),
+            )
+            .is(
+                Field::Changed,
+                done.merchants_changed.saturating_add(done.stores_changed),
+            );
+        audit::record(tx, entry).await?;
+    }
+    Ok(done)
 }
 
 /// The stores of these codes; for each that does not exist yet, a merchant and a store of that
@@ -138,6 +152,8 @@ pub async fn create_by_code(
         .map(|code| (tx.new_id(), tx.new_id(), code))
         .collect();
     store::insert_pairs(tx, &rows).await?;
+    let done = Done::new(Act::MerchantsListed).is(Field::Made, rows.len());
+    audit::record(tx, done).await?;
     Ok(stores_by_code(tx, codes).await?)
 }
 

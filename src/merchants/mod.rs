@@ -28,6 +28,7 @@ use thiserror::Error;
 
 use self::onboarding::EventKind;
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{
             ActivateMerchant, ActivateStore, CreateMerchant, CreateStore, ReadMerchants,
@@ -220,11 +221,16 @@ pub async fn create(
         status: Status::Active,
         created_at: tx.now(),
     };
-    if store::insert_merchant(tx, &merchant).await? {
-        Ok(merchant)
-    } else {
-        Err(MerchantError::MerchantCodeTaken(merchant.code))
+    if !store::insert_merchant(tx, &merchant).await? {
+        return Err(MerchantError::MerchantCodeTaken(merchant.code));
     }
+    let done = Done::to(Act::MerchantMade, merchant.id)
+        .is(Field::Code, merchant.code.as_str())
+        .is(Field::Names, audit::names(&merchant.names))
+        .is(Field::Trade, merchant.trade.as_str())
+        .is(Field::Alliance, merchant.alliance.as_str());
+    audit::record(tx, done).await?;
+    Ok(merchant)
 }
 
 /// Merchants within reach, in the order in which they joined.
@@ -315,11 +321,16 @@ pub async fn create_store(
         status: Status::Active,
         created_at: tx.now(),
     };
-    if store::insert_store(tx, &place).await? {
-        Ok(place)
-    } else {
-        Err(MerchantError::StoreCodeTaken(place.code))
+    if !store::insert_store(tx, &place).await? {
+        return Err(MerchantError::StoreCodeTaken(place.code));
     }
+    let done = Done::to(Act::StoreMade, place.id)
+        .is(Field::Merchant, audit::id(place.merchant))
+        .is(Field::Code, place.code.as_str())
+        .is(Field::Names, audit::names(&place.names))
+        .is(Field::Alliance, place.alliance.as_str());
+    audit::record(tx, done).await?;
+    Ok(place)
 }
 
 /// Stores within reach, of one merchant where `of` names it, in the order in which they opened.
@@ -415,12 +426,14 @@ async fn set_status(
 ) -> Result<Merchant, MerchantError> {
     let merchant = within(tx, reach, id).await?;
     store::set_merchant_status(tx, id, status).await?;
+    let (kind, act) = match status {
+        Status::Active => (EventKind::Activated, Act::MerchantActivated),
+        Status::Suspended => (EventKind::Suspended, Act::MerchantSuspended),
+    };
     if merchant.status != status {
-        let kind = match status {
-            Status::Active => EventKind::Activated,
-            Status::Suspended => EventKind::Suspended,
-        };
         onboarding::news::became(tx, id, kind, None).await?;
+        let (before, after) = (merchant.status.as_str(), status.as_str());
+        audit::record(tx, Done::to(act, id).changed(Field::State, before, after)).await?;
     }
     Ok(Merchant { status, ..merchant })
 }
@@ -436,5 +449,13 @@ async fn set_store_status(
         return Err(MerchantError::UnknownStore);
     }
     store::set_store_status(tx, id, status).await?;
+    let act = match status {
+        Status::Active => Act::StoreActivated,
+        Status::Suspended => Act::StoreSuspended,
+    };
+    if place.status != status {
+        let (before, after) = (place.status.as_str(), status.as_str());
+        audit::record(tx, Done::to(act, id).changed(Field::State, before, after)).await?;
+    }
     Ok(Store { status, ..place })
 }

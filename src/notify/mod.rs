@@ -16,6 +16,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{
+    audit::{self, Act, Done},
     authz::{
         action::{ReadMessages, RetryMessage, SendMessages},
         actor::Reach,
@@ -258,6 +259,7 @@ pub async fn retry(
             message.round = message.round.saturating_add(1);
             message.attempts = 0;
             store::again(tx, &message).await?;
+            audit::record(tx, Done::to(Act::MessageRetried, message.id)).await?;
             let (id, round) = (message.id.uuid(), message.round);
             queue::enqueue(tx, &SendMessage { message: id, round }).await?;
             Ok(message)

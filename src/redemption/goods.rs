@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::{RedemptionError, Search, store};
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{ApplyManifest, CreateGood, ReadGoods},
         grant::Grant,
@@ -137,6 +138,13 @@ pub async fn create_good(
     let offered_by = ids_of(new, &merchants)?;
     let pairs: Vec<(GoodId, MerchantId)> = offered_by.iter().map(|by| (id, *by)).collect();
     store::insert_offers(tx, &pairs).await?;
+    let done = Done::to(Act::GoodMade, id)
+        .is(Field::Code, new.code.as_str())
+        .is(Field::Names, audit::names(&new.names))
+        .is(Field::Kind, new.kind.as_str())
+        .is(Field::Points, new.points)
+        .is(Field::Count, new.stock);
+    audit::record(tx, done).await?;
     Ok(Good {
         id,
         code: new.code.clone(),
@@ -239,10 +247,14 @@ pub async fn upsert_goods(
     let goods: Vec<GoodId> = all.values().copied().collect();
     touched.extend(store::delete_other_offers(tx, &goods, &pairs).await?);
     touched.extend(store::insert_offers(tx, &pairs).await?);
-    Ok(GoodsUpserted {
-        created,
-        changed: touched.len().saturating_sub(created),
-    })
+    let changed = touched.len().saturating_sub(created);
+    if !touched.is_empty() {
+        let done = Done::new(Act::GoodsListed)
+            .is(Field::Made, created)
+            .is(Field::Changed, changed);
+        audit::record(tx, done).await?;
+    }
+    Ok(GoodsUpserted { created, changed })
 }
 
 /// The merchants that these listings name.

@@ -24,6 +24,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod agreed;
+mod audited;
 pub mod calculation;
 pub mod confirming;
 pub mod covering;
@@ -59,6 +60,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::{
+    audit,
     authz::{
         action::{CloseSettlement, PreviewSettlement, ReadSettlements, ReadStatements},
         actor::Reach,
@@ -294,6 +296,7 @@ pub async fn cut_off(
         closed_at: None,
     };
     store::insert(tx, &new).await?;
+    audited::step(tx, audit::Act::PeriodCutOff, &new).await?;
     let known = store::of_period(tx, period).await?;
     known.ok_or(SettlementError::NotCutOff(period))
 }
@@ -340,6 +343,7 @@ pub async fn seal(
     let canonical = calculation.canonical(period, fee, settlement.form);
     settlement.digest = Some(digest(&canonical));
     store::update(tx, &settlement).await?;
+    audited::step(tx, audit::Act::SettlementCalculated, &settlement).await?;
     if settlement.course.approval == Approval::One {
         confirming::put_out(tx, &mut settlement, zone, currency).await?;
     }

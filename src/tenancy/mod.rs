@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{ApplyManifest, ManageTenants},
         grant::Grant,
@@ -293,7 +294,11 @@ pub async fn settle_by(
     unit: Unit,
 ) -> Result<(), TenancyError> {
     match periods::settle_by(tx, unit).await {
-        Ok(_) => Ok(()),
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            let done = Done::new(Act::PeriodUnitSet).is(Field::Unit, unit.as_str());
+            Ok(audit::record(tx, done).await?)
+        }
         Err(UnitChangeError::Fixed { books }) => Err(TenancyError::PeriodFixed {
             slug: slug.clone(),
             books,
@@ -330,14 +335,21 @@ pub async fn adopt(
         body: body.clone(),
         valid_from,
     };
-    if store::insert(tx, &next, &digest).await? {
-        Ok(Adopted {
-            version,
-            changed: true,
-        })
-    } else {
-        Err(TenancyError::ChangedMeanwhile)
+    if !store::insert(tx, &next, &digest).await? {
+        return Err(TenancyError::ChangedMeanwhile);
     }
+    let done = Done::new(Act::ProgrammePublished)
+        .changed(
+            Field::Version,
+            (version > 1).then_some(version.saturating_sub(1)),
+            version,
+        )
+        .is(Field::Digest, digest);
+    audit::record(tx, done).await?;
+    Ok(Adopted {
+        version,
+        changed: true,
+    })
 }
 
 /// The first moment of the year 1, when the books' first open period begins.

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::text_with;
-use crate::kernel::text::Language;
+use crate::{
+    audit::{Act, Field, Finding},
+    kernel::text::Language,
+};
 
 /// The keys of a language's files, with the places that each has.
 fn catalogue(language: Language) -> BTreeMap<String, BTreeSet<String>> {
@@ -65,6 +68,20 @@ fn every_right_and_every_role_has_a_name() {
     let rules = rules.lines().filter_map(|line| line.strip_prefix("p, "));
     for role in rules.filter_map(|rule| rule.split(", ").next()) {
         let key = role.replace("r:", "role-").replace('.', "-");
+        assert!(keys.contains_key(&key), "{key}");
+    }
+}
+
+#[test]
+fn whatever_the_audit_says_has_words() {
+    let keys = catalogue(Language::En);
+    let acts = Act::ALL.iter().map(|act| act.as_str().replace('.', "-"));
+    let acts = acts.map(|act| format!("audit-act-{act}"));
+    let fields = Field::ALL.iter().map(|field| field.as_str());
+    let fields = fields.map(|field| format!("audit-field-{field}"));
+    let findings = Finding::ALL.iter();
+    let findings = findings.map(|finding| format!("audit-finding-{finding}"));
+    for key in acts.chain(fields).chain(findings) {
         assert!(keys.contains_key(&key), "{key}");
     }
 }

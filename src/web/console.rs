@@ -28,7 +28,7 @@ struct Place {
 }
 
 /// The menu.
-const PLACES: [Place; 7] = [
+const PLACES: [Place; 8] = [
     Place {
         path: "/console/applications",
         word: "apply-queue",
@@ -63,6 +63,11 @@ const PLACES: [Place; 7] = [
         path: "/console/disputes",
         word: "web-disputes",
         right: ("dispute", "read"),
+    },
+    Place {
+        path: "/console/audit",
+        word: "console-audit",
+        right: ("audit", "read"),
     },
 ];
 

@@ -30,7 +30,7 @@ use sha2::{Digest, Sha256};
 
 use self::{
     knock::Knock,
-    operator::{changes, people, permissions, roles},
+    operator::{audit, changes, people, permissions, roles},
 };
 use crate::{
     app::App,
@@ -141,6 +141,8 @@ pages! {
     "/console/roles/:role/end" , post roles::end as "role" "manage";
     "/console/permissions" get permissions::list as "role" "read";
     "/console/permissions/:object/:action" get permissions::show as "staff" "read";
+    "/console/audit" get audit::list as "audit" "read";
+    "/console/audit/proof" get audit::proof as "audit" "read";
     "/console/settlements" get settlements::list as "settlement" "read";
     "/console/settlements/:settlement" get settlements::show as "statement" "read";
     "/console/settlements/:settlement/issue" , post settlements::issue as "settlement" "issue";

@@ -9,10 +9,13 @@ tokens of those who apply. Everything is done through the API itself, and can be
 mall.
 """
 
+import http.cookiejar
 import json
 import os
+import re
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 
@@ -89,6 +92,19 @@ def fill_in(run, token):
     return sent["application"]["application_id"], file
 
 
+def come_in(phone):
+    """Comes in as a member with that number; the session's token. With --dev a page shows the code."""
+    jar = http.cookiejar.CookieJar()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    with browser.open(f"{BASE}/my/sign-in", timeout=30) as page:
+        seal = re.search(r'name="seal" value="([0-9a-f]+)"', page.read().decode())[1]
+    form = urllib.parse.urlencode({"seal": seal, "phone": phone}).encode()
+    with browser.open(f"{BASE}/my/sign-in", form, timeout=30) as page:
+        code = re.search(r'role="status">[^<]*?([0-9]{6})', page.read().decode())[1]
+    token = next(cookie.value for cookie in jar if cookie.name == "rotunda-dev-member")
+    return ask(None, "POST", "/v1/member-sessions", {"token": token, "code": code})["token"]
+
+
 def main():
     merchants = {one["code"]: one["merchant_id"] for one in listed("/v1/merchants")}
     stores = {one["code"]: one["store_id"] for one in listed("/v1/stores")}
@@ -157,6 +173,8 @@ def main():
     with open(os.path.join(FOLDER, "env"), "w", encoding="utf-8") as env:
         env.write(f"export APPLICANT_KEY={draft}\n")
         env.write(f"export WITHDRAWER_KEY={apply(run, 'withdraws')}\n")
+        env.write(f"export MEMBER_KEY={come_in('13800138000')}\n")
+        env.write(f"export GOER_KEY={come_in('13900139000')}\n")
         env.write(f"export DECOY_KEY={key}\n")
         env.write(f"export DECOY_MERCHANT={merchants['decoy']}\n")
         env.write(f"export DECOY_STORE={stores['decoy-1f']}\n")

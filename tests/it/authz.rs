@@ -347,6 +347,7 @@ fn check_scopes<A: Action>(policy: &Policy) {
                 scope,
                 stores: rotunda::authz::actor::Stores::All,
                 own: std::sync::Arc::default(),
+                whence: std::sync::Arc::default(),
             };
             let grant: Option<Grant<A>> = policy.allow(&principal).ok();
             let right = policy.decide(role, A::OBJECT, A::ACT);
@@ -489,7 +490,7 @@ async fn a_merchants_principal_never_reaches_the_mall() {
         ReadSettlements ReadStatements IssueSettlement ConfirmSettlement ConfirmStatement
         ProposeAdjustment DecideAdjustment ReadAdjustments RaiseDispute ReadDisputes DecideDispute RecordPayment RaiseDefault DeclareDefault ReadLiability
         VerifyBooks ReadContact SetContact ReadEarnRates SetEarnRate ReadStripeAccount SetStripeAccount FollowStripe
-        ReadMessages RetryMessage SendMessages RelayJobs
+        ReadMessages RetryMessage SendMessages ReadAudit ExportAudit RelayJobs
     );
     for role in policy.roles().filter(|role| role.starts_with("merchant.")) {
         for &(object, act) in action::ALL {

@@ -73,6 +73,7 @@ impl Dusk {
             scope: Reach::Mall,
             stores: rotunda::authz::actor::Stores::All,
             own: std::sync::Arc::default(),
+            whence: std::sync::Arc::default(),
         };
         self.app.policy.allow(&principal).unwrap()
     }

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 8] = [
     &["kernel"],
     &["authz"],
     &["db", "gateway", "config", "telemetry", "texts"],
-    &["ledger", "queue", "notify"],
+    &["audit", "ledger", "queue", "notify"],
     &[
         "identity",
         "tenancy",
@@ -31,10 +31,11 @@ const FLOORS: [&[&str]; 8] = [
 ];
 
 /// What is allowed on the same floor.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("config", &["db"]),
     ("telemetry", &["config"]),
-    ("notify", &["queue"]),
+    ("audit", &["queue"]),
+    ("notify", &["audit", "queue"]),
     ("earning", &["members", "merchants", "redemption"]),
     ("redemption", &["members", "merchants"]),
     ("settlement", &["merchants"]),

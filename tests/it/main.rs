@@ -16,6 +16,7 @@
 mod adjustments;
 mod agreements;
 mod api;
+mod audit;
 mod authz;
 mod batch;
 mod by_itself;

@@ -3,6 +3,7 @@
 //! cell; after a wanted change `UPDATE_GOLDEN=1` writes it anew, and the diff is what has to be
 //! reviewed. What must hold whatever was reviewed is checked by rule beside it.
 
+mod audited;
 mod fields;
 mod mall;
 mod operations;
@@ -133,6 +134,7 @@ async fn aut_1_everybody_gets_from_every_operation_what_was_reviewed() {
             }
         }
     }
+    audited::check(&plaza).await;
     println!("AUT-1: {cells} cells, {} principals", everybody.len());
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(GOLDEN, &found).unwrap();

@@ -11,7 +11,10 @@ use rotunda::{
     settlement::{Course, disputes::Outcome},
 };
 
-use crate::support::settling::{Earned, Mall, Shop, Spent, at};
+use crate::support::{
+    sealing::seal_in,
+    settling::{Earned, Mall, Shop, Spent, at},
+};
 
 /// A mall in which everything has happened once.
 struct Busy {
@@ -73,6 +76,7 @@ async fn busy() -> Busy {
 #[tokio::test]
 async fn sound_books_prove_to_be_sound_and_the_sums_add_up() {
     let Busy { mall, .. } = busy().await;
+    seal_in(&mall.db, &mall.policy, mall.tenant.id, true).await;
     for check in mall.proof().await {
         assert!(check.holds, "{check:?}");
         let empty = ["wall-schemas", "key-once"].contains(&check.name)
@@ -125,6 +129,7 @@ async fn each_kind_of_damage_is_found_by_its_own_check() {
         .chain(trade_damage(&busy))
         .chain(settlement_damage())
         .chain(period_damage())
+        .chain(audit_damage())
         .chain(wall_damage());
     let names = mall.proof().await.into_iter().map(|check| check.name);
     let names = names
@@ -533,6 +538,14 @@ fn period_damage() -> Vec<Damage> {
             &["dispute-adjusted"],
         ),
     ]
+}
+
+fn audit_damage() -> Vec<Damage> {
+    vec![damage(
+        "insert into audit_seal (number, entry_id, previous, hash)
+         select coalesce(max(number), 0) + 1, gen_random_uuid(), '', '' from audit_seal",
+        &["audit-chain"],
+    )]
 }
 
 fn wall_damage() -> Vec<Damage> {

@@ -222,6 +222,7 @@ async fn statements(app: &App, mall: &Mall, id: SettlementId) -> Vec<Statement> 
         scope: Reach::Mall,
         stores: rotunda::authz::actor::Stores::All,
         own: std::sync::Arc::default(),
+        whence: std::sync::Arc::default(),
     };
     let grant = app.policy.allow::<ReadStatements>(&who).unwrap();
     let mut tx = app.db.read(&grant).await.unwrap();

@@ -4,6 +4,7 @@
 pub mod adjustments;
 pub mod agreements;
 pub mod applications;
+pub mod audit;
 pub mod books;
 pub mod contacts;
 pub mod credit;

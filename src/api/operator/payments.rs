@@ -221,9 +221,10 @@ impl Payments {
         settlement_id: Path<SettlementId>,
     ) -> Result<Sheet, Problem> {
         let (id, tenant) = (settlement_id.0, &caller.tenant);
-        let mut tx = caller.db().read(&caller.grant).await?;
+        let mut tx = caller.db().write(&caller.grant).await?;
         let (settlement, text) =
             paying::bank_file(&mut tx, &caller.grant, id, tenant.currency).await?;
+        tx.commit().await?;
         let name = format!(
             "{}-{}-payments.csv",
             tenant.slug.as_str(),

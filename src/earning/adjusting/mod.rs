@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::Setting;
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{DecideAdjustment, ProposeAdjustment, ReadAdjustments},
         actor::Reach,
@@ -248,6 +249,13 @@ pub async fn propose(
         None => {}
     }
     store::insert(tx, &it).await?;
+    let done = Done::to(Act::AdjustmentProposed, it.id)
+        .is(Field::Member, audit::id(it.member))
+        .is(Field::Store, audit::id(it.store))
+        .is(Field::Points, it.points)
+        .is(Field::Kind, it.reason.as_str())
+        .is(Field::State, it.state.as_str());
+    audit::record(tx, done.because(&it.note)).await?;
     Ok(it)
 }
 
@@ -283,6 +291,10 @@ pub async fn decide(
     }
     it.decided = Some((now, actor, Some(note.to_owned())));
     store::decide(tx, &it).await?;
+    let (before, after) = (AdjustState::Proposed.as_str(), it.state.as_str());
+    let done = Done::to(Act::AdjustmentDecided, id);
+    let done = done.changed(Field::State, before, after).because(note);
+    audit::record(tx, done).await?;
     Ok(it)
 }
 

@@ -27,7 +27,7 @@ counted!(
 );
 
 /// How many of something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Quantity(pub i64);
 
 counted!(

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::staff::{self, StaffError, Wanted};
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{ManageStaff, ReadStaff},
         actor::{Actor, Reach, Role, Stores},
@@ -163,6 +164,15 @@ pub async fn propose(
         return Err(ChangeError::AlreadyOpen(open));
     }
     store::insert(tx, &proposal).await?;
+    let done = Done::to(Act::RoleChangeProposed, proposal.id)
+        .is(Field::Person, audit::id(proposal.staff))
+        .changed(
+            Field::Roles,
+            staff::codes(&proposal.before),
+            staff::codes(&proposal.roles),
+        )
+        .is(Field::Stores, audit::ids(proposal.stores.named()));
+    audit::record(tx, done).await?;
     Ok(proposal)
 }
 
@@ -271,6 +281,14 @@ async fn decide(
     state: State,
 ) -> Result<RoleChange, ChangeError> {
     store::decide(tx, proposal.id, state).await?;
+    let act = match state {
+        State::Confirmed => Act::RoleChangeConfirmed,
+        State::Open | State::Rejected | State::Expired => Act::RoleChangeRejected,
+    };
+    let done = Done::to(act, proposal.id)
+        .is(Field::Person, audit::id(proposal.staff))
+        .changed(Field::State, State::Open.as_str(), state.as_str());
+    audit::record(tx, done).await?;
     Ok(RoleChange {
         state,
         decided_at: Some(tx.now()),

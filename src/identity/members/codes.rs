@@ -123,7 +123,7 @@ pub async fn ask(
     ];
     match attempts::count(&mut tx, &subjects).await {
         Err(SignInError::TooMany(seconds)) => return Err(SignInError::TooManyCodes(seconds)),
-        other => other?,
+        other => other.map(drop)?,
     }
     let (id, now): (SignInCodeId, Instant) = (tx.new_id(), tx.now());
     let fresh = key_text::make(id, tx.entropy());

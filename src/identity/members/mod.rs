@@ -110,6 +110,7 @@ pub(super) async fn authenticate(
         scope: Reach::Member(visit.member),
         stores: Stores::All,
         own: Arc::default(),
+        whence: Arc::default(),
     };
     let life = Life {
         until: visit.until(),

@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::staff;
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{self, Action, Authenticate, ManageRoles, ReadRoles, StaffMerchant},
         actor::{Reach, Role as RoleName, Stores},
@@ -232,6 +233,11 @@ pub async fn create(
     if !store::insert(tx, &role).await? {
         return Err(RoleError::CodeTaken(role.code));
     }
+    let done = Done::to(Act::RoleMade, role.id)
+        .is(Field::Code, role.code.as_str())
+        .is(Field::Name, role.name.as_str())
+        .is(Field::Rights, words(&role.rights));
+    audit::record(tx, done).await?;
     Ok(role)
 }
 
@@ -256,6 +262,10 @@ pub async fn change(
     // What one could not give one cannot take away either.
     may_touch(policy, grant, role.family, &rights)?;
     may_touch(policy, grant, role.family, &role.rights)?;
+    let done = Done::to(Act::RoleChanged, role.id)
+        .changed(Field::Name, role.name.as_str(), edit.name.as_str())
+        .changed(Field::Rights, words(&role.rights), words(&rights));
+    audit::record(tx, done).await?;
     let role = Role {
         name: edit.name.as_str().to_owned(),
         guarded: is_guarded(policy, role.family, &rights),
@@ -290,7 +300,19 @@ pub async fn end(
     };
     may_touch(policy, grant, role.family, &role.rights)?;
     store::end(tx, id).await?;
+    let done = Done::to(Act::RoleEnded, id)
+        .was(Field::Code, role.code)
+        .was(Field::Rights, words(&role.rights));
+    audit::record(tx, done).await?;
     store::find(tx, id).await?.ok_or(RoleError::NotFound)
+}
+
+/// Rights as the policy writes them.
+fn words(rights: &[Right]) -> Vec<String> {
+    let words = rights.iter();
+    words
+        .map(|(object, act)| format!("{object} {act}"))
+        .collect()
 }
 
 async fn living(tx: &mut Tx, grant: &Grant<ManageRoles>, id: OwnRoleId) -> Result<Role, RoleError> {

@@ -20,6 +20,7 @@ use super::{
     staff::{Staff, State, Theme, store as people},
 };
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{Authenticate, UseAccount},
         actor::{Actor, Principal, Role},
@@ -115,6 +116,7 @@ pub(super) async fn authenticate(
         scope,
         stores: staff.stores,
         own: Arc::default(),
+        whence: Arc::default(),
     };
     let seen = Seen {
         id,
@@ -174,7 +176,7 @@ pub async fn revoke(
     id: SessionId,
 ) -> Result<SignedIn, SignInError> {
     whole(by)?;
-    end(tx, grant, id).await
+    end(tx, grant, id, Act::SessionRevoked).await
 }
 
 /// Ends the session by which it is asked for.
@@ -186,21 +188,25 @@ pub async fn sign_out(
     grant: &Grant<UseAccount>,
     by: &Seen,
 ) -> Result<SignedIn, SignInError> {
-    end(tx, grant, by.id).await
+    end(tx, grant, by.id, Act::SignedOut).await
 }
 
 async fn end(
     tx: &mut Tx,
     grant: &Grant<UseAccount>,
     id: SessionId,
+    act: Act,
 ) -> Result<SignedIn, SignInError> {
     let own = person(grant)?;
     let found = store::find(tx, id).await?;
-    match found {
-        Some((session, _)) if session.staff == own => {}
+    let session = match found {
+        Some((session, _)) if session.staff == own => session,
         _ => return Err(SignInError::UnknownSession),
-    }
+    };
     store::end(tx, id).await?;
+    if session.ended_at.is_none() {
+        audit::record(tx, Done::to(act, id).was(Field::Device, session.origin)).await?;
+    }
     let ended = store::find(tx, id).await?;
     ended
         .map(|(session, _)| session)
@@ -218,7 +224,10 @@ pub async fn revoke_others(
 ) -> Result<u64, SignInError> {
     whole(by)?;
     let own = person(grant)?;
-    Ok(store::end_all_of(tx, own, Some(by.id)).await?)
+    let ended = store::end_all_of(tx, own, Some(by.id)).await?;
+    let done = Done::to(Act::OthersRevoked, own).was(Field::Count, ended);
+    audit::record(tx, done).await?;
+    Ok(ended)
 }
 
 /// Oneself.
@@ -254,7 +263,19 @@ pub async fn prefer(
     wanted: &Preferences,
 ) -> Result<Staff, SignInError> {
     whole(by)?;
-    store::prefer(tx, person(grant)?, wanted).await?;
+    let before = me(tx, grant).await?;
+    store::prefer(tx, before.id, wanted).await?;
+    let zone = |zone: Option<Zone>| zone.map(|zone| zone.to_string());
+    let done = Done::to(Act::AccountChanged, before.id)
+        .changed(Field::Name, before.name, wanted.name.as_str())
+        .changed(
+            Field::Language,
+            before.language.tag(),
+            wanted.language.tag(),
+        )
+        .changed(Field::Zone, zone(before.zone), zone(wanted.zone))
+        .changed(Field::Theme, before.theme.as_str(), wanted.theme.as_str());
+    audit::record(tx, done).await?;
     me(tx, grant).await
 }
 

@@ -104,17 +104,20 @@ impl Subject {
 /// The transaction is to be committed before what is tried is tried; it is to be dropped where this
 /// refuses, so that nobody is shut out for longer by those who go on trying.
 ///
+/// Says whether it was the last one that they have.
+///
 /// # Errors
 /// [`SignInError::TooMany`] where one of them has failed too often, [`SignInError::Db`].
 pub(in crate::identity) async fn count(
     tx: &mut Tx,
     subjects: &[Subject],
-) -> Result<(), SignInError> {
+) -> Result<bool, SignInError> {
     let now = tx.now();
     store::sweep(tx, now - LONGEST).await?;
     let mut sorted = subjects.to_vec();
     // Always in the same order, so that no two wait for each other.
     sorted.sort_unstable();
+    let mut last = false;
     for subject in &sorted {
         let begun = now - subject.window;
         let (failures, since) = store::count(tx, subject.bytes(), begun).await?;
@@ -124,8 +127,9 @@ pub(in crate::identity) async fn count(
                 .clamp(1, LONGEST.num_seconds());
             return Err(SignInError::TooMany(u32::try_from(left).unwrap_or(1)));
         }
+        last |= failures == subject.most;
     }
-    Ok(())
+    Ok(last)
 }
 
 /// Forgives: the first subject everything, and each other one this try.

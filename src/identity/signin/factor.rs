@@ -5,9 +5,10 @@ use secrecy::SecretString;
 use super::{
     Desk, Opened, SignInError,
     attempts::{self, Subject},
-    renew, store,
+    note, renew, store,
 };
 use crate::{
+    audit::{self, Act, Done},
     authz::{action::UseAccount, grant::Grant},
     db::tx::{ReadTx, Tx},
     identity::{
@@ -94,7 +95,7 @@ pub async fn activate(
     let own = person(grant)?;
     let subject = [Subject::code(own)];
     let mut tx = desk.db.write(grant).await?;
-    attempts::count(&mut tx, &subject).await?;
+    let last = attempts::count(&mut tx, &subject).await?;
     tx.commit().await?;
     let mut tx = desk.db.write(grant).await?;
     let mut staff = locked(&mut tx, own).await?;
@@ -106,12 +107,16 @@ pub async fn activate(
     let sealed = sealed.ok_or(SignInError::NoSecondFactor)?;
     let (whose, now) = (whose(&tx, own), tx.now());
     let step = one_time::step_of(vault, &whose, &sealed, code, now, None);
-    let step = step.ok_or(SignInError::WrongCode)?;
+    let Some(step) = step else {
+        drop(tx);
+        return Err(wrong(desk, grant, own, last).await);
+    };
     store::use_factor(&mut tx, own, step).await?;
     staff.second_factor_since = Some(now);
     let recovery_codes = make_codes(&mut tx, own).await?;
     attempts::forgive(&mut tx, &subject).await?;
     let opened = renew(&mut tx, &staff, by.id, true).await?;
+    audit::record(&mut tx, Done::to(Act::FactorAdded, own)).await?;
     tx.commit().await?;
     Ok(Activated {
         opened,
@@ -133,7 +138,7 @@ pub async fn pass(
     let own = person(grant)?;
     let subject = [Subject::code(own)];
     let mut tx = desk.db.write(grant).await?;
-    attempts::count(&mut tx, &subject).await?;
+    let last = attempts::count(&mut tx, &subject).await?;
     tx.commit().await?;
     let mut tx = desk.db.write(grant).await?;
     let staff = locked(&mut tx, own).await?;
@@ -144,20 +149,36 @@ pub async fn pass(
     let step = kept.sealed.zip(desk.vault).and_then(|(sealed, vault)| {
         one_time::step_of(vault, &whose, &sealed, code, now, kept.step)
     });
-    match (step, key_text::typed(code)) {
-        (Some(step), _) => store::keep_step(&mut tx, own, step).await?,
+    let act = match (step, key_text::typed(code)) {
+        (Some(step), _) => {
+            store::keep_step(&mut tx, own, step).await?;
+            Some(Act::FactorShown)
+        }
         (None, Some(typed)) => {
             let hash = key_text::hash(&typed);
-            if !store::use_recovery_code(&mut tx, own, &hash).await? {
-                return Err(SignInError::WrongCode);
-            }
+            let used = store::use_recovery_code(&mut tx, own, &hash).await?;
+            used.then_some(Act::RecoveryCodeUsed)
         }
-        (None, None) => return Err(SignInError::WrongCode),
-    }
+        (None, None) => None,
+    };
+    let Some(act) = act else {
+        drop(tx);
+        return Err(wrong(desk, grant, own, last).await);
+    };
     attempts::forgive(&mut tx, &subject).await?;
     let opened = renew(&mut tx, &staff, by.id, true).await?;
+    audit::record(&mut tx, Done::to(act, own)).await?;
     tx.commit().await?;
     Ok(opened)
+}
+
+/// Writes down that a code was wrong.
+async fn wrong(desk: Desk<'_>, grant: &Grant<UseAccount>, own: StaffId, last: bool) -> SignInError {
+    let failed = [Act::FactorFailed, Act::FactorLocked].map(|act| Done::to(act, own));
+    match note(desk, grant, failed, last).await {
+        Ok(()) => SignInError::WrongCode,
+        Err(error) => error.into(),
+    }
 }
 
 /// Makes new recovery codes and tells them, this once; those before open nothing any more.
@@ -174,6 +195,7 @@ pub async fn new_recovery_codes(
     if staff.second_factor_since.is_none() {
         return Err(SignInError::NoSecondFactor);
     }
+    audit::record(tx, Done::to(Act::RecoveryCodesMade, staff.id)).await?;
     make_codes(tx, staff.id).await
 }
 
@@ -195,6 +217,7 @@ pub async fn remove_factor(
     store::remove_factor(tx, staff.id).await?;
     store::set_recovery_codes(tx, staff.id, &[]).await?;
     end_all_of(tx, staff.id, Some(by.id)).await?;
+    audit::record(tx, Done::to(Act::FactorRemoved, staff.id)).await?;
     staff.second_factor_since = None;
     renew(tx, &staff, by.id, false).await
 }

@@ -28,8 +28,10 @@ use super::{
     staff::{LinkKind, LinkMail, Staff, State, links, lower, store as people},
 };
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
-        action::{SignIn, UseAccount},
+        action::{Action, SignIn, UseAccount},
+        actor::Actor,
         grant::Grant,
     },
     db::{
@@ -37,7 +39,7 @@ use crate::{
         tx::{ReadTx, Tx},
     },
     kernel::{
-        ids::{Link, SessionId},
+        ids::{Link, SessionId, StaffId},
         key_text,
         page::CursorError,
         text::{Email, Language, Name},
@@ -186,14 +188,22 @@ pub async fn sign_in(
     let email = lower(email);
     let subjects = [Subject::account(&email), Subject::address(&from.address)];
     let mut tx = desk.db.write(grant).await?;
-    attempts::count(&mut tx, &subjects).await?;
+    let last = attempts::count(&mut tx, &subjects).await?;
     let known = store::password_by_email(&mut tx, &email).await?;
     tx.commit().await?;
     let stored = known.as_ref().map(|(_, hash)| hash.clone());
     // The same work where there is nobody.
     let right = desk.hashing.verify(password, stored).await?;
-    let (Some((id, hash)), true) = (known, right) else {
-        return Err(SignInError::WrongCredentials);
+    let (id, hash) = match (known, right) {
+        (Some(known), true) => known,
+        (known, _) => {
+            let whose = known.map(|(id, _)| id);
+            let email = email.masked();
+            let said = |act| about(act, whose).is(Field::Email, email.as_str());
+            let failed = [said(Act::SignInFailed), said(Act::SignInLocked)];
+            note(desk, grant, failed, last).await?;
+            return Err(SignInError::WrongCredentials);
+        }
     };
     let mut tx = desk.db.write(grant).await?;
     let staff = people::lock(&mut tx, id).await?;
@@ -207,8 +217,30 @@ pub async fn sign_in(
     }
     attempts::forgive(&mut tx, &subjects).await?;
     let opened = open(&mut tx, &staff, from).await?;
+    let done = Done::to(Act::SignedIn, staff.id).is(Field::Device, from.device.as_str());
+    audit::record(&mut tx, done.by(Actor::Staff(staff.id))).await?;
     tx.commit().await?;
     Ok(opened)
+}
+
+/// An act of somebody, where it is known of whom.
+fn about(act: Act, whose: Option<StaffId>) -> Done {
+    whose.map_or_else(|| Done::new(act), |id| Done::to(act, id))
+}
+
+/// Writes down a try that failed; the second of the two where it was the `last` for a while.
+async fn note<A: Action>(
+    desk: Desk<'_>,
+    grant: &Grant<A>,
+    [failed, locked]: [Done; 2],
+    last: bool,
+) -> Result<(), db::Error> {
+    let mut tx = desk.db.write(grant).await?;
+    audit::record(&mut tx, failed).await?;
+    if last {
+        audit::record(&mut tx, locked).await?;
+    }
+    tx.commit().await
 }
 
 /// A new session of somebody who showed a password, or a link.
@@ -337,6 +369,10 @@ pub async fn redeem(
     signed_in::end_all_of(&mut tx, staff.id, None).await?;
     attempts::forgive(&mut tx, &[Subject::account(&staff.email)]).await?;
     let opened = open(&mut tx, &staff, from).await?;
+    let done = Done::to(Act::PasswordChosen, staff.id)
+        .is(Field::Kind, link.kind.as_str())
+        .is(Field::Device, from.device.as_str());
+    audit::record(&mut tx, done.by(Actor::Staff(staff.id))).await?;
     tx.commit().await?;
     Ok(opened)
 }
@@ -354,13 +390,17 @@ pub async fn ask_for_link(
     let email = lower(email);
     let mut tx = desk.db.write(grant).await?;
     attempts::count(&mut tx, &[Subject::asker(&from.address)]).await?;
+    let asked = store::password_by_email(&mut tx, &email).await?;
+    let asked = asked.map(|(id, _)| id);
+    let done = about(Act::LinkAsked, asked).is(Field::Email, email.masked());
+    audit::record(&mut tx, done).await?;
     let within = attempts::count(&mut tx, &[Subject::letters(&email)]).await;
     match within {
         // So many letters are enough, and it is not said that there are any.
         Err(SignInError::TooMany(_)) => {}
         Err(error) => return Err(error),
-        Ok(()) => {
-            if let Some((id, _)) = store::password_by_email(&mut tx, &email).await? {
+        Ok(_) => {
+            if let Some(id) = asked {
                 let until = tx.now() + RESET_FOR;
                 // Earlier ones stay: whoever asks in another's name must not take theirs away.
                 links::mail(&mut tx, id, LinkKind::Reset, until).await?;
@@ -387,7 +427,7 @@ pub async fn count_letter(
     let within = attempts::count(&mut tx, &[Subject::letters(&lower(email))]).await;
     tx.commit().await?;
     match within {
-        Ok(()) => Ok(true),
+        Ok(_) => Ok(true),
         Err(SignInError::TooMany(_)) => Ok(false),
         Err(error) => Err(error),
     }
@@ -412,11 +452,13 @@ pub async fn change_password(
     let staff = people::find(&mut tx, own).await?;
     let staff = staff.ok_or(SignInError::UnknownSession)?;
     let wanted = Password::choose(wanted, &staff.email)?;
-    attempts::count(&mut tx, &subject).await?;
+    let last = attempts::count(&mut tx, &subject).await?;
     let stored = store::password_of(&mut tx, own).await?;
     let entropy = tx.entropy().clone();
     tx.commit().await?;
     if !desk.hashing.verify(current, stored.clone()).await? {
+        let failed = [Act::PasswordFailed, Act::SignInLocked].map(|act| Done::to(act, own));
+        note(desk, grant, failed, last).await?;
         return Err(SignInError::WrongPassword);
     }
     let hash = desk.hashing.hash(&wanted, &entropy).await?;
@@ -434,6 +476,7 @@ pub async fn change_password(
     let before = signed_in::find(&mut tx, by.id).await?;
     let shown = before.is_some_and(|(session, _)| session.second_factor);
     let opened = renew(&mut tx, &staff, by.id, shown).await?;
+    audit::record(&mut tx, Done::to(Act::PasswordChanged, own)).await?;
     tx.commit().await?;
     Ok(opened)
 }

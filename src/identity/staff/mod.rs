@@ -29,6 +29,7 @@ pub use words::{State, Theme, WordError};
 
 use super::roles::fresh;
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{InviteStaff, ManageStaff, ReadStaff},
         actor::{Reach, Role, Stores},
@@ -259,7 +260,19 @@ pub async fn invite(
         ended_at: None,
     };
     store::insert(tx, &staff).await?;
+    let done = Done::to(Act::StaffInvited, staff.id)
+        .is(Field::Name, staff.name.as_str())
+        .is(Field::Email, staff.email.masked())
+        .is(Field::Roles, codes(&staff.roles))
+        .is(Field::Merchant, audit::id(staff.merchant))
+        .is(Field::Stores, audit::ids(staff.stores.named()));
+    audit::record(tx, done).await?;
     ask(tx, staff, tell).await
+}
+
+/// Roles by their codes.
+pub(super) fn codes(roles: &[Role]) -> Vec<&str> {
+    roles.iter().map(Role::as_str).collect()
 }
 
 /// Asks somebody again who has not come yet; earlier links open nothing any more.
@@ -281,6 +294,7 @@ pub async fn invite_again(
     }
     may_give(policy, grant, &Roles::of(&staff))?;
     links::end(tx, id, LinkKind::Invitation).await?;
+    audit::record(tx, Done::to(Act::StaffInvitedAgain, id)).await?;
     ask(tx, staff, tell).await
 }
 
@@ -501,6 +515,20 @@ impl Change {
     /// Makes it true, from the next second on everywhere.
     pub(super) async fn apply(self, tx: &mut Tx) -> Result<Staff, StaffError> {
         let id = self.staff.id;
+        let (before, after) = (codes(&self.staff.roles), codes(self.after()));
+        let act = match self.to {
+            Some(_) => Act::StaffRolesChanged,
+            None => Act::StaffEnded,
+        };
+        let stores = self.to.as_ref().and_then(|to| to.stores.named());
+        let done = Done::to(act, id)
+            .changed(Field::Roles, before, after)
+            .changed(
+                Field::Stores,
+                audit::ids(self.staff.stores.named()),
+                audit::ids(stores),
+            );
+        audit::record(tx, done).await?;
         if let Some(roles) = &self.to {
             store::set_roles(tx, id, roles).await?;
         } else {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use super::{MerchantError, within};
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{ApplyManifest, ReadStripeAccount, SetStripeAccount},
         actor::Reach,
@@ -57,6 +58,11 @@ pub async fn set(
     account: &StripeAccount,
 ) -> Result<PaidTo, MerchantError> {
     within(tx, grant.reach(), merchant).await?;
+    let before = store::paid_to(tx, merchant).await?;
+    let before = before.map(|before| before.account.as_str().to_owned());
+    let done = Done::to(Act::StripeAccountSet, merchant);
+    let done = done.changed(Field::Account, before, account.as_str());
+    audit::record(tx, done).await?;
     store::set_accounts(tx, &[(merchant, account)]).await?;
     let found = store::paid_to(tx, merchant).await?;
     found.ok_or(MerchantError::NoAccount)
@@ -82,7 +88,9 @@ pub async fn apply(
         rows.push((*merchant, account));
     }
     rows.sort_unstable_by_key(|(merchant, _)| *merchant);
-    Ok(store::set_accounts(tx, &rows).await?)
+    store::set_accounts(tx, &rows).await?;
+    let done = Done::new(Act::StripeAccountsListed).is(Field::Count, rows.len());
+    Ok(audit::record(tx, done).await?)
 }
 
 /// The accounts of those of `ids` that have one, for whoever pays them.

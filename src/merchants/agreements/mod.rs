@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use super::store::merchant;
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{AcceptAgreement, ProposeAgreement, ReadAgreements},
         actor::Reach,
@@ -175,6 +176,12 @@ pub async fn propose(
         accepted: None,
     };
     store::insert(tx, &agreement, &text).await?;
+    let done = Done::to(Act::AgreementProposed, agreement.id)
+        .is(Field::Merchant, audit::id(agreement.merchant))
+        .is(Field::Version, version)
+        .is(Field::From, starts_at.to_rfc3339())
+        .is(Field::Digest, agreement.digest.as_str());
+    audit::record(tx, done).await?;
     Ok(agreement)
 }
 
@@ -203,6 +210,11 @@ pub async fn accept(
     }
     agreement.accepted = Some((tx.now(), tx.actor().to_string()));
     store::set_accepted(tx, &agreement).await?;
+    let done = Done::to(Act::AgreementAccepted, agreement.id)
+        .is(Field::Merchant, audit::id(agreement.merchant))
+        .is(Field::Version, version)
+        .is(Field::Digest, digest);
+    audit::record(tx, done).await?;
     Ok(agreement)
 }
 

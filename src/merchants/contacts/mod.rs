@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use super::{MerchantError, within};
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{ApplyManifest, ReadContact, SetContact},
         actor::Reach,
@@ -82,6 +83,12 @@ pub async fn set(
     language: Language,
 ) -> Result<Contact, MerchantError> {
     within(tx, grant.reach(), merchant).await?;
+    let before = store::contact(tx, merchant).await?;
+    let (mail, tongue) = said(before.as_ref());
+    let done = Done::to(Act::ContactSet, merchant)
+        .changed(Field::Email, mail, email.masked())
+        .changed(Field::Language, tongue, language.tag());
+    audit::record(tx, done).await?;
     store::set(tx, &[(merchant, &email, language)]).await?;
     let found = store::contact(tx, merchant).await?;
     found.ok_or(MerchantError::NoContact)
@@ -97,7 +104,20 @@ pub async fn remove(
     merchant: MerchantId,
 ) -> Result<(), MerchantError> {
     within(tx, grant.reach(), merchant).await?;
+    if let Some(before) = store::contact(tx, merchant).await? {
+        let (mail, tongue) = said(Some(&before));
+        let done = Done::to(Act::ContactRemoved, merchant)
+            .was(Field::Email, mail)
+            .was(Field::Language, tongue);
+        audit::record(tx, done).await?;
+    }
     Ok(store::remove(tx, merchant).await?)
+}
+
+/// What the audit keeps of a contact.
+fn said(contact: Option<&Contact>) -> (Option<String>, Option<&'static str>) {
+    let mail = contact.map(|contact| contact.email.masked());
+    (mail, contact.map(|contact| contact.language.tag()))
 }
 
 /// Brings the contacts of merchants to what a manifest lists; who is not listed keeps what there is.
@@ -120,7 +140,9 @@ pub async fn apply(
         rows.push((*merchant, email, *language));
     }
     rows.sort_unstable_by_key(|(merchant, ..)| *merchant);
-    Ok(store::set(tx, &rows).await?)
+    store::set(tx, &rows).await?;
+    let done = Done::new(Act::ContactsListed).is(Field::Count, rows.len());
+    Ok(audit::record(tx, done).await?)
 }
 
 /// Those of `ids` who get mail: for whoever queues it.

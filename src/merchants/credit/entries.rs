@@ -5,6 +5,7 @@ use chrono::NaiveDate;
 
 use super::{CreditError, lock, store, whole_mall};
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{ReadCredit, RecordCredit},
         grant::Grant,
@@ -207,6 +208,14 @@ pub async fn record(
     let period = ledger::open_period(tx).await?;
     let moves = [(from, to, amount)];
     ledger::move_money(tx, why, entry.id.uuid(), period, currency.code(), &moves).await?;
+    let done = Done::to(Act::CreditRecorded, entry.id)
+        .is(Field::Merchant, audit::id(entry.merchant))
+        .is(Field::Kind, kind.as_str())
+        .is(Field::Amount, amount)
+        .is(Field::Points, points)
+        .is(Field::Reference, entry.reference.as_str())
+        .changed(Field::Deposit, before.deposit, credit.deposit);
+    audit::record(tx, done).await?;
     Ok(entry)
 }
 

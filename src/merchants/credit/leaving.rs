@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 
 use super::{Credit, CreditError, Standing, Step, Withheld, lock, save, step, store, whole_mall};
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{EndPoints, WindDown},
         grant::Grant,
@@ -44,6 +45,10 @@ pub async fn wind_down(
     it.withheld = Some((Withheld::WindingDown, tx.now()));
     save(tx, &before, &it).await?;
     became(tx, merchant, EventKind::Leaving, None).await?;
+    let done = Done::to(Act::MerchantWindsDown, merchant)
+        .changed(Field::State, before.standing.as_str(), it.standing.as_str())
+        .is(Field::LastDay, last_day.to_string());
+    audit::record(tx, done).await?;
     Ok(it)
 }
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{Application, OnboardingError, State, store as applications};
 use crate::{
+    audit::{self, Act, Done},
     authz::{
         action::{Authenticate, SendNews},
         actor::Principal,
@@ -208,11 +209,35 @@ pub(super) async fn happened(
         problem: None,
     };
     store::insert_event(tx, &event).await?;
+    written_down(tx, &event).await?;
     let job = TellNews {
         event: event.id.uuid(),
     };
     queue::enqueue(tx, &job).await?;
     Ok(event.id)
+}
+
+/// Has the audit know of a step of an application; what became of a merchant later, it knows already.
+async fn written_down(tx: &mut Tx, event: &Event) -> Result<(), db::Error> {
+    let act = match event.kind {
+        EventKind::Started => Act::ApplicationStarted,
+        EventKind::LinkAsked => Act::LinkAsked,
+        EventKind::Suspended | EventKind::Activated | EventKind::Leaving | EventKind::Left => {
+            return Ok(());
+        }
+        EventKind::Submitted
+        | EventKind::UnderReview
+        | EventKind::InformationAsked
+        | EventKind::Resubmitted
+        | EventKind::Approved
+        | EventKind::Live
+        | EventKind::Rejected
+        | EventKind::Withdrawn
+        | EventKind::Reopened => Act::ApplicationMoved,
+    };
+    let done = Done::to(act, event.application).is(audit::Field::State, event.kind.as_str());
+    let done = event.reason.iter().fold(done, Done::because);
+    audit::record(tx, done).await
 }
 
 /// Puts what became of a merchant on the timeline of the application that it came of, if it did.

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::OnboardingError;
 use crate::{
+    audit::{self, Act, Done},
     authz::{
         action::{SetConditions, StartApplication},
         grant::Grant,
@@ -152,5 +153,9 @@ pub async fn publish(
     new.created_at = Some(tx.now());
     new.created_by = Some(tx.actor().to_string());
     store::insert_text(tx, &new).await?;
+    let done = Done::new(Act::ConditionsPublished)
+        .is(audit::Field::Kind, kind.as_str())
+        .changed(audit::Field::Digest, before.digest, new.digest.as_str());
+    audit::record(tx, done).await?;
     Ok(new)
 }

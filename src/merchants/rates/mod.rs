@@ -9,6 +9,7 @@ mod store;
 
 use super::{MerchantError, within};
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{ReadEarnRates, SetEarnRate},
         grant::Grant,
@@ -63,6 +64,14 @@ pub async fn set(
     {
         return Err(MerchantError::OutOfRange(range));
     }
+    let held = store::newest(tx, merchant).await?.into_iter();
+    let held = held
+        .filter(|own| own.rule == rule)
+        .find_map(|own| own.points);
+    let done = Done::to(Act::EarnRateSet, merchant)
+        .is(Field::Rule, rule)
+        .changed(Field::Points, held, points);
+    audit::record(tx, done).await?;
     store::append(tx, merchant, rule, points).await?;
     let mut chosen = store::newest(tx, merchant).await?.into_iter();
     Ok(chosen.find(|own| own.rule == rule))

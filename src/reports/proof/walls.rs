@@ -36,7 +36,8 @@ pub(super) const QUESTIONS: &[Question] = &[
                                         'recovery_code', 'sign_in_code', 'signin_attempt')) then
                 format('the role of this mall may delete from %s', relname)
             when relname in ('programme', 'account', 'journal', 'transfer', 'refund', 'adjustment',
-                    'credit_entry', 'prepaid_use', 'payment_cover', 'stripe_event')
+                    'credit_entry', 'prepaid_use', 'payment_cover', 'stripe_event',
+                    'audit_entry', 'audit_seal')
                 and has_any_column_privilege(current_user, pg_class.oid, 'update') then
                 format('the role of this mall may change %s', relname)
             when exists (select from pg_catalog.pg_attribute

@@ -11,11 +11,12 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use super::{
-    Settlement, SettlementError, Statement, paying,
+    Settlement, SettlementError, Statement, audited, paying,
     period::{self, Act, Approval, StatementState},
     statement_within, store as settlements, whole_mall,
 };
 use crate::{
+    audit::{self, Done, Field},
     authz::{
         action::{ConfirmSettlement, ConfirmStatement, IssueSettlement},
         grant::Grant,
@@ -94,6 +95,7 @@ pub(super) async fn put_out(
     settlement.issued_by = Some(tx.actor().to_string());
     settlement.confirm_by = Some(settlement.course.confirm_by(now, zone));
     settlements::update(tx, settlement).await?;
+    audited::step(tx, audit::Act::SettlementIssued, settlement).await?;
     let issued = store::issue_statements(tx, settlement.id).await?;
     tell(tx, &issued).await?;
     if settlement.course.confirm_days == 0 {
@@ -141,6 +143,9 @@ pub async fn confirm(
     statement.state = StatementState::Confirmed;
     statement.confirmed_at = Some(tx.now());
     store::confirm_statement(tx, id).await?;
+    let done = Done::to(audit::Act::StatementConfirmed, id);
+    let done = done.is(Field::Merchant, audit::id(statement.merchant));
+    audit::record(tx, done.is(Field::Period, settlement.period.to_string())).await?;
     confirm_if_last(tx, &mut settlement, currency).await?;
     Ok(statement)
 }
@@ -194,6 +199,7 @@ async fn confirm_rest(
     currency: Currency,
 ) -> Result<(), SettlementError> {
     store::confirm_statements(tx, settlement.id).await?;
+    audited::step(tx, audit::Act::SettlementConfirmed, settlement).await?;
     paying::fix(tx, settlement, currency).await
 }
 

@@ -13,6 +13,7 @@ mod store;
 
 use super::{Approval, calculation::Carried, netting::Party, paying, store as settlements, stripe};
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{DeclareDefault, RaiseDefault},
         actor::Reach,
@@ -112,6 +113,8 @@ pub async fn raise(
     }
     it.raised = Some((tx.now(), tx.actor().to_string()));
     credit::save(tx, &before, &it).await?;
+    let done = Done::to(Act::DefaultRaised, merchant).is(Field::Count, due.len());
+    audit::record(tx, done).await?;
     Ok(it)
 }
 
@@ -130,6 +133,7 @@ pub async fn withdraw(
     step(it.place(), Step::WithdrawDefault)?;
     it.raised = None;
     credit::save(tx, &before, &it).await?;
+    audit::record(tx, Done::to(Act::DefaultWithdrawn, merchant)).await?;
     Ok(it)
 }
 
@@ -175,6 +179,7 @@ pub async fn declare(
     let amounts: Vec<i64> = due.iter().map(|one| one.amount).collect();
     let parts = covers(&amounts, it.deposit, on_default)?;
     let covers: Vec<(Due, Cover)> = due.into_iter().zip(parts).collect();
+    let kept = it.deposit;
     post(tx, merchant, &covers, currency).await?;
     for id in ids {
         if let Some(mut settlement) = settlements::lock_id(tx, id).await? {
@@ -192,6 +197,10 @@ pub async fn declare(
         it.withheld = Some((Withheld::Defaulted, tx.now()));
     }
     credit::save(tx, &before, &it).await?;
+    let (standing, now) = (before.standing.as_str(), it.standing.as_str());
+    let done = Done::to(Act::DefaultDeclared, merchant).changed(Field::State, standing, now);
+    let done = done.changed(Field::Deposit, kept, it.deposit);
+    audit::record(tx, done.is(Field::Count, covers.len())).await?;
     Ok(it)
 }
 

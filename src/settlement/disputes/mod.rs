@@ -26,6 +26,7 @@ use super::{
     statement_within, store as settlements,
 };
 use crate::{
+    audit::{self, Done, Field},
     authz::{
         action::{DecideDispute, RaiseDispute, ReadDisputes},
         actor::Reach,
@@ -302,11 +303,15 @@ pub async fn raise(
         decide_by: end_of_day(now, DECISION_DAYS, zone),
         decision: None,
     };
-    if store::insert(tx, &dispute).await? {
-        Ok(dispute)
-    } else {
-        Err(DisputeError::AlreadyDisputed)
+    if !store::insert(tx, &dispute).await? {
+        return Err(DisputeError::AlreadyDisputed);
     }
+    let done = Done::to(audit::Act::DisputeRaised, dispute.id)
+        .is(Field::Merchant, audit::id(dispute.merchant))
+        .is(Field::Period, dispute.period.to_string())
+        .is(Field::Amount, dispute.amount);
+    audit::record(tx, done.because(&dispute.reason)).await?;
+    Ok(dispute)
 }
 
 /// Says who gets the money of a disputed line. Where the operator holds it, that becomes part of the
@@ -346,6 +351,10 @@ pub async fn decide(
         note: note.to_owned(),
     };
     store::decide(tx, id, dispute.state, &decision).await?;
+    let (before, after) = (DisputeState::Open.as_str(), dispute.state.as_str());
+    let done = Done::to(audit::Act::DisputeDecided, id);
+    let done = done.changed(Field::State, before, after).because(note);
+    audit::record(tx, done).await?;
     dispute.decision = Some(decision);
     if dispute.held {
         let (merchant, amount) = match outcome {

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 use super::Agreed;
 use crate::{
+    audit::{self, Act, Done, Field},
     authz::{
         action::{EvaluateCredit, RecordCredit, SetCreditLimit},
         grant::Grant,
@@ -114,6 +115,8 @@ pub async fn set_limit(
     let before = it.clone();
     it.limit = limit;
     credit::save(tx, &before, &it).await?;
+    let done = Done::to(Act::CreditLimitSet, merchant);
+    audit::record(tx, done.changed(Field::Limit, before.limit, limit)).await?;
     let exposure = exposure_of(tx, merchant).await?;
     shine(tx, it, exposure, rules, currency).await
 }

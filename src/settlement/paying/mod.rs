@@ -14,7 +14,7 @@ use chrono::NaiveDate;
 use thiserror::Error;
 
 use super::{
-    Settlement, SettlementError,
+    Settlement, SettlementError, audited,
     covering::Cover,
     disputes,
     netting::{self, NettingError, Party, Payment},
@@ -22,6 +22,7 @@ use super::{
     store as settlements, stripe, whole_mall, within,
 };
 use crate::{
+    audit,
     authz::{
         action::{ReadSettlements, RecordPayment},
         grant::Grant,
@@ -379,7 +380,7 @@ pub(super) async fn of_merchant(
 /// # Errors
 /// [`SettlementError::NotFound`]; [`SettlementError::OutOfTurn`] before they are fixed.
 pub async fn bank_file(
-    tx: &mut ReadTx,
+    tx: &mut Tx,
     grant: &Grant<ReadSettlements>,
     id: SettlementId,
     currency: Currency,
@@ -398,6 +399,7 @@ pub async fn bank_file(
         .filter(|line| line.state == PaymentState::Due && !held.contains(&line.line))
         .map(|line| Order::of(line, settlement.period, currency));
     let file = bank::write(due, currency);
+    audited::bank_file(tx, id, audit::Act::BankFileWritten, file.lines().count()).await?;
     Ok((settlement, file))
 }
 
@@ -441,6 +443,7 @@ pub async fn record(
         let payer = from.ok_or(nobodys)?;
         credit::draw(tx, payer, wanted, (id, line), currency).await?;
     }
+    audited::payment(tx, id, line, method, reference).await?;
     Ok(write_down(tx, &mut settlement, payment, method, reference).await?)
 }
 
@@ -512,6 +515,7 @@ pub async fn import(
         .map(|(line, record)| (*line, record.method.leads_to(), record))
         .collect();
     if !paid.is_empty() {
+        audited::bank_file(tx, id, audit::Act::BankFileRead, paid.len()).await?;
         store::record(tx, id, &paid).await?;
         close_if_paid(tx, &mut settlement).await?;
     }

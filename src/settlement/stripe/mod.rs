@@ -36,6 +36,7 @@ use super::{
     store as settlements, whole_mall, within,
 };
 use crate::{
+    audit::{self, Done, Field},
     authz::{
         action::{ReadSettlements, RecordPayment},
         grant::Grant,
@@ -266,6 +267,10 @@ pub async fn request(
         let agreed = agreed.and_then(|days| i32::try_from(days).ok());
         ask_for(tx, id, wanted, &unit.to_string(), agreed).await?;
     }
+    if !plan.wanted.is_empty() {
+        let done = Done::to(audit::Act::StripeRequested, id).is(Field::Count, plan.wanted.len());
+        audit::record(tx, done).await?;
+    }
     Ok(requested)
 }
 
@@ -365,7 +370,10 @@ pub async fn retry(
     id: LegId,
 ) -> Result<Leg, StripeError> {
     let mut leg = lock(tx, grant, id).await?;
+    let before = leg.state.as_str();
     leg.state = step(leg.state, Act::Retry)?;
+    let done = Done::to(audit::Act::StripeRetried, id);
+    audit::record(tx, done.changed(Field::State, before, leg.state.as_str())).await?;
     again(tx, leg).await
 }
 
@@ -387,6 +395,11 @@ pub async fn cancel(
         _ => Act::Cancel,
     };
     leg.state = step(before, act)?;
+    if leg.state != before {
+        let (before, after) = (before.as_str(), leg.state.as_str());
+        let done = Done::to(audit::Act::StripeCancelled, id);
+        audit::record(tx, done.changed(Field::State, before, after)).await?;
+    }
     match leg.state {
         LegState::Void if before == LegState::Void => Ok(leg),
         LegState::Void => {

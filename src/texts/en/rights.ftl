@@ -3,6 +3,8 @@
 right-adjustment-propose = Add or take points by hand, or propose to
 right-adjustment-decide = Decide what others propose to add or take
 right-adjustment-read = Read what was added and taken by hand
+right-audit-read = Read who did what
+right-audit-export = Take the audit away, whole
 right-key-present = Show a key and be recognised
 right-key-create = Make keys for machines
 right-key-read = List keys, without their secrets
@@ -111,6 +113,7 @@ object-account = Account
 object-membership = A member's own sessions
 object-agreement = Agreements
 object-application = Applications
+object-audit = Audit
 object-batch = Batches
 object-books = Books
 object-conditions = Conditions for joining

@@ -3,6 +3,8 @@
 right-adjustment-propose = 手工增减积分，或提出增减
 right-adjustment-decide = 裁定他人提出的积分增减
 right-adjustment-read = 查看手工增减的积分
+right-audit-read = 查看谁做了什么
+right-audit-export = 导出整个审计记录
 right-key-present = 出示密钥并被识别
 right-key-create = 为机器创建密钥
 right-key-read = 查看密钥列表（不含密文）
@@ -111,6 +113,7 @@ object-account = 账号
 object-membership = 会员自己的登录
 object-agreement = 协议
 object-application = 入驻申请
+object-audit = 审计
 object-batch = 批量提交
 object-books = 账目
 object-conditions = 入驻条件

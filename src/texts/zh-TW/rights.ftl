@@ -3,6 +3,8 @@
 right-adjustment-propose = 手動增減積分，或提出增減
 right-adjustment-decide = 裁定他人提出的積分增減
 right-adjustment-read = 檢視手動增減的積分
+right-audit-read = 檢視誰做了什麼
+right-audit-export = 匯出整份稽核紀錄
 right-key-present = 出示金鑰並被識別
 right-key-create = 為機器建立金鑰
 right-key-read = 查看金鑰清單（不含密文）
@@ -111,6 +113,7 @@ object-account = 帳號
 object-membership = 會員自己的登入
 object-agreement = 協議
 object-application = 進駐申請
+object-audit = 稽核
 object-batch = 批次提交
 object-books = 帳目
 object-conditions = 進駐條件

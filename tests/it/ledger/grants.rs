@@ -237,9 +237,11 @@ const CHANGES: &[(&str, &[&str])] = &[
 ];
 
 /// What is only ever appended to.
-const APPEND_ONLY: [&str; 16] = [
+const APPEND_ONLY: [&str; 18] = [
     "account",
     "adjustment",
+    "audit_entry",
+    "audit_seal",
     "credit_entry",
     "earn_rate",
     "journal",

@@ -163,7 +163,7 @@ async fn nothing_is_paid_before_it_is_fixed() {
     let early = mall.imports(id, "").await;
     assert!(matches!(early, Err(PaymentError::OutOfTurn(_))));
     let grant = mall.key("operator.finance", None, 4);
-    let mut tx = mall.db.read(&grant).await.unwrap();
+    let mut tx = mall.db.write(&grant).await.unwrap();
     let currency = mall.tenant.currency;
     let early = rotunda::settlement::paying::bank_file(&mut tx, &grant, id, currency).await;
     assert!(matches!(early, Err(SettlementError::OutOfTurn(_))));

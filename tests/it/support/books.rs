@@ -138,6 +138,7 @@ impl Mall {
             scope,
             stores: rotunda::authz::actor::Stores::All,
             own: std::sync::Arc::default(),
+            whence: std::sync::Arc::default(),
         };
         self.house.policy.allow(&principal).unwrap()
     }

@@ -8,6 +8,7 @@ pub mod front;
 pub mod outside;
 pub mod people;
 pub mod periods;
+pub mod sealing;
 pub mod settling;
 pub mod sms;
 pub mod smtp;
@@ -144,6 +145,7 @@ impl Mall {
             scope,
             stores: rotunda::authz::actor::Stores::All,
             own: std::sync::Arc::default(),
+            whence: std::sync::Arc::default(),
         };
         self.app.policy.allow(&principal).unwrap()
     }

@@ -155,6 +155,11 @@ impl People {
     /// Somebody active, whose session shows no second factor.
     pub async fn active(&self, email: &str, roles: &[&str], merchant: Option<&str>) -> Person {
         let token = self.invited(email, roles, merchant).await;
+        self.comes(&token).await
+    }
+
+    /// Whoever was invited by that token.
+    pub async fn comes(&self, token: &str) -> Person {
         let body = json!({"token": token, "password": PASSWORD});
         let path = "/v1/staff/invitations/acceptance";
         let from = self.elsewhere();

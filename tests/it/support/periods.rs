@@ -43,6 +43,7 @@ impl Mall {
             scope: shop.map_or(Reach::Mall, |shop| Reach::Merchant(shop.merchant)),
             stores: rotunda::authz::actor::Stores::All,
             own: std::sync::Arc::default(),
+            whence: std::sync::Arc::default(),
         };
         self.policy.allow(&principal).unwrap()
     }
@@ -235,9 +236,10 @@ impl Mall {
     /// The file for a bank.
     pub async fn bank_file(&self, id: SettlementId) -> String {
         let grant = self.key::<ReadSettlements>("operator.finance", None, 4);
-        let mut tx = self.db.read(&grant).await.unwrap();
+        let mut tx = self.db.write(&grant).await.unwrap();
         let currency = self.tenant.currency;
         let file = paying::bank_file(&mut tx, &grant, id, currency).await;
+        tx.commit().await.unwrap();
         file.unwrap().1
     }
 

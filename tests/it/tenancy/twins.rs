@@ -31,6 +31,7 @@ use crate::support::{
     instant,
     outside::{Caller, Server, tables},
     people::{PASSWORD, code},
+    sealing::seal,
     url,
 };
 
@@ -93,6 +94,7 @@ impl Twin {
         self.trade(&mut things, "2026-01-15T12:00:00Z").await;
         self.close(&mut things, "2026-01").await;
         self.trade(&mut things, "2026-02-15T12:00:00Z").await;
+        seal(&self.server.app, self.tenant.id).await;
         things
     }
 
@@ -307,6 +309,7 @@ impl Twin {
                 .post(self.caller(owner), &path, &Value::Null)
                 .await;
         }
+        seal(&self.server.app, self.tenant.id).await;
         let proof = self.server.get(self.caller(owner), "/v1/books/proof").await;
         assert_eq!(proof["holds"], json!(true), "{proof}");
         let app = &self.server.app;
