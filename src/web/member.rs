@@ -128,9 +128,12 @@ async fn asked(knock: &Knock) -> Result<sign_in_codes::Asked, Problem> {
     Ok(sign_in_codes::ask(&app.db, grant, &phone, language, origin, most).await?)
 }
 
-/// What would have been sent, where this is somebody's own machine and nobody sends anything. The job
-/// that writes it may just have begun.
+/// What would have been sent, where this is somebody's own machine, nobody sends anything, and it is they
+/// who ask. The job that writes it may just have begun.
 async fn unsent(knock: &Knock) -> Option<String> {
+    if !knock.is_here() {
+        return None;
+    }
     let sms = &knock.stranger.app().sms;
     let id = sign_in_codes::request_of(knock.token()?)?.to_string();
     for _ in 0..LOOKS {
@@ -273,7 +276,11 @@ fn moved(knock: &Knock, caller: &Caller<UseMembership>, line: &HomeLine) -> Mark
     let sign = if line.points > 0 { "+" } else { "" };
     let merchant = line.merchant.as_ref().map(|(_, names)| names.get(language));
     let store = line.store.as_ref().map(|(_, names)| names.get(language));
-    let place: Vec<&str> = merchant.into_iter().chain(store).collect();
+    // Most stores are called by their merchant's name and where they are.
+    let place: Vec<&str> = match (merchant, store) {
+        (Some(merchant), Some(store)) if store.starts_with(merchant) => vec![store],
+        (merchant, store) => merchant.into_iter().chain(store).collect(),
+    };
     let after = text_with(
         language,
         "my-after",

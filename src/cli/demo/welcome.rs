@@ -52,7 +52,8 @@ pub(super) async fn welcome(
         let mut text = format!(
             "\n{name} is open.\n\n  The API, to read and to try   {site}/docs\n  \
              Its description               {site}/openapi.json\n  \
-             Whether it is well            {site}/readyz  {site}/metrics\n\n\
+             Whether it is well            {site}/readyz  {site}/metrics\n  \
+             A member's points             {site}/my  (any number; here the page shows the code)\n\n\
              Sample keys, kept in {folder}/demo-credentials:\n"
         );
         for (role, key) in keys.iter() {

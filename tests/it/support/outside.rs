@@ -8,7 +8,7 @@ use std::{
 };
 
 use poem::{
-    Body, Endpoint, EndpointExt, Request, RequestParts, Response,
+    Addr, Body, Endpoint, EndpointExt, Request, RequestParts, Response,
     endpoint::BoxEndpoint,
     http::{self, HeaderMap, Method, uri::Scheme},
     web::{LocalAddr, RemoteAddr},
@@ -246,6 +246,28 @@ impl Server {
         self.knock(head, body).await
     }
 
+    /// One request of a browser at this very machine: a form where there is a body.
+    pub async fn browse_here(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Answer {
+        let method = body.map_or(Method::GET, |_| Method::POST);
+        let mut head = http::Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            head = head.header(*name, *value);
+        }
+        if let Some(body) = body {
+            head = head
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("content-length", body.len());
+        }
+        let here = RemoteAddr(Addr::from(SocketAddr::from(([127, 0, 0, 1], 9))));
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_owned()));
+        self.knock_from(here, head, body).await
+    }
+
     /// A message of Stripe's.
     pub async fn hears(&self, host: &str, signature: &str, body: &str) -> Answer {
         let head = http::Request::builder()
@@ -289,8 +311,17 @@ impl Server {
     }
 
     async fn knock_with(&self, head: http::request::Builder, body: Body) -> Answer {
+        self.knock_from(RemoteAddr::default(), head, body).await
+    }
+
+    async fn knock_from(
+        &self,
+        remote: RemoteAddr,
+        head: http::request::Builder,
+        body: Body,
+    ) -> Answer {
         let (head, ()) = head.body(()).unwrap().into_parts();
-        let (local, remote) = (LocalAddr::default(), RemoteAddr::default());
+        let local = LocalAddr::default();
         let head = RequestParts::from((head, local, remote, Scheme::HTTP));
         let request = Request::from_parts(head, body);
         let response = self.door.call(request).await.unwrap();
