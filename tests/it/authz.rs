@@ -478,8 +478,8 @@ async fn a_merchants_principal_never_reaches_the_mall() {
     let policy = policy().await;
     check_all!(
         &policy,
-        Authenticate CreateKey ReadKeys RevokeKey SignIn UseAccount InviteStaff ReadStaff
-        ManageStaff ReadRoles ManageRoles StaffMerchant StaffMall SendLinks ManageTenants ApplyManifest ReadProgramme
+        Authenticate CreateKey ReadKeys RevokeKey SignIn UseAccount UseMembership InviteStaff ReadStaff
+        ManageStaff ReadRoles ManageRoles StaffMerchant StaffMall SendLinks SendCodes ManageTenants ApplyManifest ReadProgramme
         CreateMerchant ReadMerchants ActivateMerchant SuspendMerchant StartApplication
         UseApplication ReadApplications DecideApplications SetConditions SendNews ProposeAgreement
         AcceptAgreement ReadAgreements RecordCredit ReadCredit SetCreditLimit EvaluateCredit
