@@ -212,6 +212,7 @@ async fn ten_1_a_day_of_one_mall_changes_no_byte_of_another() {
         .collect();
     let expected = [
         "account",
+        "audit_entry",
         "book",
         "deficit",
         "journal",
