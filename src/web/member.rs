@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How often it is looked whether the message is written, on somebody's own machine.
-const LOOKS: u32 = 20;
+const LOOKS: u32 = 100;
 
 /// And how long apart.
 const BETWEEN: Duration = Duration::from_millis(100);

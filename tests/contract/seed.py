@@ -14,6 +14,7 @@ import json
 import os
 import re
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -99,8 +100,16 @@ def come_in(phone):
     with browser.open(f"{BASE}/my/sign-in", timeout=30) as page:
         seal = re.search(r'name="seal" value="([0-9a-f]+)"', page.read().decode())[1]
     form = urllib.parse.urlencode({"seal": seal, "phone": phone}).encode()
-    with browser.open(f"{BASE}/my/sign-in", form, timeout=30) as page:
-        code = re.search(r'role="status">[^<]*?([0-9]{6})', page.read().decode())[1]
+    browser.open(f"{BASE}/my/sign-in", form, timeout=30).close()
+    # The message is a job: on a busy machine it may take its time.
+    began = time.monotonic()
+    code = None
+    while code is None and time.monotonic() < began + 120:
+        with browser.open(f"{BASE}/my/sign-in/code", timeout=30) as page:
+            code = re.search(r'role="status">[^<]*?([0-9]{6})', page.read().decode())
+    if code is None:
+        sys.exit("The page at /my/sign-in/code shows no code after two minutes.")
+    code = code[1]
     token = next(cookie.value for cookie in jar if cookie.name == "rotunda-dev-member")
     return ask(None, "POST", "/v1/member-sessions", {"token": token, "code": code})["token"]
 
