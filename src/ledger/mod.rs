@@ -340,6 +340,14 @@ pub struct FlowLine {
     pub late: bool,
 }
 
+impl FlowLine {
+    /// Whether it is on that merchant's statement.
+    #[must_use]
+    pub fn concerns(&self, merchant: MerchantId) -> bool {
+        [self.by, self.from].contains(&merchant)
+    }
+}
+
 /// How far it is written down which transfers are behind which merchant's figures of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listing {

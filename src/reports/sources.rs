@@ -7,8 +7,12 @@ use uuid::Uuid;
 
 use crate::{
     authz::{action::Action, grant::Grant},
-    db::{Error, tx::ReadTx},
-    kernel::ids::{AgreementId, LotId},
+    db::{Error, tenants::names_from_json, tx::ReadTx},
+    kernel::{
+        ids::{AgreementId, LotId, StoreId},
+        text::Names,
+        time::Instant,
+    },
 };
 
 /// What people know a line's source by.
@@ -116,4 +120,126 @@ pub async fn origins<A: Action>(
         (row.lot, origin)
     });
     Ok(origins.collect())
+}
+
+/// A grant of points as it was made; what is left of it is not said here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// How many points.
+    pub points: i64,
+    /// What all of them were worth to the issuer by its terms, in minor units.
+    pub worth: i64,
+    /// When they were earned.
+    pub earned_at: Instant,
+    /// When what is left of them lapses; never where none.
+    pub expires_at: Option<Instant>,
+    /// In which store.
+    pub store: StoreId,
+    /// The receipt that earned them; none where something else gave them.
+    pub receipt: Option<String>,
+    /// The version of the programme whose rules gave them; none where no purchase earned them.
+    pub programme: Option<i64>,
+    /// The issuer's agreement when they were earned; none where the programme's terms hold.
+    pub agreement: Option<Terms>,
+}
+
+/// The version of an agreement by which a grant settles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Which.
+    pub agreement: AgreementId,
+    /// The how many-th of its merchant.
+    pub version: i32,
+    /// From when on grants are made by it.
+    pub starts_at: Instant,
+    /// When the merchant accepted it.
+    pub accepted_at: Instant,
+    /// SHA-256 over the terms, in hex.
+    pub digest: String,
+    /// SHA-256 over the paper that was signed, in hex, where there is one.
+    pub document_digest: Option<String>,
+}
+
+/// A grant with what made it. The caller was let see a line of it by `grant`.
+///
+/// # Errors
+/// [`Error::Unavailable`], [`Error::Corrupt`].
+pub async fn made<A: Action>(
+    tx: &mut ReadTx,
+    _grant: &Grant<A>,
+    lot: LotId,
+) -> Result<Option<Made>, Error> {
+    // At most one row, by the same ways as in `origins`.
+    let row = sqlx::query!(
+        r#"
+        select lot.points, lot.worth, lot.earned_at, lot.expires_at,
+               lot.store_id as "store: StoreId", purchase.receipt_number as "receipt?",
+               purchase.programme as "programme?", agreed.agreement_id as "agreement?: AgreementId",
+               agreed.version as "version?", agreed.starts_at as "starts_at?",
+               agreed.accepted_at as "accepted_at?", agreed.digest as "digest?",
+               agreed.document_digest as "document_digest?"
+        from lot
+        left join purchase on purchase.purchase_id = lot.lot_id
+        left join lateral (
+            select agreement_id, version, starts_at, accepted_at, digest, document_digest
+            from agreement
+            where agreement.merchant_id = lot.merchant_id and accepted_at is not null
+              and starts_at <= lot.earned_at
+            order by starts_at desc, version desc
+            limit 1
+        ) as agreed on true
+        where lot.lot_id = $1"#,
+        lot.uuid(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let agreement = match row.agreement {
+        None => None,
+        Some(agreement) => {
+            let whole = || {
+                Some(Terms {
+                    agreement,
+                    version: row.version?,
+                    starts_at: row.starts_at?,
+                    accepted_at: row.accepted_at?,
+                    digest: row.digest.clone()?,
+                    document_digest: row.document_digest.clone(),
+                })
+            };
+            Some(whole().ok_or(Error::Corrupt("agreement"))?)
+        }
+    };
+    Ok(Some(Made {
+        points: row.points,
+        worth: row.worth,
+        earned_at: row.earned_at,
+        expires_at: row.expires_at,
+        store: row.store,
+        receipt: row.receipt,
+        programme: row.programme,
+        agreement,
+    }))
+}
+
+/// What stores are called, unknown ones left out. The caller was let see lines of them by `grant`.
+///
+/// # Errors
+/// [`Error::Unavailable`], [`Error::Corrupt`].
+pub async fn store_names<A: Action>(
+    tx: &mut ReadTx,
+    _grant: &Grant<A>,
+    stores: &[StoreId],
+) -> Result<HashMap<StoreId, Names>, Error> {
+    let ids: Vec<Uuid> = stores.iter().map(StoreId::uuid).collect();
+    // At most one row an id, by store_pkey.
+    let rows = sqlx::query!(
+        r#"select store_id as "store: StoreId", names from store where store_id = any ($1)"#,
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok((row.store, names_from_json(&row.names)?)))
+        .collect()
 }

@@ -4,15 +4,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SettlementError;
+use super::{SettlementError, Statement, limit, statement};
 use crate::{
-    authz::{action::CloseSettlement, grant::Grant},
+    authz::{
+        action::{CloseSettlement, ReadStatements},
+        grant::Grant,
+    },
     db::{
         self, Db,
         tx::{ReadTx, Tx},
     },
-    kernel::time::Period,
-    ledger::{self, Listing},
+    kernel::{
+        ids::{JournalId, StatementId},
+        page::{Page, Slice},
+        time::Period,
+    },
+    ledger::{self, FlowLine, Listing},
     queue::{self, Job},
 };
 
@@ -80,4 +87,41 @@ pub(super) async fn complete(tx: &mut ReadTx, period: Period) -> Result<(), Sett
         }) => Err(SettlementError::NotListed { done, all }),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Every transfer that a statement's figures are made of, in the order of posting. Receipt numbers
+/// and goods come from [`crate::reports`], by each line's source.
+///
+/// # Errors
+/// As [`statement`]; [`SettlementError::NotListed`].
+pub async fn lines(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadStatements>,
+    id: StatementId,
+    slice: &Slice,
+) -> Result<Page<FlowLine>, SettlementError> {
+    let found = statement(tx, grant, id).await?;
+    complete(tx, found.period).await?;
+    let slice = Slice {
+        limit: limit(slice),
+        after: slice.after.clone(),
+    };
+    Ok(ledger::flow_lines(tx, found.period, found.merchant, &slice).await?)
+}
+
+/// A statement and one of its lines; none where it has no such line. A line is there as soon as the
+/// figures are, also while the period's lines are still being listed.
+///
+/// # Errors
+/// As [`statement`].
+pub async fn line(
+    tx: &mut ReadTx,
+    grant: &Grant<ReadStatements>,
+    id: StatementId,
+    (journal, line): (JournalId, i32),
+) -> Result<Option<(Statement, FlowLine)>, SettlementError> {
+    let found = statement(tx, grant, id).await?;
+    let line = ledger::flow_line(tx, found.period, journal, line).await?;
+    let line = line.filter(|line| line.concerns(found.merchant));
+    Ok(line.map(|line| (found, line)))
 }

@@ -49,6 +49,7 @@ mod terms;
 pub use agreed::Agreed;
 pub use document::{Document, Face, PrintError};
 pub use lines::{Line, LineKind};
+pub use listed::{line, lines};
 pub use paying::{PaymentLine, payments};
 pub use period::{Approval, Course, State, StatementState};
 pub use sheet::csv;
@@ -77,7 +78,7 @@ use crate::{
         text::{Code, Language},
         time::{Instant, OtherUnit, Period, Zone},
     },
-    ledger::{self, Flow, FlowLine},
+    ledger::{self, Flow},
     merchants,
 };
 use calculation::{Basis, Calculation, Position};
@@ -507,26 +508,6 @@ pub async fn sums(
     let (of, whose) = (found.settlement, found.merchant);
     let rows = store::lines(tx, of, whose, after, limit.saturating_add(1)).await?;
     Ok(Page::from_rows(rows, limit, |(line, _)| line.to_string()))
-}
-
-/// Every transfer that a statement's figures are made of, in the order of posting. Receipt numbers
-/// and goods come from [`crate::reports`], by each line's source.
-///
-/// # Errors
-/// As [`statement`]; [`SettlementError::NotListed`].
-pub async fn lines(
-    tx: &mut ReadTx,
-    grant: &Grant<ReadStatements>,
-    id: StatementId,
-    slice: &Slice,
-) -> Result<Page<FlowLine>, SettlementError> {
-    let found = statement(tx, grant, id).await?;
-    listed::complete(tx, found.period).await?;
-    let slice = Slice {
-        limit: limit(slice),
-        after: slice.after.clone(),
-    };
-    Ok(ledger::flow_lines(tx, found.period, found.merchant, &slice).await?)
 }
 
 /// The settlement of a period of the mall's unit. A date alone does not tell: months begin on Mondays

@@ -10,6 +10,7 @@ mod apply;
 mod console;
 mod disputes;
 mod knock;
+mod lines;
 mod member;
 mod operator;
 mod settlements;
@@ -152,8 +153,9 @@ pages! {
     "/console/statements/:statement/statement.pdf" get settlements::pdf as "statement" "read";
     "/console/statements/:statement/statement.xlsx" get settlements::xlsx as "statement" "read";
     "/console/statements/:statement/statement.csv" get settlements::csv as "statement" "read";
-    "/console/statements/:statement/lines" get settlements::lines as "statement" "read",
-        post settlements::dispute as "dispute" "raise";
+    "/console/statements/:statement/lines" get lines::list as "statement" "read",
+        post lines::dispute as "dispute" "raise";
+    "/console/statements/:statement/lines/:journal/:line" get lines::show as "statement" "read";
     "/console/disputes" get disputes::list as "dispute" "read",
         post disputes::decide as "dispute" "decide";
 }

@@ -7,44 +7,33 @@ use std::collections::HashMap;
 
 use maud::{Markup, html};
 use poem::{IntoResponse, Response};
-use uuid::Uuid;
 
 use super::{
     Answer, Knock,
     console::{Seat, enter, more, slice},
-    own, to, to_address,
+    own, to_address,
 };
 use crate::{
-    authz::action::{
-        ConfirmStatement, IssueSettlement, RaiseDispute, ReadSettlements, ReadStatements,
-    },
+    authz::action::{ConfirmStatement, IssueSettlement, ReadSettlements, ReadStatements},
     http::{
         codes,
         problem::Problem,
         reply::{Csv, Download, Media, Pdf, Sheet, Xlsx},
     },
     kernel::{
-        ids::{JournalId, LotId, MerchantId, SettlementId, StatementId},
+        ids::{MerchantId, SettlementId, StatementId},
         money::Currency,
-        text::{Language, printable},
         time::{Instant, Zone},
     },
-    ledger::FlowLine,
     merchants::{self, Called},
-    reports::sources::{Origin, Source, origins, sources},
     settlement::{
         self, Face, Settlement, State, Statement, confirming,
-        disputes::{self, Objection},
         document::{self, Cell, Document, Table},
     },
-    texts::text,
 };
 
 /// The address of the list.
 const SETTLEMENTS: &str = "/console/settlements";
-
-/// The most characters of a merchant's reason.
-const LONGEST_REASON: usize = 1000;
 
 /// Which settlement or statement an address means.
 fn settlement_of(knock: &Knock) -> Result<SettlementId, Problem> {
@@ -52,7 +41,8 @@ fn settlement_of(knock: &Knock) -> Result<SettlementId, Problem> {
     id.map_err(|_| Problem::of(&codes::UNKNOWN_SETTLEMENT))
 }
 
-fn statement_of(knock: &Knock) -> Result<StatementId, Problem> {
+/// The same of a statement.
+pub(super) fn statement_of(knock: &Knock) -> Result<StatementId, Problem> {
     let id = knock.part("statement").parse();
     id.map_err(|_| Problem::of(&codes::UNKNOWN_SETTLEMENT))
 }
@@ -393,179 +383,4 @@ async fn file<M: Media>(knock: Knock, face: Face) -> Result<Response, Problem> {
         .await
         .map_err(|error| Problem::of(&codes::INTERNAL_ERROR).because(error))??;
     Ok(Download::<M>::new(name, bytes).into_response())
-}
-
-pub(super) fn lines(knock: Knock) -> Answer {
-    Box::pin(async move { lines_page(&knock, None).await })
-}
-
-/// Every movement behind a statement's figures: receipt, grant, rules and terms.
-async fn lines_page(knock: &Knock, problem: Option<Problem>) -> Result<Response, Problem> {
-    let seat = match enter::<ReadStatements>(knock).await? {
-        Ok(seat) => seat,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
-    let caller = &seat.caller;
-    let id = statement_of(knock)?;
-    let path = format!("/console/statements/{id}/lines");
-    let slice = slice(&seat, knock, &path)?;
-    let mut tx = caller.db().read(&caller.grant).await?;
-    let one = settlement::statement(&mut tx, &caller.grant, id).await?;
-    let page = settlement::lines(&mut tx, &caller.grant, id, &slice).await?;
-    let ids: Vec<Uuid> = page.items.iter().map(|line| line.source).collect();
-    let sources = sources(&mut tx, &caller.grant, &ids).await?;
-    let lots: Vec<LotId> = page.items.iter().map(|line| line.lot).collect();
-    let origins = origins(&mut tx, &caller.grant, &lots).await?;
-    let mut parties: Vec<MerchantId> = page
-        .items
-        .iter()
-        .flat_map(|line| [line.by, line.from])
-        .collect();
-    parties.sort_unstable();
-    parties.dedup();
-    let known_as = merchants::called(&mut tx, &parties).await?;
-    drop(tx);
-    let disputes =
-        one.confirmed_at.is_none() && one.state.is_issued() && seat.may("dispute", "raise");
-    let word = |key: &str| seat.word(key);
-    let known = Known {
-        names: known_as,
-        sources,
-        origins,
-    };
-    let content = html! {
-        div {
-            p { a href={ "/console/statements/" (id) } { (word("statement-title")) " " (one.period) } }
-            @if page.items.is_empty() { p { (word("web-no-lines")) } } @else {
-                div.scroll tabindex="0" role="region" aria-label=(word("web-lines")) { table {
-                    thead { tr {
-                        @for key in ["web-when", "web-what", "web-taken-by", "web-issued-by"] {
-                            th scope="col" { (word(key)) }
-                        }
-                        th.number scope="col" { (word("statement-points")) }
-                        th.number scope="col" { (word("statement-value")) }
-                        th scope="col" { (word("web-receipt")) }
-                        th scope="col" { (word("web-earned")) }
-                        @if disputes { th scope="col" { (word("web-dispute")) } }
-                    } }
-                    tbody { @for line in &page.items { tr {
-                        (known.row(&seat, line))
-                        @if disputes { td { @if line.by != line.from {
-                            (objection(knock, seat.language(), &path, line))
-                        } } }
-                    } } }
-                } }
-            }
-            (more(&seat, &path, page.next.as_deref()))
-        }
-    };
-    Ok(seat.page(knock, &word("web-lines"), problem.as_ref(), &content))
-}
-
-/// What is known of the lines of a page.
-struct Known {
-    names: HashMap<MerchantId, Called>,
-    sources: HashMap<Uuid, Source>,
-    origins: HashMap<LotId, Origin>,
-}
-
-impl Known {
-    fn name(&self, language: Language, id: MerchantId) -> &str {
-        let found = self.names.get(&id);
-        found.map_or("", |it| it.names.get(language))
-    }
-
-    fn row(&self, seat: &Seat<ReadStatements>, line: &FlowLine) -> Markup {
-        let (language, mall) = (seat.language(), &seat.caller.tenant);
-        let word = |key: &str| seat.word(key);
-        let origin = self.origins.get(&line.lot);
-        let programme = origin.and_then(|origin| origin.programme);
-        let agreement = origin.and_then(|origin| origin.agreement);
-        html! {
-            th scope="row" {
-                (mall.zone.minute(line.occurred_at))
-                @if line.late { " " em { (word("web-late")) } }
-            }
-            td { (word(&format!("flow-{}", line.kind.as_str()))) }
-            td { (self.name(language, line.by)) }
-            td { (self.name(language, line.from)) }
-            td.number { (Cell::Points(line.points).shown(0)) }
-            td.number { (money(line.value, mall.currency)) }
-            td { @match self.sources.get(&line.source) {
-                Some(Source::Receipt(number)) => (number),
-                Some(Source::Good(code)) => (code),
-                None => {},
-            } }
-            td {
-                (mall.zone.minute(line.earned_at))
-                @if let Some(version) = programme { " · " (word("web-programme")) " " (version) }
-                @if let Some((_, version)) = agreement {
-                    " · " (word("web-agreement")) " " (version)
-                }
-            }
-        }
-    }
-}
-
-/// How a merchant objects to a line.
-fn objection(knock: &Knock, language: Language, path: &str, line: &FlowLine) -> Markup {
-    let word = |key: &str| text(language, key);
-    let field = format!("reason-{}-{}", line.journal, line.line);
-    html! {
-        details {
-            summary { (word("web-dispute")) }
-            form method="post" action=(path) {
-                (knock.seal())
-                input type="hidden" name="journal" value=(line.journal);
-                input type="hidden" name="line" value=(line.line);
-                label for=(field) { (word("web-reason")) }
-                input id=(field) name="reason" type="text" required maxlength=(LONGEST_REASON);
-                button type="submit" { (word("web-dispute")) }
-            }
-        }
-    }
-}
-
-pub(super) fn dispute(knock: Knock) -> Answer {
-    Box::pin(async move {
-        let seat = match enter::<RaiseDispute>(&knock).await? {
-            Ok(seat) => seat,
-            Err(elsewhere) => return Ok(elsewhere),
-        };
-        let caller = &seat.caller;
-        let unknown = || Problem::of(&codes::UNKNOWN_LINE);
-        let journal: JournalId = knock.field("journal").parse().map_err(|_| unknown())?;
-        let line = knock.field("line").parse().map_err(|_| unknown())?;
-        let reason = knock.field("reason").trim();
-        if reason.is_empty()
-            || reason.chars().count() > LONGEST_REASON
-            || !reason.chars().all(printable)
-        {
-            return Err(Problem::of(&codes::FORM_REFUSED));
-        }
-        let objection = Objection {
-            statement: statement_of(&knock)?,
-            journal,
-            line,
-            reason: reason.to_owned(),
-        };
-        let mut tx = caller.db().write(&caller.grant).await?;
-        let raised = disputes::raise(&mut tx, &caller.grant, &objection, caller.tenant.zone).await;
-        match raised.map_err(Problem::from) {
-            Ok(_) => {
-                tx.commit().await?;
-                Ok(to("/console/disputes"))
-            }
-            Err(problem) => {
-                drop(tx);
-                let known = [
-                    &codes::LINE_DISPUTED,
-                    &codes::LINE_MOVES_NO_MONEY,
-                    &codes::DISPUTE_TOO_LATE,
-                    &codes::OUT_OF_TURN,
-                ];
-                lines_page(&knock, Some(own(problem, &known)?)).await
-            }
-        }
-    })
 }

@@ -280,8 +280,8 @@ pub async fn raise(
     period::step(Some(settlement.state), Act::RaiseDispute)?;
     let (journal, line) = (objection.journal, objection.line);
     let found = ledger::flow_line(tx, settlement.period, journal, line).await?;
-    let concerns = |line: &FlowLine| [line.by, line.from].contains(&statement.merchant);
-    let flow = found.filter(concerns).ok_or(DisputeError::UnknownLine)?;
+    let flow = found.filter(|line| line.concerns(statement.merchant));
+    let flow = flow.ok_or(DisputeError::UnknownLine)?;
     let agreed = agreed(tx, settlement.period, zone).await?;
     let crossing = crossing(&flow, &agreed)?.ok_or(DisputeError::MovesNothing)?;
     let dispute = Dispute {

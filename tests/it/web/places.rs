@@ -58,6 +58,8 @@ fn filled(path: &str, things: &Things) -> String {
         .replace(":change", &things.change)
         .replace(":settlement", "stl_00000000000000000000000000")
         .replace(":statement", "stm_00000000000000000000000000")
+        .replace(":journal", "jrn_00000000000000000000000000")
+        .replace(":line", "1")
         .replace(":object", "purchase")
         .replace(":action", "record");
     assert!(

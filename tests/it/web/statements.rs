@@ -149,6 +149,7 @@ async fn a_settlement_is_issued_and_read_down_to_the_receipt() {
     for shown in ["T-1", "C-1", "C-2", "1,234", "12.34", "Cake", "programme 1"] {
         assert!(lines.body.contains(shown), "{shown}: {}", lines.body);
     }
+    each_line_shows_what_it_is_made_of(&july, &tea, &fay, &lines.body).await;
 
     let other = format!(
         "/console/statements/{}",
@@ -282,4 +283,72 @@ async fn a_line_is_disputed_and_decided_and_the_rest_is_confirmed() {
             .body
             .contains("/console/settlements")
     );
+}
+
+/// The addresses of a list's lines, in its order, by receipt or good.
+fn addresses(body: &str) -> Vec<(String, String)> {
+    let rows = body.split("<tr><th scope=\"row\"><a href=\"").skip(1);
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split("<td>").collect();
+        let paper = cells[4].split('<').next().unwrap();
+        (paper.to_owned(), row.split('"').next().unwrap().to_owned())
+    })
+    .collect()
+}
+
+/// From a line to its receipt, grant, programme and agreement: what the other merchant sold under is
+/// its own affair, what the points are worth is not.
+async fn each_line_shows_what_it_is_made_of(july: &July, tea: &Browser, fay: &Browser, body: &str) {
+    let all = addresses(body);
+    let of = |paper: &str| {
+        let found = all.iter().find(|(of, _)| of == paper);
+        found
+            .unwrap_or_else(|| panic!("{paper}: {all:?}"))
+            .1
+            .clone()
+    };
+    let (issued, spent) = (of("T-1"), of("C-2"));
+    for (who, line, shown) in [
+        (tea, &issued, ["Points issued", "T-1", "Programme, version"]),
+        (
+            tea,
+            &spent,
+            ["Accepted", "C-2", "<dt>By receipt</dt><dd>T-1</dd>"],
+        ),
+        (
+            fay,
+            &spent,
+            ["Accepted", "C-2", "<dt>By receipt</dt><dd>T-1</dd>"],
+        ),
+    ] {
+        let page = who.get(line).await;
+        assert_eq!(page.status, 200, "{}", page.body);
+        for shown in shown {
+            assert!(page.body.contains(shown), "{shown}: {}", page.body);
+        }
+    }
+    // The same line on the partner's statement, seen by the partner.
+    let cake = Browser::of(&july.mall, &july.of_shop("cake", "merchant.finance").await);
+    let theirs = text(&july.statement("cake").await["statement_id"]);
+    let (_, line) = spent.split_once("/lines/").unwrap();
+    let page = cake
+        .get(&format!("/console/statements/{theirs}/lines/{line}"))
+        .await;
+    assert!(
+        page.body.contains("C-2") && page.body.contains("Tea &amp; Co"),
+        "{}",
+        page.body
+    );
+    assert!(!page.body.contains("T-1"), "{}", page.body);
+
+    let (_, own) = issued.split_once("/lines/").unwrap();
+    for nowhere in [
+        format!("/console/statements/{theirs}/lines/{own}"),
+        issued.replace("/lines/jrn_", "/lines/jrn_0"),
+        format!("{issued}9"),
+        format!("{issued}x"),
+    ] {
+        let hidden = cake.get(&nowhere).await;
+        assert_eq!(hidden.status, 404, "{nowhere}: {}", hidden.body);
+    }
 }
