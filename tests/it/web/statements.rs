@@ -298,7 +298,12 @@ fn addresses(body: &str) -> Vec<(String, String)> {
 
 /// From a line to its receipt, grant, programme and agreement: what the other merchant sold under is
 /// its own affair, what the points are worth is not.
-async fn each_line_shows_what_it_is_made_of(july: &July, tea: &Browser, fay: &Browser, body: &str) {
+async fn each_line_shows_what_it_is_made_of(
+    july: &July,
+    tea: &Browser<'_>,
+    fay: &Browser<'_>,
+    body: &str,
+) {
     let all = addresses(body);
     let of = |paper: &str| {
         let found = all.iter().find(|(of, _)| of == paper);
