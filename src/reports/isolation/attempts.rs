@@ -247,10 +247,11 @@ pub(super) const ATTEMPTS: &[Plan] = &[
         NO,
         &["copy (select 1) to '/dev/null'"],
     ),
+    // It reads what it is given: to one that ends before, PostgreSQL cannot write, and says so instead.
     plan(
         "run-program",
         Target::Here,
         NO,
-        &["copy (select 1) to program 'true'"],
+        &["copy (select 1) to program 'cat > /dev/null'"],
     ),
 ];

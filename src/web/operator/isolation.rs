@@ -57,6 +57,10 @@ fn page(
         Some(_) => "console-isolation-again",
         None => "console-isolation-run",
     };
+    // What there is something to do about comes first: on a telephone the list is long.
+    let mut attempts: Vec<&Attempt> =
+        report.map_or_else(Vec::new, |it| it.attempts.iter().collect());
+    attempts.sort_by_key(|attempt| attempt.outcome.is_fine());
     let content = html! {
         p { (seat.word("console-isolation-text")) }
         @if let Some(report) = report { (summary(seat, report)) }
@@ -71,7 +75,7 @@ fn page(
                     th scope="col" { (seat.word("console-isolation-attempt")) }
                     th scope="col" { (seat.word("console-isolation-outcome")) }
                 } }
-                tbody { @for attempt in &report.attempts { (attempt_row(seat, attempt)) } }
+                tbody { @for attempt in attempts { (attempt_row(seat, attempt)) } }
             } }
             h2 { (seat.word("console-isolation-rights")) }
             div.scroll { table {
@@ -122,7 +126,7 @@ fn attempt_row(seat: &Seat<VerifyIsolation>, attempt: &Attempt) -> Markup {
                 @if !states.is_empty() {
                     p.hint { (text_with(seat.language(), "console-isolation-state", &[("state", &states)])) }
                 }
-                @if let Some(statement) = statement { p { code { (statement) } } }
+                @if let Some(statement) = statement { p.hint { code { (statement) } } }
                 @if let Some(why) = why { p.hint { (why.words(seat.language())) } }
             }
         }
@@ -140,7 +144,7 @@ fn right_row(seat: &Seat<VerifyIsolation>, check: &Check) -> Markup {
             th scope="row" { (seat.word(&format!("console-isolation-right-{}", check.name))) }
             td {
                 span class=(class) { (seat.word(word)) }
-                @for finding in &check.findings { p { code { (finding) } } }
+                @for finding in &check.findings { p.hint { code { (finding) } } }
             }
         }
     }

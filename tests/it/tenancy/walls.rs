@@ -168,6 +168,21 @@ const HOLES: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// Holes through which more than one attempt gets.
+const WIDE: [&str; 11] = [
+    "search-path-to-other-mall",
+    "truncate-other-mall",
+    "own-other-mall",
+    "join-other-mall",
+    "own-books",
+    "sign-in-as-administrator",
+    "make-oneself-administrator",
+    "grant-oneself-more",
+    "create-role",
+    "write-server-files",
+    "run-program",
+];
+
 /// A server of PostgreSQL of its own: some of the holes are the whole server's.
 struct Place {
     url: String,
@@ -289,7 +304,9 @@ async fn every_hole_that_is_made_is_seen_and_nothing_is_changed_through_it() {
         let through = report.attempts.iter();
         let through = through.filter(|one| matches!(one.outcome, Outcome::GotThrough(_)));
         let through: Vec<&str> = through.map(|one| one.name).collect();
-        println!("{name}: {}", through.join(" "));
+        if !WIDE.contains(name) {
+            assert_eq!(through, [*name], "one attempt leaves nothing to the next");
+        }
         sqlx::raw_sql(AssertSqlSafe(mend))
             .execute(&mut sql)
             .await
