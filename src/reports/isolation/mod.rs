@@ -214,9 +214,8 @@ async fn attempt(
     let (mut states, mut failed) = (Vec::<String>::new(), None);
     for name in names {
         for statement in plan.statements {
-            let state = match trial.attempt(statement, name).await? {
-                None => return Ok(Outcome::GotThrough(statement)),
-                Some(state) => state,
+            let Some(state) = trial.attempt(statement, name).await? else {
+                return Ok(Outcome::GotThrough(statement));
             };
             if plan.refusals.contains(&state.as_str()) {
                 if !states.contains(&state) {
