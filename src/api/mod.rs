@@ -58,6 +58,7 @@ type OperatorOperations = (
     operator::liability::Liability,
     operator::messages::Messages,
     operator::books::Books,
+    operator::isolation::Isolation,
 );
 
 type MerchantOperations = (
@@ -103,6 +104,7 @@ fn operations() -> Operations {
         operator::liability::Liability,
         operator::messages::Messages,
         operator::books::Books,
+        operator::isolation::Isolation,
     );
     let till = (
         pos::members::Members,

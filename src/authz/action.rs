@@ -199,6 +199,8 @@ actions! {
     ReadLiability = "liability" "read";
     /// Prove the books.
     VerifyBooks = "books" "verify";
+    /// Try to get out of the mall's walls, and see that they hold.
+    VerifyIsolation = "isolation" "verify";
     /// See where a merchant's mail goes.
     ReadContact = "contact" "read";
     /// Say where a merchant's mail goes, or that none is to go.

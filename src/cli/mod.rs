@@ -11,6 +11,7 @@ pub mod demo;
 mod doctor;
 mod exit;
 pub mod import;
+mod isolation;
 mod key;
 mod liability;
 mod merchant;
@@ -130,6 +131,9 @@ enum Command {
     /// Prove the books
     #[command(subcommand)]
     Books(books::BooksCommand),
+    /// Try to get out of a mall's walls
+    #[command(subcommand)]
+    Isolation(isolation::IsolationCommand),
     /// Read, prove and take away who did what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -281,6 +285,7 @@ async fn act(
         Command::Tenant(command) => tenant::run(app, command, output).await?,
         Command::Settle(command) => settle::run(app, command, output).await?,
         Command::Books(command) => books::run(app, command, output).await?,
+        Command::Isolation(command) => isolation::run(app, command, output).await?,
         Command::Audit(command) => audit::run(app, command, output).await?,
         Command::Import(command) => import::run(app, command, output).await?,
         Command::Key(command) => key::run(app, command, output).await?,

@@ -22,6 +22,7 @@ pub mod replay;
 mod seats;
 pub(crate) mod slot;
 pub mod tenants;
+pub mod trial;
 pub mod tx;
 
 use std::{sync::Arc, time::Duration};
@@ -49,6 +50,7 @@ pub struct Db {
     /// till, and waits behind no reader.
     registry: PgPool,
     jobs: PgPool,
+    trials: trial::UnderWay,
     clock: Clock,
     entropy: Entropy,
 }
@@ -92,6 +94,7 @@ impl Db {
             locator: Arc::new(locator),
             registry,
             jobs,
+            trials: trial::UnderWay::default(),
             clock,
             entropy,
         })

@@ -63,7 +63,7 @@ enum Held {
 
 /// Which connections a transaction is opened on.
 #[derive(Debug, Clone, Copy)]
-enum On {
+pub(super) enum On {
     Requests,
     /// A lane's, of that number.
     Seat {
@@ -222,7 +222,7 @@ impl Db {
         self.locator.set_stuck(tenant, stuck)
     }
 
-    async fn open<A: Action>(
+    pub(super) async fn open<A: Action>(
         &self,
         grant: &Grant<A>,
         on: On,

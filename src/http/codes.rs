@@ -502,6 +502,9 @@ table! {
         "The books do not add up"
         "Nothing is reported from books that tell two stories. `rotunda books verify` names every \
          place; tell us, and book nothing until it holds.";
+    SELF_TEST_UNDER_WAY = TOO_MANY_REQUESTS "self-test-under-way"
+        "The self-test of this mall is under way"
+        "One is made at a time. Wait a second and ask again.";
 
     // --- the house
     INTERNAL_ERROR = INTERNAL_SERVER_ERROR "internal-error"

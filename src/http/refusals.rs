@@ -27,7 +27,7 @@ use crate::{
     },
     notify::MessageError,
     redemption::{RedemptionError, SpendError},
-    reports::liability::LiabilityError,
+    reports::{isolation::IsolationError, liability::LiabilityError},
     settlement::{
         PrintError, SettlementError,
         disputes::DisputeError,
@@ -118,6 +118,17 @@ impl From<EnterError> for Problem {
             EnterError::Member(error) => Self::from(error),
             EnterError::Denied(_) => Self::of(&codes::INTERNAL_ERROR).because(error),
             EnterError::Db(error) => Self::from(&error),
+        }
+    }
+}
+
+impl From<IsolationError> for Problem {
+    fn from(error: IsolationError) -> Self {
+        match &error {
+            IsolationError::UnderWay => {
+                Self::new(&codes::SELF_TEST_UNDER_WAY, sentence(&error)).retry_after(1)
+            }
+            IsolationError::Db(error) => Self::from(error),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::text_with;
 use crate::{
     audit::{Act, Field, Finding},
     kernel::text::Language,
+    reports::isolation::{self, Why},
 };
 
 /// The keys of a language's files, with the places that each has.
@@ -82,6 +83,20 @@ fn whatever_the_audit_says_has_words() {
     let findings = Finding::ALL.iter();
     let findings = findings.map(|finding| format!("audit-finding-{finding}"));
     for key in acts.chain(fields).chain(findings) {
+        assert!(keys.contains_key(&key), "{key}");
+    }
+}
+
+#[test]
+fn whatever_the_isolation_self_test_says_has_words() {
+    let keys = catalogue(Language::En);
+    let tries = isolation::names().map(|name| format!("isolation-try-{name}"));
+    let why = Why::ALL.map(|why| format!("isolation-why-{}", why.as_str()));
+    let outcomes = ["refused", "got-through", "failed", "not-tried"];
+    let outcomes = outcomes.map(|outcome| format!("isolation-outcome-{outcome}"));
+    let rights = ["wall-schemas", "wall-role", "append-only"];
+    let rights = rights.map(|right| format!("console-isolation-right-{right}"));
+    for key in tries.chain(why).chain(outcomes).chain(rights) {
         assert!(keys.contains_key(&key), "{key}");
     }
 }

@@ -28,7 +28,7 @@ struct Place {
 }
 
 /// The menu.
-const PLACES: [Place; 8] = [
+const PLACES: [Place; 9] = [
     Place {
         path: "/console/applications",
         word: "apply-queue",
@@ -68,6 +68,11 @@ const PLACES: [Place; 8] = [
         path: "/console/audit",
         word: "console-audit",
         right: ("audit", "read"),
+    },
+    Place {
+        path: "/console/isolation",
+        word: "console-isolation",
+        right: ("isolation", "verify"),
     },
 ];
 

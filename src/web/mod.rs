@@ -31,7 +31,7 @@ use sha2::{Digest, Sha256};
 
 use self::{
     knock::Knock,
-    operator::{audit, changes, people, permissions, roles},
+    operator::{audit, changes, isolation, people, permissions, roles},
 };
 use crate::{
     app::App,
@@ -144,6 +144,8 @@ pages! {
     "/console/permissions/:object/:action" get permissions::show as "staff" "read";
     "/console/audit" get audit::list as "audit" "read";
     "/console/audit/proof" get audit::proof as "audit" "read";
+    "/console/isolation" get isolation::show as "isolation" "verify",
+        post isolation::run as "isolation" "verify";
     "/console/settlements" get settlements::list as "settlement" "read";
     "/console/settlements/:settlement" get settlements::show as "statement" "read";
     "/console/settlements/:settlement/issue" , post settlements::issue as "settlement" "issue";

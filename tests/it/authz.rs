@@ -489,7 +489,7 @@ async fn a_merchants_principal_never_reaches_the_mall() {
         ClaimGood CancelRedemption LapseRedemptions PreviewSettlement CloseSettlement
         ReadSettlements ReadStatements IssueSettlement ConfirmSettlement ConfirmStatement
         ProposeAdjustment DecideAdjustment ReadAdjustments RaiseDispute ReadDisputes DecideDispute RecordPayment RaiseDefault DeclareDefault ReadLiability
-        VerifyBooks ReadContact SetContact ReadEarnRates SetEarnRate ReadStripeAccount SetStripeAccount FollowStripe
+        VerifyBooks VerifyIsolation ReadContact SetContact ReadEarnRates SetEarnRate ReadStripeAccount SetStripeAccount FollowStripe
         ReadMessages RetryMessage SendMessages ReadAudit ExportAudit RelayJobs
     );
     for role in policy.roles().filter(|role| role.starts_with("merchant.")) {

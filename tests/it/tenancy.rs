@@ -9,3 +9,4 @@ mod places;
 mod roles;
 mod traffic;
 mod twins;
+mod walls;

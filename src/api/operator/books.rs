@@ -47,7 +47,7 @@ struct ProgrammeOut {
 /// Something that must hold in the books, and whether it does.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Check")]
-struct CheckOut {
+pub(super) struct CheckOut {
     /// The check's name.
     name: String,
     /// What must hold.

@@ -12,6 +12,7 @@ pub mod disputes;
 pub mod documents;
 pub mod earn_rates;
 pub mod goods;
+pub mod isolation;
 pub mod keys;
 pub mod liability;
 pub mod merchants;

@@ -120,6 +120,18 @@ pub async fn prove(tx: &mut ReadTx, _grant: &Grant<VerifyBooks>) -> Result<Vec<C
     Ok(checks)
 }
 
+/// Asks only the questions about walls: for whoever tries them as well.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub(super) async fn walls(tx: &mut ReadTx) -> Result<Vec<Check>, Error> {
+    let mut checks = Vec::new();
+    for question in walls::QUESTIONS {
+        checks.push(ask(tx, question).await?);
+    }
+    Ok(checks)
+}
+
 /// What no question in SQL can ask: whether the audit's chain holds.
 async fn audited(tx: &mut ReadTx) -> Result<Check, Error> {
     let verified = audit::verify(tx, None).await?;

@@ -2,6 +2,7 @@
 
 pub(super) mod audit;
 pub(super) mod changes;
+pub(super) mod isolation;
 pub(super) mod people;
 pub(super) mod permissions;
 pub(super) mod roles;

@@ -12,7 +12,7 @@ use super::mall::Plaza;
 use crate::support::{books::owner, outside::Caller, sealing::seal};
 
 /// What changes nothing.
-const READS: [(&str, &str); 28] = [
+const READS: [(&str, &str); 29] = [
     ("key", "present"),
     ("key", "read"),
     ("staff", "read"),
@@ -33,6 +33,7 @@ const READS: [(&str, &str); 28] = [
     ("dispute", "read"),
     ("liability", "read"),
     ("books", "verify"),
+    ("isolation", "verify"),
     ("contact", "read"),
     ("earn-rate", "read"),
     ("stripe-account", "read"),

@@ -79,7 +79,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 164] = [
+pub const RECIPES: [Recipe; 165] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -88,6 +88,7 @@ pub const RECIPES: [Recipe; 164] = [
             "refund": {"purchase_id": "pur_00000000000000000000000000", "reference": "1"}}]}"#,
     ),
     read("prove_books", ("books", "verify")),
+    read("prove_isolation", ("isolation", "verify")),
     with("list_audit", ("audit", "read"), "", ""),
     with("list_audit", ("audit", "read"), "?act=key.made", ""),
     read("verify_audit", ("audit", "read")),
