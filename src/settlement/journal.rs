@@ -138,8 +138,11 @@ impl Pool {
         for gone in [it.taken_back, used, it.expired] {
             self.open = less(self.open, gone)?;
         }
-        let total = expected.expected(self.used, self.open)?;
-        let released = recognise(self.deferred, self.used, total, self.recognised)?;
+        // A till may tell late of an earlier time: points are used or taken back then in a period before
+        // the one that gave them. Nothing is open in it, and nothing deferred that could be released.
+        let (so_far, open) = (self.used.max(0), self.open.max(0));
+        let total = expected.expected(so_far, open)?;
+        let released = recognise(self.deferred, so_far, total, self.recognised)?;
         self.recognised = plus(self.recognised, released)?;
         // Points that were used stand for what was deferred for as many of all; what is released
         // beyond that is for those that nobody is expected to use.
@@ -214,7 +217,7 @@ impl Step {
 /// are not looked at. The debits of each entry are its credits.
 ///
 /// # Errors
-/// [`AmountError`] for movements that no books can hold: less than nothing issued or used in all.
+/// [`AmountError`] for movements that no books can hold: less than nothing sold or issued in a period.
 pub fn entries(moves: &BTreeMap<Period, Moves>, period: Period) -> Result<Vec<Entry>, AmountError> {
     let mut pool = Pool::default();
     for (_, before) in moves.range(..period) {
@@ -331,6 +334,60 @@ mod tests {
             ]
         );
         assert_eq!(entries(&moves, period("2026-08")), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_told_of_a_time_before_the_sale_waits_for_the_sale() {
+        let sale = Moves {
+            sales: 100_000,
+            issued: 100,
+            issued_worth: 10_000,
+            ..Moves::default()
+        };
+        let back = Moves {
+            taken_back: 40,
+            ..Moves::default()
+        };
+        let used = Moves {
+            used_here: 60,
+            ..Moves::default()
+        };
+        let given_back = Moves {
+            used_here: -60,
+            ..Moves::default()
+        };
+        let (june, july, august) = (period("2026-06"), period("2026-07"), period("2026-08"));
+        for early in [back, used, given_back] {
+            let mut moves = BTreeMap::from([(june, early), (july, sale)]);
+            if early == given_back {
+                moves.insert(
+                    august,
+                    Moves {
+                        used_here: 120,
+                        ..used
+                    },
+                );
+            }
+            assert_eq!(entries(&moves, june).unwrap(), [], "{early:?}");
+            // All the rest is used in the end: nothing stays deferred.
+            let rest = Moves {
+                used_here: 100 - early.taken_back - early.used_here.abs(),
+                ..Moves::default()
+            };
+            moves.insert(period("2026-09"), rest);
+            let mut deferred = 0;
+            for month in [june, july, august, period("2026-09")] {
+                for entry in entries(&moves, month).unwrap() {
+                    assert_eq!(entry.lines.iter().map(|(_, amount)| amount).sum::<i64>(), 0);
+                    let lines = entry.lines.iter();
+                    deferred += lines
+                        .filter(|(account, _)| *account == Account::DeferredIncome)
+                        .map(|(_, amount)| amount)
+                        .sum::<i64>();
+                }
+            }
+            assert_eq!(deferred, 0, "{early:?}");
+        }
     }
 
     #[test]
