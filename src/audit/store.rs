@@ -168,11 +168,14 @@ pub(super) async fn last_seal(tx: &mut ReadTx) -> Result<Option<(Seal, Instant)>
     }))
 }
 
-/// Writes a seal; says no where there is one of this number.
+/// Writes a seal; says no where there is one of this number or of this entry.
+///
+/// Both keys are named by naming none: two who write the same seal at the same moment may be told of
+/// the entry's key before that of the number.
 pub(super) async fn insert_seal(tx: &mut Tx, seal: &Seal) -> Result<bool, Error> {
     let written = sqlx::query!(
         "insert into audit_seal (number, entry_id, previous, hash) values ($1, $2, $3, $4)
-         on conflict (number) do nothing",
+         on conflict do nothing",
         seal.number,
         seal.entry.uuid(),
         seal.previous,
