@@ -2,7 +2,10 @@
 //! which methods and parameters they take, and what a body must look like. Requests are held
 //! against the description itself, so that it cannot say one thing and the server do another.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use poem::{
     Request,
@@ -39,6 +42,8 @@ pub struct Route {
 #[derive(Debug, Default)]
 pub struct Contract {
     routes: Vec<Arc<Route>>,
+    /// The routes that a path can mean, by their [`branch`], in the order of the document.
+    branches: HashMap<String, Vec<Arc<Route>>>,
 }
 
 impl Contract {
@@ -62,7 +67,12 @@ impl Contract {
                 }));
             }
         }
-        Self { routes }
+        let mut branches: HashMap<String, Vec<Arc<Route>>> = HashMap::new();
+        for route in &routes {
+            let branch = branches.entry(branch(&route.template).to_owned());
+            branch.or_default().push(Arc::clone(route));
+        }
+        Self { routes, branches }
     }
 
     /// The operation that a request means.
@@ -72,15 +82,15 @@ impl Contract {
             _ => method,
         };
         let template = self.template(path)?;
-        self.routes
-            .iter()
-            .find(|route| route.method == *method && route.template == template)
+        let mut routes = self.branches.get(branch(path))?.iter();
+        routes.find(|route| route.method == *method && route.template == template)
     }
 
     /// The address that a path means. Where two have its form, the one without a parameter at the
     /// first place in which they differ: the document lists it first, as `{` comes after letters.
     fn template(&self, path: &str) -> Option<&str> {
-        let mut templates = self.routes.iter().map(|route| route.template.as_str());
+        let routes = self.branches.get(branch(path))?.iter();
+        let mut templates = routes.map(|route| route.template.as_str());
         templates.find(|template| matches(template, path))
     }
 
@@ -166,6 +176,15 @@ fn parameters(operation: &Value) -> Vec<Parameter> {
             })
         })
         .collect()
+}
+
+/// How a path begins, up to its third slash: `/v1/purchases` of `/v1/purchases/{purchase_id}`. No
+/// template has a parameter there, so that this is the same for a template and for what it means.
+fn branch(path: &str) -> &str {
+    let third = path.match_indices('/').nth(2);
+    third
+        .and_then(|(place, _)| path.get(..place))
+        .unwrap_or(path)
 }
 
 /// Whether a path has a template's form.
