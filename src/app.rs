@@ -3,6 +3,7 @@
 pub mod address;
 pub mod entering;
 pub mod joining;
+pub mod life;
 pub mod mall;
 
 use std::{

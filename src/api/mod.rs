@@ -202,6 +202,20 @@ mod tests {
     }
 
     #[test]
+    fn every_address_in_the_document_is_found() {
+        let document: serde_json::Value = serde_json::from_str(&document()).unwrap();
+        let contract = Contract::new(&document);
+        for (template, item) in document["paths"].as_object().unwrap() {
+            let path = template.replace(['{', '}'], "");
+            for method in item.as_object().unwrap().keys() {
+                let method = method.to_ascii_uppercase().parse().unwrap();
+                let found = contract.find(&method, &path).map(|route| &route.template);
+                assert_eq!(found, Some(template), "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
     fn everything_in_the_document_is_explained() {
         let document: serde_json::Value = serde_json::from_str(&document()).unwrap();
         let mut silent = Vec::new();

@@ -188,6 +188,10 @@ words! {
         MessageRetried = "message.retried",
         /// The audit was taken away.
         AuditExported = "audit.exported",
+        /// The mall was taken away, whole.
+        MallExported = "mall.exported",
+        /// The mall was made of an archive.
+        MallRestored = "mall.restored",
     }
 }
 

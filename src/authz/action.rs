@@ -85,6 +85,8 @@ actions! {
     ManageTenants = "tenant" "manage";
     /// Bring a mall's programme, merchants and goods to what its manifest says.
     ApplyManifest = "tenant" "apply";
+    /// Take a mall out whole, personal data and all, bring it in again, and delete it.
+    CarryTenant = "tenant" "carry";
     /// Read a mall's settings and programme.
     ReadProgramme = "tenant" "read" by store;
     /// Take a merchant into the alliance.

@@ -122,7 +122,7 @@ enum Command {
     Doctor,
     /// Bring the registry and every mall's tables to this program's version
     Migrate,
-    /// Make malls from manifests; list, show, suspend, resume and move them
+    /// Make malls from manifests; list, show, suspend, resume, move, export, import and delete them
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
     /// Settle a period between merchants
@@ -230,6 +230,11 @@ async fn run(command: Command, config: Config, output: Output) -> Result<ExitCod
             date,
             ..
         }) => demo::export(&folder, date, output).map(|()| ExitCode::SUCCESS),
+        Command::Tenant(tenant::TenantCommand::Inspect { file }) => {
+            tenant::life::inspect(&file, output)
+                .await
+                .map(|()| ExitCode::SUCCESS)
+        }
         command => Box::pin(with_app(command, config, output)).await,
     }
 }

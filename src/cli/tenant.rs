@@ -1,5 +1,6 @@
 //! `rotunda tenant`: malls come to be, change with their manifests, close and open again.
 
+pub(super) mod life;
 pub(super) mod many;
 mod moving;
 
@@ -78,6 +79,36 @@ pub(super) enum TenantCommand {
         #[arg(long)]
         dev: bool,
     },
+    /// Write a mall as one file while its tills go on: its backup, and what it takes along.
+    #[command(after_help = "Examples:\n  \
+        rotunda tenant export my-mall --to /backup/my-mall-2026-11-24.tar\n  \
+        rotunda tenant export my-mall --to my-mall.tar --json\n\n\
+        The file holds personal data; nobody but you can read it. What is in it: tenants/README.md.")]
+    Export {
+        /// The mall's short name.
+        slug: Slug,
+        /// Where to; nothing may be there.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Check that every byte of an archive is what was written, and say what is in it.
+    #[command(after_help = "Examples:\n  rotunda tenant inspect my-mall.tar\n  \
+        rotunda tenant inspect my-mall.tar --json")]
+    Inspect {
+        /// The archive.
+        file: PathBuf,
+    },
+    /// Make a mall of an archive, here or in another installation; nothing is sent twice.
+    #[command(after_help = "Examples:\n  \
+        rotunda tenant import my-mall.tar\n  \
+        rotunda tenant import my-mall.tar --as my-mall-restored --host restored.example.com")]
+    Import(life::Import),
+    /// Delete a suspended mall for good, and print the proof of what it was.
+    #[command(after_help = "Examples:\n  \
+        rotunda tenant suspend my-mall\n  \
+        rotunda tenant export my-mall --to my-mall.tar\n  \
+        rotunda tenant drop my-mall --confirm my-mall --archive my-mall.tar --proof proof.json")]
+    Drop(life::Drop),
 }
 
 /// Which malls.
@@ -138,6 +169,10 @@ pub(super) async fn run(app: &App, command: TenantCommand, output: Output) -> Re
             let (json, words) = moving::run(app, &slug, to.as_ref(), dev, output).await?;
             output.data(&json, || words)
         }
+        TenantCommand::Export { slug, to } => life::export(app, &slug, &to, output).await,
+        TenantCommand::Inspect { file } => life::inspect(&file, output).await,
+        TenantCommand::Import(args) => life::import(app, args, output).await,
+        TenantCommand::Drop(args) => life::drop(app, &args, output).await,
     }
 }
 
@@ -247,7 +282,13 @@ async fn apply_manifest_on(
 /// included; where somebody posts in this very moment, the transaction that is to come refuses it.
 async fn may_settle_by(app: &App, slug: &Slug, unit: Unit) -> anyhow::Result<()> {
     let known = app.db.tenant_of_slug(slug.as_str()).await?;
-    let Some(mall) = known.filter(|known| known.status != Status::Opening) else {
+    let there = |known: &Tenant| {
+        !matches!(
+            known.status,
+            Status::Opening | Status::Arriving | Status::Leaving | Status::Gone
+        )
+    };
+    let Some(mall) = known.filter(there) else {
         return Ok(());
     };
     let grant = within(app, &mall)?;

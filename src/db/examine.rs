@@ -7,7 +7,7 @@ use super::{
     error::Error,
     locator::Target,
     migrate,
-    tenants::{Schema, Tenant},
+    tenants::{Schema, Status, Tenant},
 };
 use crate::kernel::time::Instant;
 
@@ -130,7 +130,13 @@ impl Db {
                 return Ok((malls, behind));
             };
             after = last.slug.as_str().to_owned();
-            for mall in &page {
+            let there = |mall: &&Tenant| {
+                !matches!(
+                    mall.status,
+                    Status::Arriving | Status::Leaving | Status::Gone
+                )
+            };
+            for mall in page.iter().filter(there) {
                 malls = malls.saturating_add(1);
                 if self.version_of(mall).await.ok().flatten() != Some(migrate::newest_of_a_mall()) {
                     behind.push(mall.slug.as_str().to_owned());

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use graphile_worker::WorkerUtils;
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection,
-    migrate::{MigrateError, Migrator},
+    migrate::{MigrateError, Migration, Migrator},
     postgres::PgPoolOptions,
 };
 
@@ -144,7 +144,7 @@ impl Db {
         // A mall on the move is brought up to date before it is copied.
         let behind: Vec<(TenantId, String)> = sqlx::query_as(
             "select tenant_id, slug from platform.tenant \
-             where status not in ('opening', 'moving') and schema_version <> $1 order by slug",
+             where status in ('active', 'suspended') and schema_version <> $1 order by slug",
         )
         .bind(newest_of_a_mall())
         .fetch_all(&mut admin)
@@ -212,7 +212,7 @@ impl Db {
         let mut admin = self.admin_connection().await?;
         let behind: bool = sqlx::query_scalar(
             "select exists (select from platform.tenant \
-                            where status not in ('opening', 'moving') \
+                            where status in ('active', 'suspended') \
                               and schema_version <> $1)",
         )
         .bind(newest_of_a_mall())
@@ -350,6 +350,29 @@ pub(super) async fn migrate_schema(home: &Target, tenant: TenantId) -> Result<()
         }
         other => other.map_err(failed),
     }
+}
+
+/// The first of these migrations of a mall that this program does not know.
+pub fn first_unknown(versions: &[i64]) -> Option<i64> {
+    let known = |version: &&i64| TENANT.iter().any(|file| file.version == **version);
+    versions.iter().find(|version| !known(version)).copied()
+}
+
+/// One mall's empty schema on that target to the tables that these migrations made, and no others.
+pub(super) async fn migrate_schema_to(
+    home: &Target,
+    tenant: TenantId,
+    versions: &[i64],
+) -> Result<(), Error> {
+    let then: Vec<Migration> = TENANT
+        .iter()
+        .filter(|file| versions.contains(&file.version))
+        .cloned()
+        .collect();
+    let mut then = Migrator::with_migrations(then);
+    then.set_locking(false);
+    let schema = Schema::of(tenant).to_string();
+    run(&then, &mut home.admin_connection(&schema).await?).await
 }
 
 /// A file that a mall has in the form that it had before it was rewritten is the same file.

@@ -11,8 +11,11 @@
 //! of them, and nothing writes both in one transaction. So a mall may live on another server than
 //! the registry: the [`locator`] knows which, and [`moving`] takes a mall from one to another.
 
+pub mod archive;
 pub mod codec;
+mod copy;
 pub mod embedded;
+pub mod ending;
 pub mod error;
 pub mod examine;
 pub mod locator;

@@ -19,15 +19,13 @@
 //! each transaction opens fails; then it asks the registry. A transaction that was open before either
 //! holds a lock on what it wrote, and its end is waited for, or finds no table when it gets there.
 
-mod copy;
-
 use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use thiserror::Error;
 
 use super::{
-    Db,
+    Db, copy,
     error::Error,
     locator::Target,
     migrate::migrate_schema,
@@ -39,15 +37,16 @@ use crate::{
 };
 
 /// What a schema says of itself that is on its way out.
-const LEAVING: &str = "rotunda: leaving";
+pub(super) const LEAVING: &str = "rotunda: leaving";
 
 /// What a schema says of itself that is not yet the mall.
-const ARRIVING: &str = "rotunda: arriving";
+pub(super) const ARRIVING: &str = "rotunda: arriving";
 
-/// What a connection needs that works for as long as it takes.
-const PATIENT: &str = "\
+/// What a connection needs that works for as long as it takes, and writes a value as others read it.
+pub(super) const PATIENT: &str = "\
     set local lock_timeout = 0; set local statement_timeout = 0; \
     set local idle_in_transaction_session_timeout = 0; \
+    set local timezone = 'UTC'; set local datestyle = 'ISO, MDY'; \
     set local bytea_output = 'hex'; set local intervalstyle = 'postgres'";
 
 /// Why a mall does not move.
@@ -56,8 +55,11 @@ pub enum MoveError {
     /// No mall of that short name.
     #[error("there is no mall {}", .0.as_str())]
     UnknownTenant(Slug),
-    /// It is not open yet.
-    #[error("{} is being opened: apply its manifest to the end first", .0.as_str())]
+    /// It is not open yet, or not any more.
+    #[error(
+        "{} is neither open nor suspended: `rotunda tenant list` shows what becomes of it",
+        .0.as_str()
+    )]
     Opening(Slug),
     /// It is there.
     #[error("{} lives on {target} already", .slug.as_str())]
@@ -272,7 +274,10 @@ impl Db {
         if begun {
             return Ok(());
         }
-        if status == Status::Opening.as_str() {
+        if ![Status::Active, Status::Suspended]
+            .map(Status::as_str)
+            .contains(&status.as_str())
+        {
             return Err(MoveError::Opening(slug.clone()));
         }
         if target == to {
@@ -463,7 +468,7 @@ async fn clear(transit: &Transit) -> Result<(), MoveError> {
 }
 
 /// Drops a schema and its role, where it is there and carries that mark.
-async fn discard(target: &Target, schema: &str, mark: &str) -> Result<(), MoveError> {
+pub(super) async fn discard(target: &Target, schema: &str, mark: &str) -> Result<(), MoveError> {
     let mut admin = target.admin_connection("pg_catalog").await?;
     let found: Option<Option<String>> = sqlx::query_scalar(
         "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = $1",

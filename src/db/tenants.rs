@@ -51,6 +51,12 @@ pub enum Status {
     Suspended,
     /// It answers 503 while its data goes from one database to another.
     Moving,
+    /// Its data is being brought in from an archive.
+    Arriving,
+    /// It is being deleted.
+    Leaving,
+    /// It was deleted: its id and short name are nobody else's.
+    Gone,
 }
 
 impl Status {
@@ -61,11 +67,24 @@ impl Status {
             Self::Active => "active",
             Self::Suspended => "suspended",
             Self::Moving => "moving",
+            Self::Arriving => "arriving",
+            Self::Leaving => "leaving",
+            Self::Gone => "gone",
         }
     }
 
+    const ALL: [Self; 7] = [
+        Self::Opening,
+        Self::Active,
+        Self::Suspended,
+        Self::Moving,
+        Self::Arriving,
+        Self::Leaving,
+        Self::Gone,
+    ];
+
     fn parse(text: &str) -> Result<Self, Error> {
-        [Self::Opening, Self::Active, Self::Suspended, Self::Moving]
+        Self::ALL
             .into_iter()
             .find(|status| status.as_str() == text)
             .ok_or(Error::Corrupt("tenant status"))
@@ -278,6 +297,10 @@ impl Db {
             self.locator.learn(id, None);
             return Err(Error::Moving);
         }
+        if status == Status::Gone.as_str() {
+            self.locator.learn(id, None);
+            return Err(Error::NoTenant);
+        }
         let target = self.locator.named(&name)?;
         self.locator.learn(id, Some(&name));
         Ok(Arc::clone(target))
@@ -380,7 +403,7 @@ impl Db {
             .ok_or(Error::Corrupt("tenant"))
     }
 
-    /// Suspends or resumes a mall; whether there is such a mall, neither opening nor on the move.
+    /// Suspends or resumes a mall; whether there is such a mall, open or suspended.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -394,7 +417,7 @@ impl Db {
         let changed = sqlx::query(
             "with revised as (update platform.registry set revision = revision + 1) \
              update platform.tenant set status = $2, changed_at = $3 \
-             where slug = $1 and status not in ('opening', 'moving')",
+             where slug = $1 and status in ('active', 'suspended')",
         )
         .bind(slug.as_str())
         .bind(status.as_str())

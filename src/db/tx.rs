@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, PgPool, Postgres, Transaction};
 
 use super::{Db, error::Error, locator::Target, seats::Seat, slot::Conn, tenants::Schema};
 use crate::{
@@ -59,12 +59,16 @@ pub struct ReadTx {
 enum Held {
     Pooled(Transaction<'static, Postgres>),
     Seated(Seat),
+    Own(Box<PgConnection>),
 }
 
 /// Which connections a transaction is opened on.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum On {
     Requests,
+    /// One of its own, which ends with it: who copies a table and stops in the middle leaves it in a
+    /// state that nobody else must find it in.
+    Own,
     /// A lane's, of that number.
     Seat {
         number: usize,
@@ -80,11 +84,17 @@ pub struct Tx(ReadTx);
 impl ReadTx {
     /// The connection; only `store.rs` files, `ledger`, `queue` and `reports` call this.
     pub(crate) fn conn(&mut self) -> Conn<'_> {
-        let connection: &mut PgConnection = match &mut self.inner {
+        let slot = self.slot.clone();
+        Conn::new(self.connection(), slot)
+    }
+
+    /// The connection itself, for what copies whole tables.
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        match &mut self.inner {
             Held::Pooled(transaction) => transaction,
             Held::Seated(seat) => seat,
-        };
-        Conn::new(connection, self.slot.clone())
+            Held::Own(connection) => connection,
+        }
     }
 
     /// The one instant of this unit of work.
@@ -153,6 +163,10 @@ impl Tx {
         match self.0.inner {
             Held::Pooled(transaction) => Ok(transaction.commit().await?),
             Held::Seated(seat) => seat.commit().await,
+            Held::Own(mut connection) => {
+                let done = sqlx::raw_sql("commit").execute(&mut *connection);
+                Ok(Box::pin(done).await.map(|_| ())?)
+            }
         }
     }
 }
@@ -228,6 +242,18 @@ impl Db {
         on: On,
         begin: &str,
     ) -> Result<ReadTx, Error> {
+        self.open_of(grant, on, "", begin).await
+    }
+
+    /// As [`Db::open`]; what kind of transaction it is, where it is another than usual, has to be said
+    /// before anything is asked in it.
+    pub(super) async fn open_of<A: Action>(
+        &self,
+        grant: &Grant<A>,
+        on: On,
+        kind: &str,
+        begin: &str,
+    ) -> Result<ReadTx, Error> {
         let tenant = grant.tenant().ok_or(Error::NoTenant)?;
         let schema = Schema::of(tenant).to_string();
         // One message, and so one transaction from its first word on: if role or path did not take,
@@ -235,7 +261,7 @@ impl Db {
         // closed because it moves. `begin` stands last, because a failure behind it would leave the
         // connection in a transaction that nobody ends.
         let opening = format!(
-            "set local role {schema}; set local search_path to {schema}, ext, pg_temp; \
+            "{kind}set local role {schema}; set local search_path to {schema}, ext, pg_temp; \
              select 1 / coalesce(current_schema() = '{schema}' \
                  and current_user = '{schema}', false)::int; {begin}"
         );
@@ -249,7 +275,7 @@ impl Db {
                     (Error::Barred(_), On::Requests) => {
                         forget_roles(now_at.requests(), tenant).await?;
                     }
-                    (Error::Barred(_), On::Seat { .. }) => {}
+                    (Error::Barred(_), On::Own | On::Seat { .. }) => {}
                     (error, _) if Arc::ptr_eq(&home, &now_at) => return Err(error),
                     _ => {}
                 }
@@ -283,6 +309,10 @@ impl Db {
 async fn begin_on(target: &Target, on: On, opening: &str) -> Result<Held, Error> {
     let pool = match on {
         On::Requests => target.requests(),
+        On::Own => {
+            // Rare, and larger than all the others: no other transaction carries it.
+            return Box::pin(begin_own(target, opening)).await;
+        }
         On::Seat { number, stuck } => {
             let seat = target.lanes(stuck).begin(number, opening).await;
             return seat.map(Held::Seated).map_err(|error| {
@@ -302,6 +332,14 @@ async fn begin_on(target: &Target, on: On, opening: &str) -> Result<Held, Error>
     }
     let begun = pool.begin_with(AssertSqlSafe(opening.to_owned())).await?;
     Ok(Held::Pooled(begun))
+}
+
+/// Begins a transaction on a connection that ends with it.
+async fn begin_own(target: &Target, opening: &str) -> Result<Held, Error> {
+    let mut connection = target.login().connect().await?;
+    let opening = AssertSqlSafe(opening.to_owned());
+    sqlx::raw_sql(opening).execute(&mut connection).await?;
+    Ok(Held::Own(Box::new(connection)))
 }
 
 /// Closes the connections of a pool that do not know of a mall's role, until one does. PostgreSQL

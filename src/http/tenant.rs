@@ -25,7 +25,7 @@ pub async fn of(app: &App, request: &Request) -> Result<Arc<Tenant>, Problem> {
         .ok_or_else(|| Problem::of(&codes::UNKNOWN_MALL))?;
     match tenant.status {
         Status::Active => Ok(tenant),
-        Status::Opening | Status::Suspended => {
+        Status::Opening | Status::Suspended | Status::Arriving | Status::Leaving | Status::Gone => {
             Err(Problem::of(&codes::MALL_SUSPENDED).retry_after(60))
         }
         Status::Moving => Err(Problem::of(&codes::MALL_MOVING).retry_after(2)),

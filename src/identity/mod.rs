@@ -8,6 +8,7 @@
 //! are known by their session ([`sessions`]) from then on, which opens everything that a key opens.
 //! Members come in by a code that their telephone is told ([`members`]).
 
+pub mod carried;
 pub mod changes;
 pub mod holders;
 pub mod members;

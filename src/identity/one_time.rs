@@ -62,6 +62,18 @@ pub fn enrol(
     Some((told, sealed))
 }
 
+/// A stored secret as it is stored for somebody else: the same person in a mall that was made of this
+/// one. None where it was not sealed under this key.
+pub fn resealed(
+    vault: &Vault,
+    (from, to): (&Whose, &Whose),
+    sealed: &[u8],
+    entropy: &Entropy,
+) -> Option<Vec<u8>> {
+    let secret = vault.open(&from.bound(), sealed)?;
+    vault.seal(&to.bound(), &secret, entropy)
+}
+
 /// What was told when the stored secret was made, for as long as it is not in use.
 pub fn tell_again(
     vault: &Vault,

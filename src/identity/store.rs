@@ -117,6 +117,24 @@ pub(super) async fn find(tx: &mut ReadTx, id: ApiKeyId) -> Result<Option<(Key, V
 }
 
 /// Ends a key; one that was ended keeps the moment of its end.
+/// Ends every key that is not ended; those.
+pub(super) async fn revoke_all(tx: &mut Tx) -> Result<Vec<Key>, Error> {
+    tx.revise().await?;
+    let now = tx.now();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"update api_key
+           set revoked_at = $1
+           where revoked_at is null
+           returning api_key_id as "api_key_id: ApiKeyId", label, role,
+                     merchant_id as "merchant_id: MerchantId", store_ids, last_four, created_at, revoked_at"#,
+        now,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(Key::from).collect())
+}
+
 pub(super) async fn revoke(tx: &mut Tx, id: ApiKeyId) -> Result<Option<Key>, Error> {
     tx.revise().await?;
     let now = tx.now();

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     audit::{self, Act, Done},
     authz::{
-        action::{ReadMessages, RetryMessage, SendMessages},
+        action::{CarryTenant, ReadMessages, RetryMessage, SendMessages},
         actor::Reach,
         grant::Grant,
     },
@@ -216,6 +216,19 @@ pub async fn record(
         Tried::Failed(why) => (State::Failed, Some(why.as_str())),
     };
     store::record(tx, message, state, problem).await
+}
+
+/// A mall was made of an archive of another one, which may have sent what is queued: it is given up
+/// here, and people may have it tried again. How many those were.
+///
+/// # Errors
+/// [`db::Error`].
+pub async fn settle(
+    tx: &mut Tx,
+    _grant: &Grant<CarryTenant>,
+    problem: &str,
+) -> Result<u64, db::Error> {
+    store::give_up(tx, problem).await
 }
 
 /// Messages, the newest first; of one state where `state` names it.

@@ -80,6 +80,20 @@ pub(super) async fn insert(
     Ok(rows)
 }
 
+/// Gives up what is queued; how many those were.
+pub(super) async fn give_up(tx: &mut Tx, problem: &str) -> Result<u64, Error> {
+    let now = tx.now();
+    let given_up = sqlx::query!(
+        "update message set state = 'failed', problem = $1, changed_at = $2
+         where state = 'queued'",
+        problem,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(given_up.rows_affected())
+}
+
 /// Counts a try of a message that is queued in that round.
 pub(super) async fn begin(tx: &mut Tx, job: &SendMessage) -> Result<Option<Message>, Error> {
     let now = tx.now();

@@ -58,6 +58,10 @@ const TIDIED: i64 = 1000;
 /// Rows of the outbox have ids for their order alone; nobody outside ever sees one.
 enum Waiting {}
 
+/// The table that is not filled from an archive: what waits in it is done by the mall of which that
+/// was taken, or was done already.
+pub const LEFT_BEHIND: [&str; 1] = ["outbox"];
+
 /// Something to be done after the commit. The payload holds ids and dates only: no names, no
 /// amounts that may have changed meanwhile, nothing that must not be in a log.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {

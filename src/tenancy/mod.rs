@@ -123,6 +123,12 @@ pub enum TenancyError {
     /// The mall is on its way to another database.
     #[error("{} is being moved: finish the move or cancel it first", .0.as_str())]
     Moving(Slug),
+    /// It comes from an archive in this moment, is being deleted, or was.
+    #[error(
+        "{} is {}: another mall needs another short name",
+        .0.as_str(), .1.as_str()
+    )]
+    NotThere(Slug, Status),
     /// Two manifests of one mall were applied at once; this one was not.
     #[error("the programme was changed at the same moment: apply again")]
     ChangedMeanwhile,
@@ -155,6 +161,14 @@ pub async fn open_on(
     target: Option<&str>,
 ) -> Result<Opened, TenancyError> {
     let known = db.tenant_of_slug(wanted.slug.as_str()).await?;
+    if let Some(known) = &known
+        && matches!(
+            known.status,
+            Status::Arriving | Status::Leaving | Status::Gone
+        )
+    {
+        return Err(TenancyError::NotThere(wanted.slug.clone(), known.status));
+    }
     if let (Some(known), Some(target)) = (&known, target)
         && known.target != target
     {
@@ -252,6 +266,9 @@ async fn set_status(
     let known = db.tenant_of_slug(slug.as_str()).await?;
     Err(match known {
         Some(mall) if mall.status == Status::Moving => TenancyError::Moving(slug.clone()),
+        Some(mall) if mall.status != Status::Opening => {
+            TenancyError::NotThere(slug.clone(), mall.status)
+        }
         _ => TenancyError::UnknownTenant(slug.clone()),
     })
 }

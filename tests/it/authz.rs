@@ -479,7 +479,7 @@ async fn a_merchants_principal_never_reaches_the_mall() {
     check_all!(
         &policy,
         Authenticate CreateKey ReadKeys RevokeKey SignIn UseAccount UseMembership InviteStaff ReadStaff
-        ManageStaff ReadRoles ManageRoles StaffMerchant StaffMall SendLinks SendCodes ManageTenants ApplyManifest ReadProgramme
+        ManageStaff ReadRoles ManageRoles StaffMerchant StaffMall SendLinks SendCodes ManageTenants ApplyManifest CarryTenant ReadProgramme
         CreateMerchant ReadMerchants ActivateMerchant SuspendMerchant StartApplication
         UseApplication ReadApplications DecideApplications SetConditions SendNews ProposeAgreement
         AcceptAgreement ReadAgreements RecordCredit ReadCredit SetCreditLimit EvaluateCredit

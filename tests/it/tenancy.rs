@@ -2,6 +2,7 @@
 
 mod crowd;
 mod isolation;
+mod life;
 mod many;
 mod moving;
 mod names;

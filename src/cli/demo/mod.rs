@@ -150,7 +150,7 @@ async fn prepare(app: &App, args: &DemoArgs, output: Output) -> Result<(Mall, Ke
     let path = app.config.data_dir.join(NOTE);
     if let Some(mut note) = history(app, &mall, args, &path, output).await? {
         let begun = Stopwatch::now();
-        let filled = fill(app, &manifest, &mall, &keys, &note, output).await?;
+        let filled = Box::pin(fill(app, &manifest, &mall, &keys, &note, output)).await?;
         note.done = true;
         note.write(&path)?;
         output.say(&words(&filled, begun.elapsed().as_secs_f64()));

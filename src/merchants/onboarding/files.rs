@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::{Application, OnboardingError, own, store as applications};
 use crate::{
     authz::{
-        action::{ReadApplications, SendNews, UseApplication},
+        action::{CarryTenant, ReadApplications, SendNews, UseApplication},
         grant::Grant,
     },
     db::tx::{ReadTx, Tx},
@@ -350,6 +350,18 @@ pub async fn strays(
     let old: Vec<PaperId> = ids.iter().copied().filter(|id| *id < young).collect();
     let kept = store::kept_papers(tx, &old).await?;
     Ok(old.into_iter().filter(|id| !kept.contains(id)).collect())
+}
+
+/// Those of `ids` that are somebody's.
+///
+/// # Errors
+/// [`OnboardingError::Db`].
+pub async fn kept(
+    tx: &mut ReadTx,
+    _grant: &Grant<CarryTenant>,
+    ids: &[PaperId],
+) -> Result<Vec<PaperId>, OnboardingError> {
+    Ok(store::kept_papers(tx, ids).await?)
 }
 
 fn open(application: &Application) -> Result<(), OnboardingError> {

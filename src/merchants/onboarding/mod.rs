@@ -10,6 +10,7 @@
 //! An approval makes merchant and stores by the use cases that make any; the merchant rests until the
 //! agreement is accepted. What becomes of it later is on the same timeline.
 
+pub mod carried;
 pub mod course;
 mod deciding;
 pub mod files;
@@ -553,12 +554,6 @@ struct Kept<'a> {
     bank_account: &'a str,
 }
 
-/// To whom sealed secrets belong, so that they open nowhere else.
-fn bound(tenant: TenantId, application: &Application) -> Vec<u8> {
-    let (mall, id) = (tenant.uuid(), application.id.uuid());
-    [&b"application"[..], mall.as_bytes(), id.as_bytes()].concat()
-}
-
 fn sealed(
     tenant: TenantId,
     application: &Application,
@@ -571,7 +566,7 @@ fn sealed(
         bank_account: secrets.bank_account.expose_secret(),
     };
     let text = serde_json::to_vec(&kept).map_err(|_| db::Error::Corrupt("secrets"))?;
-    let sealed = vault.seal(&bound(tenant, application), &text, entropy);
+    let sealed = vault.seal(&carried::bound(tenant, application.id), &text, entropy);
     sealed.ok_or(OnboardingError::SecretsOff)
 }
 
@@ -584,7 +579,7 @@ fn opened(
     let (Some(sealed), Some(vault)) = (&application.sealed, vault) else {
         return Ok(Secrets::default());
     };
-    let text = vault.open(&bound(tenant, application), sealed);
+    let text = vault.open(&carried::bound(tenant, application.id), sealed);
     let text = text.ok_or(db::Error::Corrupt("sealed secrets of an application"))?;
     let text = String::from_utf8(text).map_err(|_| db::Error::Corrupt("secrets"))?;
     let kept: serde_json::Value =

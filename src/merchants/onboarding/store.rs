@@ -121,6 +121,46 @@ pub(super) async fn insert(tx: &mut Tx, application: &Application) -> Result<boo
     Ok(done.rows_affected() == 1)
 }
 
+/// Sealed secrets of applications, behind that one's; by `application_pkey`.
+pub(super) async fn sealed(
+    tx: &mut ReadTx,
+    after: Option<ApplicationId>,
+    limit: i64,
+) -> Result<Vec<(ApplicationId, Vec<u8>)>, Error> {
+    let after = after.map_or(uuid::Uuid::nil(), |id| id.uuid());
+    let rows = sqlx::query!(
+        r#"select application_id as "application_id: ApplicationId", sealed as "sealed!"
+           from application
+           where application_id > $1 and sealed is not null
+           order by application_id
+           limit $2"#,
+        after,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.application_id, row.sealed))
+        .collect())
+}
+
+/// Keeps an application's secrets as they are sealed now, or as if they had not been said.
+pub(super) async fn reseal(
+    tx: &mut Tx,
+    id: ApplicationId,
+    sealed: Option<&[u8]>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update application set sealed = $2 where application_id = $1",
+        id.uuid(),
+        sealed,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// Writes down how an application is now.
 pub(super) async fn save(tx: &mut Tx, application: &Application) -> Result<(), Error> {
     let form = &application.form;

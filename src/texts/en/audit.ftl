@@ -121,6 +121,8 @@ audit-act-default-withdrawn = Took that back
 audit-act-default-declared = Found a merchant in default
 audit-act-message-retried = Had a message sent again
 audit-act-audit-exported = Took the audit away
+audit-act-mall-exported = Took the whole mall away as an archive
+audit-act-mall-restored = Made the mall of an archive
 
 audit-field-code = Code
 audit-field-names = Names

@@ -23,6 +23,7 @@ right-link-send = Write the letters with links
 right-sign-in-code-send = Tell telephones the codes by which members come in
 right-tenant-manage = Create, suspend and resume malls
 right-tenant-apply = Bring a mall to what its manifest says
+right-tenant-carry = Take the mall out whole, bring it in again, and delete it
 right-tenant-read = Read the mall's settings and programme
 right-application-start = Apply with a company that wants to join
 right-application-use = Fill in one's own application, send it in, accept the agreement

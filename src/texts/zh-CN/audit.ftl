@@ -121,6 +121,8 @@ audit-act-default-withdrawn = 撤回违约
 audit-act-default-declared = 宣布商户违约
 audit-act-message-retried = 重新发送消息
 audit-act-audit-exported = 导出审计记录
+audit-act-mall-exported = 将整个商场导出为归档文件
+audit-act-mall-restored = 用归档文件恢复商场
 
 audit-field-code = 代码
 audit-field-names = 名称

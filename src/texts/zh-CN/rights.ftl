@@ -23,6 +23,7 @@ right-link-send = 发送含链接的邮件
 right-sign-in-code-send = 向手机发送会员登录验证码
 right-tenant-manage = 创建、暂停和恢复商场
 right-tenant-apply = 按清单更新商场
+right-tenant-carry = 整体导出、恢复和删除商场
 right-tenant-read = 查看商场设置与积分规则
 right-application-start = 为公司申请入驻
 right-application-use = 填写并提交自己的入驻申请，接受协议

@@ -121,6 +121,8 @@ audit-act-default-withdrawn = 撤回違約
 audit-act-default-declared = 宣布店家違約
 audit-act-message-retried = 重新發送訊息
 audit-act-audit-exported = 匯出稽核紀錄
+audit-act-mall-exported = 將整個商場匯出為封存檔
+audit-act-mall-restored = 以封存檔還原商場
 
 audit-field-code = 代碼
 audit-field-names = 名稱

@@ -23,6 +23,7 @@ right-link-send = 寄送含連結的郵件
 right-sign-in-code-send = 向手機傳送會員登入驗證碼
 right-tenant-manage = 建立、暫停與恢復商場
 right-tenant-apply = 依清單更新商場
+right-tenant-carry = 整體匯出、還原和刪除商場
 right-tenant-read = 查看商場設定與點數規則
 right-application-start = 為公司申請進駐
 right-application-use = 填寫並送出自己的進駐申請，接受協議

@@ -118,7 +118,7 @@ const STATEMENTS: [(&str, &str, &str); 18] = [
     (
         "R13: a setting of the session",
         r"^(set|reset) [a-z_.]+",
-        "^set (local|constraints|session) |^reset all",
+        "^set (local|constraints|session|transaction) |^reset all",
     ),
     ("R16: a type of its own", r"\bas (enum|range) ?\(", ""),
     (

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use poem::http::Method;
-use rotunda::{authz::action, db::tenants::Schema, kernel::ids::MessageId};
+use rotunda::{app::life, authz::action, db::tenants::Schema, kernel::ids::MessageId};
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -90,6 +90,12 @@ async fn finish(plaza: &Plaza, sql: &mut PgConnection) {
     let path = "/v1/audit/export";
     let taken = server.ask(owner, &Method::GET, path, None).await;
     assert_eq!(taken.status, 200, "{}", taken.body);
+    // Nobody's operation, but the vendor's at the command line.
+    let whole = std::env::temp_dir().join(format!("{}.tar", tenant.slug.as_str()));
+    life::export(&server.app, &tenant.slug, &whole, |_| ())
+        .await
+        .unwrap();
+    std::fs::remove_file(&whole).unwrap();
 }
 
 /// That whatever was done here by an action is in the audit.

@@ -15,7 +15,11 @@ use super::{
     settling::Mall,
     url,
 };
-use rotunda::{config::Config, db::locator::Targets, kernel::time::Instant};
+use rotunda::{
+    config::Config,
+    db::{locator::Targets, tenants::Tenant},
+    kernel::time::Instant,
+};
 
 /// Two shops, so that one's people can try to reach the other.
 const SHOPS: Sheet = Sheet {
@@ -80,6 +84,17 @@ impl People {
             server,
             front,
             clock: mall.clock.clone(),
+            asked: AtomicU32::new(1),
+        }
+    }
+
+    /// Those of a mall that is there, met at a server of whatever house.
+    pub async fn of(server: Server, tenant: Tenant, clock: Clock) -> Self {
+        let front = Front::of(&server, tenant).await;
+        Self {
+            server,
+            front,
+            clock,
             asked: AtomicU32::new(1),
         }
     }

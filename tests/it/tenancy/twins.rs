@@ -35,23 +35,23 @@ use crate::support::{
     url,
 };
 
-const SHEET: Sheet = Sheet {
+pub(super) const SHEET: Sheet = Sheet {
     spending: r#"most_share = "1""#,
     settling: r#"approval = "one""#,
     ..PLAIN
 };
 
 /// A mall, and a server of its own whose randomness is the twin's.
-struct Twin {
-    server: Server,
-    tenant: Tenant,
+pub(super) struct Twin {
+    pub(super) server: Server,
+    pub(super) tenant: Tenant,
 }
 
 /// Ids, codes and keys by name.
-type Things = BTreeMap<&'static str, String>;
+pub(super) type Things = BTreeMap<&'static str, String>;
 
 impl Twin {
-    async fn of(tenant: Tenant) -> Self {
+    pub(super) async fn of(tenant: Tenant) -> Self {
         let clock = Clock::fixed(instant(NOON));
         let server = Server::open(4, clock, Entropy::seeded(11)).await;
         Self { server, tenant }
@@ -70,7 +70,7 @@ impl Twin {
     }
 
     /// Two shops, a member, and something in every table.
-    async fn furnish(&self) -> Things {
+    pub(super) async fn furnish(&self) -> Things {
         let mut things = Things::new();
         let owner = &self.server.key(&self.tenant, "operator.owner", None).await;
         let till = &self.server.key(&self.tenant, "machine.erp", None).await;
@@ -325,7 +325,7 @@ impl Twin {
 }
 
 /// Something in the tables that only months and defaults would fill.
-async fn lose(mall: &Tenant) {
+pub(super) async fn lose(mall: &Tenant) {
     let mut sql = owner(&Schema::of(mall.id).to_string()).await;
     sqlx::raw_sql(
         "insert into prepaid select merchant_id, 1, 100, 10, 120, created_at

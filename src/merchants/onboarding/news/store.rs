@@ -154,6 +154,24 @@ pub(in crate::merchants::onboarding) async fn give_token(
     Ok(())
 }
 
+/// Ends every link, and gives up the letters that are queued; how many of each there were.
+pub(in crate::merchants::onboarding) async fn end_all(
+    tx: &mut Tx,
+    problem: &str,
+) -> Result<(u64, u64), Error> {
+    let given_up = sqlx::query!(
+        "update application_event set mail = 'failed', problem = $1 where mail = 'queued'",
+        problem,
+    )
+    .execute(tx.conn())
+    .await?;
+    let ended =
+        sqlx::query!("update application_event set token_hash = null where token_hash is not null")
+            .execute(tx.conn())
+            .await?;
+    Ok((ended.rows_affected(), given_up.rows_affected()))
+}
+
 pub(in crate::merchants::onboarding) async fn record_mail(
     tx: &mut Tx,
     id: NewsId,

@@ -1,4 +1,4 @@
-//! One mall's tables from one server to another, row by row as text, and whether they arrived.
+//! One mall's tables from one place to another, row by row as text, and whether they arrived.
 
 use std::collections::BTreeSet;
 
@@ -24,6 +24,30 @@ pub(super) struct Table {
     types: Vec<String>,
     /// The tables that its foreign keys point to.
     refers_to: Vec<String>,
+}
+
+impl Table {
+    /// The columns' names as the first line of a CSV file.
+    pub(super) fn header(&self) -> String {
+        format!("{}\n", self.columns.join(","))
+    }
+
+    /// What reads it as CSV, without that line.
+    pub(super) fn reading(&self, schema: &str) -> String {
+        let (name, columns) = (&self.name, self.columns.join(", "));
+        format!("copy (select {columns} from {schema}.{name}) to stdout with (format csv)")
+    }
+
+    /// What fills it with such.
+    pub(super) fn filling(&self, schema: &str) -> String {
+        let (name, columns) = (&self.name, self.columns.join(", "));
+        format!("copy {schema}.{name} ({columns}) from stdin with (format csv)")
+    }
+
+    /// Whether it is the list of migrations, which each schema has of its own.
+    pub(super) fn is_migrations(&self) -> bool {
+        self.name == MIGRATIONS
+    }
 }
 
 /// A schema's tables, each behind those that it refers to.
@@ -79,7 +103,7 @@ pub(super) async fn empty(
     schema: &str,
     tables: &[Table],
 ) -> Result<(), Error> {
-    for table in tables.iter().rev().filter(|table| table.name != MIGRATIONS) {
+    for table in tables.iter().rev().filter(|table| !table.is_migrations()) {
         let delete = format!("delete from {schema}.{}", table.name);
         sqlx::raw_sql(AssertSqlSafe(delete))
             .execute(&mut *admin)
@@ -95,7 +119,7 @@ pub(super) async fn one(
     schema: &str,
     table: &Table,
 ) -> Result<u64, Error> {
-    if table.name == MIGRATIONS {
+    if table.is_migrations() {
         return Ok(0);
     }
     let (name, columns) = (&table.name, table.columns.join(", "));
@@ -136,7 +160,7 @@ pub(super) async fn digest(
     schema: &str,
     table: &Table,
 ) -> Result<(i64, String), Error> {
-    let columns = if table.name == MIGRATIONS {
+    let columns = if table.is_migrations() {
         "version, success".to_owned()
     } else {
         table.columns.join(", ")
