@@ -10,6 +10,7 @@ pub mod key_text;
 pub mod money;
 pub mod page;
 pub mod points;
+pub mod sheet;
 pub mod text;
 pub mod time;
 pub mod vault;

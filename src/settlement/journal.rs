@@ -12,13 +12,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    revenue::{Ratio, allocate, by_others, less, recognise, share},
-    sheet::{BYTE_ORDER_MARK, cell},
-};
+use super::revenue::{Ratio, allocate, by_others, less, recognise, share};
 use crate::kernel::{
     AmountError,
     money::{Currency, decimal},
+    sheet::{BYTE_ORDER_MARK, cell},
     text::Code,
     time::Period,
 };

@@ -7,14 +7,12 @@ use super::{
 use crate::{
     kernel::{
         money::{Currency, decimal},
+        sheet::{BYTE_ORDER_MARK, cell},
         text::{Code, Language},
         time::Period,
     },
     texts::text,
 };
-
-/// What makes a spreadsheet take the file for UTF-8.
-pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// A period as CSV (RFC 4180): points whole, money as decimals of the currency. In English the words
 /// of the first line are those that programs read, and stay as they are for ever.
@@ -47,25 +45,6 @@ pub fn csv<'a>(
     sheet
 }
 
-/// Text of somebody else as a cell that no spreadsheet runs: what could begin a formula gets an
-/// apostrophe before it. Numbers of ours go in as they are, their minus included.
-pub fn cell(text: &str) -> String {
-    let risky = [
-        '=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠', '−',
-    ];
-    let begins = text.trim_start_matches([' ', '\u{3000}', '\u{a0}']);
-    let guarded = if begins.starts_with(risky) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if guarded.contains(['"', ',', '\r', '\n']) {
-        format!("\"{}\"", guarded.replace('"', "\"\""))
-    } else {
-        guarded
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,20 +52,6 @@ mod tests {
     /// Programs of merchants read it: it never changes.
     const HEAD: &str = "period,currency,merchant,issued,taken_back,redeemed,given_back,expired,\
         own_points,own_value,pays,receives,funded,fee,breakage,adjusted,net,tax_received,tax_fee";
-
-    #[test]
-    fn a_cell_never_begins_a_formula_and_never_ends_early() {
-        for text in [
-            "=1+1", "+1", "-1", "@sum", "\tx", "\rx", "＝1", "－1", " =1", "＠x",
-        ] {
-            assert!(
-                cell(text).trim_start_matches('"').starts_with('\''),
-                "{text}"
-            );
-        }
-        assert_eq!(cell("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(cell("lantern-tea"), "lantern-tea");
-    }
 
     #[test]
     fn a_period_is_one_line_a_merchant() {

@@ -1,9 +1,9 @@
 //! A statement as comma-separated values (RFC 4180): one line a fact, a figure, a line and a payment.
 
 use super::{Cell, Document, Table};
-use crate::{
-    kernel::money::decimal,
-    settlement::sheet::{BYTE_ORDER_MARK, cell},
+use crate::kernel::{
+    money::decimal,
+    sheet::{BYTE_ORDER_MARK, cell},
 };
 
 const HEAD: [&str; 9] = [

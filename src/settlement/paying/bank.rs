@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use super::{super::sheet::cell, Method, PaymentLine, PaymentState};
+use super::{Method, PaymentLine, PaymentState};
 use crate::kernel::{
     money::{Currency, decimal, parse_decimal},
+    sheet::cell,
     text::Code,
     time::Period,
 };
