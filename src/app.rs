@@ -5,6 +5,7 @@ pub mod entering;
 pub mod joining;
 pub mod life;
 pub mod mall;
+pub mod own;
 
 use std::{
     fmt,

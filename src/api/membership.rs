@@ -113,6 +113,14 @@ struct EnteredOut {
     token: String,
 }
 
+/// What a member says of themselves.
+#[derive(Debug, Clone, Object)]
+#[oai(deny_unknown_fields)]
+struct SetOwnIn {
+    /// What to call the member; without it, nothing.
+    name: Option<Name>,
+}
+
 /// Oneself.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "OwnMembership")]
@@ -195,11 +203,28 @@ impl Membership {
         caller: Caller<UseMembership>,
     ) -> Result<Reply<200, OwnOut>, Problem> {
         let session_id = caller.membership()?;
-        let own = visits::oneself(&caller.grant)?;
-        let reads = caller.app().policy.also::<_, ReadMembers>(&caller.grant);
-        let reads = reads.map_err(|_| Problem::of(&refused::NOT_ALLOWED))?;
-        let mut tx = caller.db().read(&reads).await?;
-        let member = members::get(&mut tx, &reads, own).await?.into();
+        let member = oneself(&caller).await?;
+        Ok(Reply::new(&OwnOut { member, session_id }))
+    }
+
+    /// Change one's own membership
+    ///
+    /// The whole of what a member says of themselves: what is left out is gone.
+    #[oai(
+        path = "/v1/membership",
+        method = "put",
+        operation_id = "set_membership"
+    )]
+    async fn set_membership(
+        &self,
+        caller: Caller<UseMembership>,
+        body: Body<SetOwnIn>,
+    ) -> Result<Reply<200, OwnOut>, Problem> {
+        let session_id = caller.membership()?;
+        let mut tx = caller.db().write(&caller.grant).await?;
+        members::rename(&mut tx, &caller.grant, body.value.name.as_ref()).await?;
+        tx.commit().await?;
+        let member = oneself(&caller).await?;
         Ok(Reply::new(&OwnOut { member, session_id }))
     }
 
@@ -261,4 +286,13 @@ impl Membership {
         tx.commit().await?;
         Ok(Reply::new(&ended.into()))
     }
+}
+
+/// The member who asks.
+async fn oneself(caller: &Caller<UseMembership>) -> Result<MemberOut, Problem> {
+    let own = visits::oneself(&caller.grant)?;
+    let reads = caller.app().policy.also::<_, ReadMembers>(&caller.grant);
+    let reads = reads.map_err(|_| Problem::of(&refused::NOT_ALLOWED))?;
+    let mut tx = caller.db().read(&reads).await?;
+    Ok(members::get(&mut tx, &reads, own).await?.into())
 }

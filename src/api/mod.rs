@@ -14,6 +14,7 @@ mod joining;
 mod member;
 mod membership;
 mod operator;
+mod own;
 mod pos;
 mod webhooks;
 
@@ -33,7 +34,7 @@ type Operations = (
     TillOperations,
     (
         member::Redemptions,
-        membership::Membership,
+        (membership::Membership, own::Own),
         operator::staff::Staff,
         operator::roles::Roles,
         operator::role_changes::RoleChanges,
@@ -117,7 +118,7 @@ fn operations() -> Operations {
     );
     let people = (
         member::Redemptions,
-        membership::Membership,
+        (membership::Membership, own::Own),
         operator::staff::Staff,
         operator::roles::Roles,
         operator::role_changes::RoleChanges,

@@ -142,6 +142,10 @@ words! {
         MemberEnrolled = "member.enrolled",
         /// The holders of cards became members.
         MembersEnrolled = "member.cards-enrolled",
+        /// All that is known of a member was taken away.
+        MemberCopied = "member.copied",
+        /// A member's personal data is gone.
+        MemberErased = "member.erased",
         /// A good was put into the catalogue.
         GoodMade = "good.made",
         /// A period takes nothing more.

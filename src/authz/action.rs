@@ -139,6 +139,10 @@ actions! {
     EnrolMember = "member" "enrol" by store;
     /// Find a member; see balance and history.
     ReadMembers = "member" "read" by store;
+    /// Take away all that is known of a member.
+    CopyMembers = "member" "copy";
+    /// Take a member's personal data out of the mall for ever.
+    EraseMembers = "member" "erase";
     /// Record a purchase, which earns points.
     RecordPurchase = "purchase" "record" by store;
     /// Read a purchase.

@@ -170,6 +170,12 @@ table! {
     INVALID_PHONE = CONFLICT "invalid-phone"
         "This is not a telephone number"
         "Write it with its country code, such as +86 138 0013 8000, or as people dial it here.";
+    INVALID_NAME = CONFLICT "invalid-name"
+        "This is not a name"
+        "A name has at most 120 characters, on one line, and no control characters.";
+    NOT_SURE = CONFLICT "not-sure"
+        "Nobody said that this is meant"
+        "Tick that you are sure: what is erased is gone for ever.";
     TOO_MANY_CODES = TOO_MANY_REQUESTS "too-many-codes"
         "Too many codes were asked for"
         "Wait as long as Retry-After says. A code that was sent opens for five minutes.";
@@ -309,6 +315,9 @@ table! {
     ALREADY_MEMBER = CONFLICT "already-member"
         "There is a member with this number already"
         "A telephone number and a card belong to one member each. Search for the member by it.";
+    POINTS_LEFT = CONFLICT "points-left"
+        "The member still has points"
+        "Let them be spent first, or send `points_given_up` as true: they lapse unused.";
     MEMBER_WITHOUT_NUMBER = CONFLICT "member-without-number"
         "A member needs a number"
         "Give `phone`, `card_number`, or both.";

@@ -224,6 +224,25 @@ impl<A: Action> Once<A> {
         }
     }
 
+    /// As [`Once::finish`], but of a good answer only the text beside it is remembered, for one that holds
+    /// personal data: whoever repeats the request looks it up anew, by what [`Begun::kept`] says.
+    ///
+    /// # Errors
+    /// As [`Once::finish`].
+    pub async fn finish_keeping<const STATUS: u16, T: ToJSON>(
+        self,
+        outcome: Result<(T, String), impl Into<Problem>>,
+    ) -> Result<Reply<STATUS, T>, Problem> {
+        match outcome {
+            Ok((content, kept)) => {
+                let body = content.to_json_string();
+                let written = self.keep(STATUS, body, Some((STATUS, &kept)));
+                written.await.map(Reply::from)
+            }
+            Err(refusal) => self.refuse(refusal.into()).await.map(Reply::from),
+        }
+    }
+
     /// Makes the work durable and answers `content`, but remembers `instead`: for an answer that
     /// must not be given twice, such as a secret.
     ///
@@ -234,7 +253,9 @@ impl<A: Action> Once<A> {
         content: &T,
         instead: &Problem,
     ) -> Result<Reply<STATUS, T>, Problem> {
-        let written = self.keep(STATUS, content.to_json_string(), Some(instead));
+        let status = instead.status().as_u16();
+        let kept = instead.body(self.visit.occurrence());
+        let written = self.keep(STATUS, content.to_json_string(), Some((status, &kept)));
         written.await.map(Reply::from)
     }
 
@@ -242,16 +263,10 @@ impl<A: Action> Once<A> {
         mut self,
         status: u16,
         body: String,
-        instead: Option<&Problem>,
+        instead: Option<(u16, &str)>,
     ) -> Result<Written, Problem> {
-        match instead {
-            None => self.tx.remember(&self.key, status, &body).await?,
-            Some(problem) => {
-                let status = problem.status().as_u16();
-                let kept = problem.body(self.visit.occurrence());
-                self.tx.remember(&self.key, status, &kept).await?;
-            }
-        }
+        let (kept_status, kept) = instead.unwrap_or((status, &body));
+        self.tx.remember(&self.key, kept_status, kept).await?;
         self.tx.commit().await?;
         Ok(Written::new(status, body))
     }
@@ -278,6 +293,14 @@ impl<A: Action> Once<A> {
 }
 
 impl<A: Action> Begun<A> {
+    /// What [`Once::finish_keeping`] remembered of a good answer; none of anything else.
+    pub fn kept(&self) -> Option<&str> {
+        match self {
+            Self::Answered(200..300, kept) => Some(kept),
+            _ => None,
+        }
+    }
+
     /// The work to do, or the answer that was given before.
     ///
     /// # Errors

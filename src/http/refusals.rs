@@ -298,6 +298,7 @@ impl From<MemberError> for Problem {
                 return Self::new(&codes::ALREADY_MEMBER, detail);
             }
             MemberError::AlreadyMember(None) => &codes::ALREADY_MEMBER,
+            MemberError::PointsLeft(_) => &codes::POINTS_LEFT,
             MemberError::NoNumber => &codes::MEMBER_WITHOUT_NUMBER,
             MemberError::Db(error) => return Self::from(error),
         };

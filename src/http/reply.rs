@@ -99,6 +99,11 @@ impl<const STATUS: u16, T: ToJSON> Reply<STATUS, T> {
     pub fn new(content: &T) -> Self {
         Written::new(STATUS, content.to_json_string()).into()
     }
+
+    /// An answer that was given before, made anew.
+    pub fn again(content: &T) -> Self {
+        Written::again(STATUS, content.to_json_string()).into()
+    }
 }
 
 impl<const STATUS: u16, T> From<Written> for Reply<STATUS, T> {
@@ -282,6 +287,14 @@ pub enum Xlsx {}
 #[derive(Debug)]
 pub enum Csv {}
 
+/// An object of JSON.
+#[derive(Debug)]
+pub enum Json {}
+
+impl Media for Json {
+    const TYPE: &'static str = "application/json";
+}
+
 impl Media for Pdf {
     const TYPE: &'static str = "application/pdf";
 }
@@ -325,10 +338,11 @@ impl<M: Media> IntoResponse for Download<M> {
 
 impl<M: Media> ApiResponse for Download<M> {
     fn meta() -> MetaResponses {
-        let mut schema = MetaSchema::new("string");
-        if M::TYPE != Csv::TYPE {
-            schema.format = Some("binary");
-        }
+        let schema = match M::TYPE {
+            Csv::TYPE => MetaSchema::new("string"),
+            Json::TYPE => MetaSchema::new("object"),
+            _ => MetaSchema::new_with_format("string", "binary"),
+        };
         MetaResponses {
             responses: vec![MetaResponse {
                 description: "The file, with a name in `Content-Disposition`.",

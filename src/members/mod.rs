@@ -4,7 +4,10 @@
 //! the mall's own people and the member see it whole, a merchant's see it masked, and no error and
 //! no log line carries one.
 
+mod leaving;
 mod store;
+
+pub use leaving::{Erased, erase, rename};
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,7 +19,7 @@ use thiserror::Error;
 use crate::{
     audit::{self, Act, Done, Field},
     authz::{
-        action::{EnrolMember, ReadMembers},
+        action::{CopyMembers, EnrolMember, ReadMembers},
         actor::Reach,
         grant::Grant,
     },
@@ -103,6 +106,9 @@ pub enum MemberError {
     /// The telephone or card number is a member's; whose, where the asker may know.
     #[error("there is a member with this telephone or card number already")]
     AlreadyMember(Option<MemberId>),
+    /// The member has so many points, and nobody said that they may go with the rest.
+    #[error("{0} points of the member would lapse unused")]
+    PointsLeft(i64),
     /// Neither number.
     #[error("a member needs a telephone number or a card number")]
     NoNumber,
@@ -184,8 +190,36 @@ pub async fn get(
     grant: &Grant<ReadMembers>,
     id: MemberId,
 ) -> Result<Member, MemberError> {
+    one(tx, grant.reach(), id).await
+}
+
+/// One member, for whoever made somebody that.
+///
+/// # Errors
+/// [`MemberError::UnknownMember`].
+pub async fn enrolled(
+    tx: &mut ReadTx,
+    grant: &Grant<EnrolMember>,
+    id: MemberId,
+) -> Result<Member, MemberError> {
+    one(tx, grant.reach(), id).await
+}
+
+/// One member, for whoever takes away what is known of her.
+///
+/// # Errors
+/// [`MemberError::UnknownMember`].
+pub async fn copied(
+    tx: &mut ReadTx,
+    grant: &Grant<CopyMembers>,
+    id: MemberId,
+) -> Result<Member, MemberError> {
+    one(tx, grant.reach(), id).await
+}
+
+async fn one(tx: &mut ReadTx, reach: Reach, id: MemberId) -> Result<Member, MemberError> {
     let found = store::by_id(tx, id).await?;
-    found.ok_or(MemberError::UnknownMember)?.seen(grant.reach())
+    found.ok_or(MemberError::UnknownMember)?.seen(reach)
 }
 
 /// Whether a right to read members reaches this one, if there is one: for what is read of a member
@@ -215,17 +249,6 @@ pub async fn find(
         Lookup::Card(card) => store::by_card(tx, card).await?,
     };
     found.ok_or(MemberError::UnknownMember)?.seen(grant.reach())
-}
-
-/// The members among `ids`. One query; it sees the whole mall.
-///
-/// # Errors
-/// [`db::error::Error::Unavailable`].
-pub async fn known(
-    tx: &mut ReadTx,
-    ids: &[MemberId],
-) -> Result<HashSet<MemberId>, db::error::Error> {
-    store::known(tx, ids).await
 }
 
 /// The members of these cards, unknown ones left out. One query; it sees the whole mall.

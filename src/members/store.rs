@@ -1,6 +1,6 @@
 //! The table `member`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use crate::{
         tx::{ReadTx, Tx},
     },
     kernel::{
-        ids::{Id, MemberId},
+        ids::MemberId,
         text::{CardNumber, Name, Phone},
         time::Instant,
     },
@@ -92,7 +92,7 @@ pub(super) async fn by_id(tx: &mut ReadTx, id: MemberId) -> Result<Option<Record
         Row,
         r#"select member_id as "member_id: MemberId", name, phone, card_number, enrolled_at
            from member
-           where member_id = $1"#,
+           where member_id = $1 and erased_at is null"#,
         id.uuid(),
     )
     .fetch_optional(tx.conn())
@@ -126,20 +126,6 @@ pub(super) async fn by_card(tx: &mut ReadTx, card: &CardNumber) -> Result<Option
     .fetch_optional(tx.conn())
     .await?;
     row.map(Record::try_from).transpose()
-}
-
-/// At most one row an id, by `member_pkey`.
-pub(super) async fn known(tx: &mut ReadTx, ids: &[MemberId]) -> Result<HashSet<MemberId>, Error> {
-    let ids: Vec<Uuid> = ids.iter().map(Id::uuid).collect();
-    let rows = sqlx::query_scalar!(
-        r#"select member_id as "member_id: MemberId"
-           from member
-           where member_id = any ($1)"#,
-        &ids,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    Ok(rows.into_iter().collect())
 }
 
 /// At most one row a card, by `member_card_key`.
@@ -211,8 +197,55 @@ pub(super) async fn insert_cards(
 
 /// How many members there are.
 pub(super) async fn count(tx: &mut ReadTx) -> Result<i64, Error> {
-    let counted = sqlx::query_scalar!(r#"select count(1) as "count!" from member"#)
-        .fetch_one(tx.conn())
-        .await?;
+    let counted =
+        sqlx::query_scalar!(r#"select count(1) as "count!" from member where erased_at is null"#)
+            .fetch_one(tx.conn())
+            .await?;
     Ok(counted)
+}
+
+/// Whether there is such a member, by `member_pkey`.
+pub(super) async fn rename(tx: &mut Tx, id: MemberId, name: Option<&Name>) -> Result<bool, Error> {
+    let renamed = sqlx::query!(
+        "update member set name = $2 where member_id = $1 and erased_at is null",
+        id.uuid(),
+        name.map(Name::as_str),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(renamed.rows_affected() == 1)
+}
+
+/// A member whom nobody else changes until the transaction ends: the telephone number, and since when
+/// there is none any more. By `member_pkey`.
+pub(super) async fn lock(
+    tx: &mut Tx,
+    id: MemberId,
+) -> Result<Option<(Option<Phone>, Option<Instant>)>, Error> {
+    let row = sqlx::query!(
+        r#"select phone, erased_at as "erased_at: Instant"
+           from member
+           where member_id = $1
+           order by member_id
+           for update"#,
+        id.uuid(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let number = row.phone.as_deref().map(phone).transpose()?;
+    Ok(Some((number, row.erased_at)))
+}
+
+pub(super) async fn erase(tx: &mut Tx, id: MemberId) -> Result<(), Error> {
+    let now = tx.now();
+    sqlx::query!(
+        "update member set name = null, phone = null, card_number = null, erased_at = $2
+         where member_id = $1",
+        id.uuid(),
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }

@@ -3,6 +3,7 @@
 pub mod home;
 pub mod isolation;
 pub mod liability;
+pub mod own;
 pub mod proof;
 pub mod sources;
 pub mod totals;

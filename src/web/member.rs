@@ -32,7 +32,7 @@ const LOOKS: u32 = 100;
 const BETWEEN: Duration = Duration::from_millis(100);
 
 /// A page for members; whoever is in can go.
-fn framed(knock: &Knock, inside: bool, title: &str, content: &Markup) -> Response {
+pub(super) fn framed(knock: &Knock, inside: bool, title: &str, content: &Markup) -> Response {
     let language = knock.language_of(None);
     let mall = knock.stranger.tenant.names.get(language);
     let whole = html! {
@@ -40,6 +40,8 @@ fn framed(knock: &Knock, inside: bool, title: &str, content: &Markup) -> Respons
             strong { (mall) }
             @if inside {
                 nav aria-label=(text(language, "web-menu")) {
+                    a href="/my" { (text(language, "my-points")) }
+                    a href="/my/profile" { (text(language, "my-profile")) }
                     form method="post" action="/my/sign-out" {
                         (knock.seal())
                         button.plain type="submit" { (text(language, "web-sign-out")) }

@@ -12,6 +12,7 @@ LONGEST_KEY = 255
 
 # What ends or rests something, and a thing of which the run needs nothing.
 DECOYS = {
+    "erase_member": ("member_id", "DECOY_MEMBER"),
     "revoke_key": ("key_id", "DECOY_KEY"),
     "suspend_merchant": ("merchant_id", "DECOY_MERCHANT"),
     "suspend_store": ("store_id", "DECOY_STORE"),
@@ -30,7 +31,7 @@ def before_call(context, case, kwargs):
 
     A pattern knows no calendar: a 30 February or a 53rd week of a year of 52 becomes a month that is.
 
-    A key, a merchant or a store of the run itself is spared, so that the run goes on.
+    A key, a member, a merchant or a store of the run itself is spared, so that the run goes on.
     """
     name, decoy = DECOYS.get(case.operation.definition.raw.get("operationId"), (None, None))
     if name in (case.path_parameters or {}) and not negative(case, ParameterLocation.PATH):

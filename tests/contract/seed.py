@@ -161,6 +161,7 @@ def main():
         for settlement in settlements
         for one in listed(f"/v1/settlements/{settlement}/statements")
     ]
+    goer = ask(TILL, "POST", "/v1/members", {"card_number": f"C-{run}-goer"})["member_id"]
     label = {"label": "decoy", "role": "machine.app"}
     key = ask(OWNER, "POST", "/v1/keys", label)["key_id"]
     application, file = fill_in(run, apply(run, "waits"))
@@ -185,6 +186,7 @@ def main():
         env.write(f"export MEMBER_KEY={come_in('13800138000')}\n")
         env.write(f"export GOER_KEY={come_in('13900139000')}\n")
         env.write(f"export DECOY_KEY={key}\n")
+        env.write(f"export DECOY_MEMBER={goer}\n")
         env.write(f"export DECOY_MERCHANT={merchants['decoy']}\n")
         env.write(f"export DECOY_STORE={stores['decoy-1f']}\n")
         env.write(f"MERCHANT={merchants['tea']}\n")

@@ -484,7 +484,7 @@ async fn a_merchants_principal_never_reaches_the_mall() {
         UseApplication ReadApplications DecideApplications SetConditions SendNews ProposeAgreement
         AcceptAgreement ReadAgreements RecordCredit ReadCredit SetCreditLimit EvaluateCredit
         WindDown EndPoints CreateStore ReadStores
-        ActivateStore SuspendStore EnrolMember ReadMembers RecordPurchase ReadPurchases
+        ActivateStore SuspendStore EnrolMember ReadMembers CopyMembers EraseMembers RecordPurchase ReadPurchases
         RefundPurchase SpendPoints PostBatch ExpirePoints CreateGood ReadGoods ReserveGood ReadRedemptions
         ClaimGood CancelRedemption LapseRedemptions PreviewSettlement CloseSettlement
         ReadSettlements ReadStatements IssueSettlement ConfirmSettlement ConfirmStatement

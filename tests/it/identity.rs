@@ -5,6 +5,7 @@ mod factor;
 mod letters;
 mod limits;
 mod members;
+mod own;
 mod own_roles;
 mod owners;
 mod people;

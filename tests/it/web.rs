@@ -2,6 +2,7 @@
 
 mod console;
 mod member;
+mod own;
 mod places;
 mod statements;
 

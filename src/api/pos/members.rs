@@ -1,6 +1,7 @@
 //! Members, as a till meets them.
 
 use poem_openapi::{Object, OpenApi, param::Path};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     api::Group,
@@ -87,6 +88,25 @@ impl EnrolMemberIn {
     }
 }
 
+/// What is remembered of an enrolment: nothing personal.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Enrolled {
+    member_id: String,
+}
+
+impl Enrolled {
+    fn written(id: MemberId) -> String {
+        let member_id = id.to_string();
+        serde_json::json!(Self { member_id }).to_string()
+    }
+
+    fn read(kept: &str) -> Option<MemberId> {
+        let kept: Self = serde_json::from_str(kept).ok()?;
+        kept.member_id.parse().ok()
+    }
+}
+
 /// The telephone number that is meant in this mall.
 fn within(phone: &Telephone, calling_code: &str) -> Result<Phone, Problem> {
     let meant = phone.within(calling_code);
@@ -97,7 +117,8 @@ fn within(phone: &Telephone, calling_code: &str) -> Result<Phone, Problem> {
 impl Members {
     /// Enrol a member
     ///
-    /// The member has an empty wallet at once. 409 `already-member` where one of the numbers is a
+    /// The member has an empty wallet at once. Repeated under the same key, the answer is the member as he or
+    /// she is then. 409 `already-member` where one of the numbers is a
     /// member's, `member-without-number` where neither is given.
     #[oai(path = "/v1/members", method = "post", operation_id = "enrol_member")]
     async fn enrol_member(
@@ -107,12 +128,22 @@ impl Members {
         body: Body<EnrolMemberIn>,
     ) -> Result<Reply<201, MemberOut>, Problem> {
         let new = body.value.enrolment(&caller.tenant.calling_code)?;
-        let mut once = match Once::begin(&caller, &key, &body.digest).await?.fresh() {
+        let begun = Once::begin(&caller, &key, &body.digest).await?;
+        if let Some(id) = begun.kept().and_then(Enrolled::read) {
+            let mut tx = caller.db().read(&caller.grant).await?;
+            let member = members::enrolled(&mut tx, &caller.grant, id).await?;
+            return Ok(Reply::again(&member.into()));
+        }
+        let mut once = match begun.fresh() {
             Ok(once) => once,
             Err(before) => return Ok(before),
         };
         let member = members::enrol(once.tx(), &caller.grant, new).await;
-        once.finish(member.map(MemberOut::from)).await
+        let kept = member.map(|member| {
+            let id = member.id;
+            (MemberOut::from(member), Enrolled::written(id))
+        });
+        once.finish_keeping(kept).await
     }
 
     /// Search for a member

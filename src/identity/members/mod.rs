@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     authz::{
-        action::{Authenticate, UseMembership},
+        action::{Authenticate, CopyMembers, EraseMembers, UseMembership},
         actor::{Actor, Principal, Reach, Role, Stores},
         grant::Grant,
     },
@@ -31,6 +31,7 @@ use crate::{
     kernel::{
         ids::{MemberId, MemberSession, MemberSessionId},
         page::{CursorError, MOST, Page, Slice},
+        text::Phone,
         time::Instant,
     },
 };
@@ -75,7 +76,8 @@ impl Visit {
         self.expires_at.min(self.seen_at + IDLE)
     }
 
-    fn is_alive(&self, now: Instant) -> bool {
+    /// Whether it opens something still.
+    pub fn is_alive(&self, now: Instant) -> bool {
         self.ended_at.is_none() && now < self.until()
     }
 }
@@ -194,6 +196,49 @@ pub async fn end(
     ended
         .map(|(visit, _)| visit)
         .ok_or(SignInError::UnknownSession)
+}
+
+/// Ends all of one's sessions but the one by which it is asked for.
+///
+/// # Errors
+/// [`SignInError::UnknownSession`] for whoever is no member, [`SignInError::Db`].
+pub async fn end_others(
+    tx: &mut Tx,
+    grant: &Grant<UseMembership>,
+    this: MemberSessionId,
+) -> Result<(), SignInError> {
+    let own = oneself(grant)?;
+    Ok(store::end_others(tx, own, this).await?)
+}
+
+/// A member's newest sessions, a hundred at the most, for whoever takes away what is known of her and
+/// may.
+///
+/// # Errors
+/// [`db::Error::Unavailable`].
+pub async fn copied(
+    tx: &mut ReadTx,
+    _grant: &Grant<CopyMembers>,
+    member: MemberId,
+) -> Result<Vec<Visit>, db::Error> {
+    store::visits(tx, member, None, MOST).await
+}
+
+/// Forgets that a member ever came in, and what her telephone was told.
+///
+/// # Errors
+/// [`db::Error::Unavailable`].
+pub async fn forget(
+    tx: &mut Tx,
+    _grant: &Grant<EraseMembers>,
+    member: MemberId,
+    phone: Option<&Phone>,
+) -> Result<(), db::Error> {
+    store::forget_visits(tx, member).await?;
+    if let Some(phone) = phone {
+        store::forget_codes(tx, phone).await?;
+    }
+    Ok(())
 }
 
 /// The member who holds a grant.

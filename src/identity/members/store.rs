@@ -235,3 +235,41 @@ pub(super) async fn end(tx: &mut Tx, id: MemberSessionId) -> Result<(), Error> {
     .await?;
     Ok(())
 }
+
+/// All but one, by `member_session_member_idx`.
+pub(super) async fn end_others(
+    tx: &mut Tx,
+    member: MemberId,
+    this: MemberSessionId,
+) -> Result<(), Error> {
+    let now = tx.now();
+    sqlx::query!(
+        "update member_session set ended_at = $3
+         where member_id = $1 and session_id <> $2 and ended_at is null",
+        member.uuid(),
+        this.uuid(),
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// By `member_session_member_idx`.
+pub(super) async fn forget_visits(tx: &mut Tx, member: MemberId) -> Result<(), Error> {
+    sqlx::query!(
+        "delete from member_session where member_id = $1",
+        member.uuid(),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The table holds the requests of one day.
+pub(super) async fn forget_codes(tx: &mut Tx, phone: &Phone) -> Result<(), Error> {
+    sqlx::query!("delete from sign_in_code where phone = $1", phone.as_str())
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}

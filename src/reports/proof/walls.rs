@@ -32,8 +32,9 @@ pub(super) const QUESTIONS: &[Question] = &[
         "select case
             when has_table_privilege(current_user, pg_class.oid, 'truncate')
                 or (has_table_privilege(current_user, pg_class.oid, 'delete')
-                    and relname not in ('good_offer', 'merchant_contact', 'outbox',
-                                        'recovery_code', 'sign_in_code', 'signin_attempt')) then
+                    and relname not in ('good_offer', 'merchant_contact', 'member_session',
+                                        'outbox', 'recovery_code', 'sign_in_code',
+                                        'signin_attempt')) then
                 format('the role of this mall may delete from %s', relname)
             when relname in ('programme', 'account', 'journal', 'transfer', 'refund', 'adjustment',
                     'credit_entry', 'prepaid_use', 'payment_cover', 'stripe_event',

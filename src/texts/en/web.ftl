@@ -147,3 +147,6 @@ web-problem-line-moves-no-money = No merchant gets or gives money for this line.
 web-problem-dispute-too-late = The time for disputes is over: the statement is confirmed.
 web-problem-dispute-already-decided = This dispute is decided already.
 web-problem-other = Something went wrong. Try again in a moment.
+web-problem-points-left = There are points left. Tick that they may lapse, or spend them first.
+web-problem-not-sure = Tick that you are sure, so that nothing is erased by mistake.
+web-problem-invalid-name = This name is too long, or holds signs that no name has.

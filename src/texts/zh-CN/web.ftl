@@ -147,3 +147,6 @@ web-problem-line-moves-no-money = 该明细不涉及商户之间的款项。
 web-problem-dispute-too-late = 异议期已过：对账单已确认。
 web-problem-dispute-already-decided = 该异议已裁定。
 web-problem-other = 出现问题，请稍后重试。
+web-problem-points-left = 还有剩余积分。请勾选同意放弃，或先使用完。
+web-problem-not-sure = 请勾选确认，以免误删。
+web-problem-invalid-name = 姓名过长，或含有不能使用的字符。

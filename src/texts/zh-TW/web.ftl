@@ -147,3 +147,6 @@ web-problem-line-moves-no-money = 該明細不涉及商家之間的款項。
 web-problem-dispute-too-late = 異議期已過：對帳單已確認。
 web-problem-dispute-already-decided = 該異議已裁定。
 web-problem-other = 發生問題，請稍後再試。
+web-problem-points-left = 還有剩餘點數。請勾選同意放棄，或先使用完。
+web-problem-not-sure = 請勾選確認，以免誤刪。
+web-problem-invalid-name = 姓名過長，或含有不能使用的字元。

@@ -96,6 +96,7 @@ const CHANGES: &[(&str, &[&str])] = &[
             "worth_left",
         ],
     ),
+    ("member", &["card_number", "erased_at", "name", "phone"]),
     ("member_session", &["ended_at", "seen_at"]),
     (
         "merchant",
@@ -237,7 +238,7 @@ const CHANGES: &[(&str, &[&str])] = &[
 ];
 
 /// What is only ever appended to.
-const APPEND_ONLY: [&str; 18] = [
+const APPEND_ONLY: [&str; 17] = [
     "account",
     "adjustment",
     "audit_entry",
@@ -245,7 +246,6 @@ const APPEND_ONLY: [&str; 18] = [
     "credit_entry",
     "earn_rate",
     "journal",
-    "member",
     "merchant_text",
     "month_line",
     "payment_cover",
@@ -259,8 +259,9 @@ const APPEND_ONLY: [&str; 18] = [
 ];
 
 /// The tables whose rows may go.
-const DELETES: [&str; 6] = [
+const DELETES: [&str; 7] = [
     "good_offer",
+    "member_session",
     "merchant_contact",
     "outbox",
     "recovery_code",

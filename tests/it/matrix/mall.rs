@@ -416,8 +416,8 @@ impl Plaza {
         if who.person && operation.recipe.right == ("account", "use") {
             fresh = Some(self.somebody(operation.recipe.name, &mut ids).await);
         }
-        if who.role == Some("member") && operation.recipe.right == ("membership", "use") {
-            fresh = Some(self.some_member(&mut ids).await);
+        if who.role == Some("member") {
+            fresh = self.member_for(operation, &mut ids).await;
         }
         let address = self.filled(&operation.address, &ids);
         let body = self.filled(operation.recipe.body, &ids);
@@ -495,6 +495,9 @@ impl Plaza {
                     _,
                 ) => return self.house.applied(&self.server).await.0,
                 ("raise_default", _) => return self.debtor(false).await,
+                ("erase_member", _) if who.role != Some("member") => {
+                    return self.somebody_new().await;
+                }
                 ("withdraw_default" | "declare_default", _) => return self.debtor(true).await,
                 _ => {}
             }

@@ -79,7 +79,7 @@ const PURCHASE: &str = r#"{"store_id": "<store_id>", "receipt_number": "<new>",
     "member_id": "<member_id>", "lines": [{"category": "tea", "quantity": 1, "amount": 100}]}"#;
 
 /// All of them.
-pub const RECIPES: [Recipe; 165] = [
+pub const RECIPES: [Recipe; 169] = [
     // Whose each item is is answered item by item (tests/it/batch.rs).
     done(
         "post_batch",
@@ -137,6 +137,13 @@ pub const RECIPES: [Recipe; 165] = [
     read("get_balance", ("member", "read")),
     read("get_home", ("member", "read")),
     read("list_history", ("member", "read")),
+    read("copy_member", ("member", "copy")),
+    read("copy_member_history", ("member", "copy")),
+    done(
+        "erase_member",
+        ("member", "erase"),
+        r#"{"points_given_up": true}"#,
+    ),
     read("list_merchants", ("merchant", "read")),
     done(
         "create_merchant",
@@ -397,6 +404,11 @@ pub const RECIPES: [Recipe; 165] = [
         r#"{"token": "<asked>", "code": "<told>"}"#,
     ),
     read("get_membership", ("membership", "use")),
+    done(
+        "set_membership",
+        ("membership", "use"),
+        r#"{"name": "New"}"#,
+    ),
     read("list_member_sessions", ("membership", "use")),
     read("revoke_member_session", ("membership", "use")),
     read("sign_out_as_member", ("membership", "use")),

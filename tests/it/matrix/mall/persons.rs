@@ -15,7 +15,7 @@ use rotunda::{
 };
 use serde_json::{Value, json};
 
-use super::{House, PHONE, Plaza, Things, Who, Whose, text};
+use super::{House, Operation, PHONE, Plaza, Things, Who, Whose, text};
 use crate::support::{
     NOON,
     books::owner,
@@ -27,6 +27,9 @@ use crate::support::{
 
 /// The role of the person who asks: one that needs no second factor.
 pub const ROLE: &str = "operator.support";
+
+/// The telephone of whoever comes in to go.
+const LEAVER: &str = "+8613700137000";
 
 /// Somebody who is signed in.
 pub struct Fresh {
@@ -196,12 +199,46 @@ impl Plaza {
         }
     }
 
+    /// The member for an operation that uses up what she has; none for any other.
+    pub async fn member_for(
+        &self,
+        operation: &Operation,
+        ids: &mut BTreeMap<&'static str, String>,
+    ) -> Option<Fresh> {
+        if operation.recipe.name == "erase_member" {
+            return Some(self.a_leaver(ids).await);
+        }
+        if operation.recipe.right == ("membership", "use") {
+            return Some(self.some_member(ids).await);
+        }
+        None
+    }
+
     /// A member who comes in for one request alone.
-    pub async fn some_member(&self, ids: &mut BTreeMap<&'static str, String>) -> Fresh {
+    async fn some_member(&self, ids: &mut BTreeMap<&'static str, String>) -> Fresh {
         let fresh = self.house.enters(&self.server, &self.phones, PHONE).await;
         let own = &self.things[&("member_session_id", Whose::Own)];
         if ids.get("member_session_id") == Some(own) {
             ids.insert("member_session_id", fresh.session.clone());
+        }
+        fresh
+    }
+
+    /// A member of whom the matrix needs nothing else.
+    pub async fn somebody_new(&self) -> String {
+        let card = json!({"card_number": fresh_slug()});
+        let made = self.server.post(self.till(), "/v1/members", &card).await;
+        text(&made, "member_id")
+    }
+
+    /// A member who came in to go; she asks for her own erasure where the matrix asks for one's own.
+    async fn a_leaver(&self, ids: &mut BTreeMap<&'static str, String>) -> Fresh {
+        let fresh = self.house.enters(&self.server, &self.phones, LEAVER).await;
+        let own = &self.things[&("member_id", Whose::Own)];
+        if ids.get("member_id") == Some(own) {
+            let caller = self.house.caller(&fresh.token);
+            let me = self.server.get(caller, "/v1/membership").await;
+            ids.insert("member_id", text(&me["member"], "member_id"));
         }
         fresh
     }
