@@ -171,3 +171,92 @@ pub(super) fn reading(
         tokio::task::spawn_blocking(move || read(&path, |piece| out.blocking_send(piece).is_ok()));
     (pieces, reader)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::db::archive::{pack::Tar, pretty, squeezed};
+
+    /// An archive of these members, whose list of sums is right.
+    fn archive(name: &str, members: &[(&str, Vec<u8>)]) -> Result<Sealed, ArchiveError> {
+        let path = std::env::temp_dir().join(format!("rotunda-{}-{name}.tar", std::process::id()));
+        let manifest = json!({"format": FORMAT, "product": "rotunda", "version": "0", "taken_at":
+            "2026-06-15T04:00:00Z", "snapshot": "1:1:", "migrations": [1], "tenant": {"id": "x",
+            "slug": "x", "names": {"en": "X"}, "status": "active", "time_zone": "UTC",
+            "currency": "CNY", "calling_code": "86", "languages": ["en"], "hosts": []}});
+        let mut tar = Tar::new(fs::File::create(&path).unwrap(), 0);
+        tar.put(MANIFEST, &pretty(&manifest)).unwrap();
+        for (name, bytes) in members {
+            tar.put(name, bytes).unwrap();
+        }
+        tar.end().unwrap();
+        let read = read(&path, |_| true);
+        fs::remove_file(path).unwrap();
+        read
+    }
+
+    #[test]
+    fn an_archive_holds_what_it_says_last_that_it_holds() {
+        let rows = |text: &str| squeezed(&[b"a\n", text.as_bytes()]).unwrap();
+        let mut tally = Tally::default();
+        assert!(tally.add(b"1\n2\n"));
+        let mut totals = Totals::default();
+        totals.tables.insert("t".to_owned(), tally.total());
+        totals.files = FilesTotal {
+            count: 1,
+            bytes: 3,
+            missing: 0,
+        };
+        let said = || (TOTALS, pretty(&totals));
+        let (first, second) = ("tables/t.000001.csv.gz", "tables/t.000002.csv.gz");
+        let (file, papers) = ("files/f", b"abc".to_vec());
+        let one = (first, rows("1\n"));
+        let two = (second, rows("2\n"));
+        let paper = (file, papers.clone());
+        let whole = [one.clone(), two.clone(), paper.clone(), said()];
+        assert_eq!(archive("whole", &whole).unwrap().totals, totals);
+        let place = |name: &str, members: &[(&str, Vec<u8>)]| match archive(name, members) {
+            Err(ArchiveError::Pack(PackError::Damaged { place, .. })) => place,
+            other => panic!("{name}: {:?}", other.map(|_| "is whole")),
+        };
+        let (other, longer) = ((second, rows("3\n")), (file, b"abcd".to_vec()));
+        let more = ("tables/u.000001.csv.gz", rows("1\n"));
+        for (name, members, wrong) in [
+            ("part", vec![one.clone(), paper.clone(), said()], "tables/t"),
+            (
+                "other",
+                vec![one.clone(), other, paper.clone(), said()],
+                "tables/t",
+            ),
+            (
+                "twice",
+                vec![one.clone(), one.clone(), paper.clone(), said()],
+                "tables/t",
+            ),
+            (
+                "more",
+                vec![one.clone(), two.clone(), more, paper.clone(), said()],
+                "tables/u",
+            ),
+            ("file", vec![one.clone(), two.clone(), said()], FILES),
+            (
+                "longer",
+                vec![one.clone(), two.clone(), longer, said()],
+                FILES,
+            ),
+            (
+                "totals",
+                vec![one.clone(), two.clone(), paper.clone()],
+                TOTALS,
+            ),
+            ("behind", vec![one, said(), two], second),
+            ("half", vec![(first, rows("1\n2")), paper, said()], first),
+        ] {
+            assert_eq!(place(name, &members), wrong, "{name}");
+        }
+    }
+}
