@@ -1,6 +1,7 @@
 //! What is a member's own: a copy of all that the mall knows of her, and the end of it. Members, their
 //! sessions, their points and their receipts are in four rooms; here they meet.
 
+use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
 use super::App;
@@ -16,6 +17,7 @@ use crate::{
         ids::MemberId,
         sheet::{BYTE_ORDER_MARK, cell},
         text::{CardNumber, Language, Name, Names},
+        time::Instant,
     },
     ledger,
     members::{self, Erased, Member, MemberError},
@@ -61,22 +63,22 @@ pub async fn copy(
         json!({
             "session_id": visit.id.to_string(),
             "origin": visit.origin,
-            "created_at": visit.created_at.to_rfc3339(),
-            "seen_at": visit.seen_at.to_rfc3339(),
-            "ended_at": visit.ended_at.map(|at| at.to_rfc3339()),
+            "created_at": moment(visit.created_at),
+            "seen_at": moment(visit.seen_at),
+            "ended_at": visit.ended_at.map(moment),
         })
     });
     let whole = json!({
         "format": "rotunda member copy 1",
         "mall": names(&mall.names),
         "currency": mall.currency.code(),
-        "copied_at": now.to_rfc3339(),
+        "copied_at": moment(now),
         "member": {
             "member_id": member.id.to_string(),
             "name": member.name.as_ref().map(Name::as_str),
             "phone": member.phone.as_ref().map(ToString::to_string),
             "card_number": member.card_number.as_ref().map(CardNumber::as_str),
-            "enrolled_at": member.enrolled_at.to_rfc3339(),
+            "enrolled_at": moment(member.enrolled_at),
         },
         "points": balance.map(|of| json!({
             "available": of.available,
@@ -166,14 +168,19 @@ fn called(mall: &Tenant, id: MemberId, ending: &str) -> String {
     format!("{}-{id}.{ending}", mall.slug.as_str())
 }
 
+/// As the API writes moments.
+fn moment(at: Instant) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
 fn grant_of(left: &Left) -> Value {
     json!({
         "lot_id": left.id.to_string(),
         "merchant": names(&left.merchant),
         "points": left.points,
         "remaining": left.remaining,
-        "earned_at": left.earned_at.to_rfc3339(),
-        "expires_at": left.expires_at.map(|at| at.to_rfc3339()),
+        "earned_at": moment(left.earned_at),
+        "expires_at": left.expires_at.map(moment),
         "only_at": left.only_at.as_ref().map(names),
     })
 }
@@ -191,8 +198,8 @@ fn line(line: &Line) -> Value {
         "receipt": line.receipt.as_ref().map(receipt),
         "good": line.good.as_ref().map(names),
         "reason": line.reason,
-        "occurred_at": line.occurred_at.to_rfc3339(),
-        "posted_at": line.posted_at.to_rfc3339(),
+        "occurred_at": moment(line.occurred_at),
+        "posted_at": moment(line.posted_at),
     })
 }
 
@@ -201,7 +208,7 @@ fn nil_receipt(nil: &Nil) -> Value {
         "receipt": receipt(&nil.receipt),
         "merchant": names(&nil.merchant),
         "store": names(&nil.store),
-        "occurred_at": nil.occurred_at.to_rfc3339(),
+        "occurred_at": moment(nil.occurred_at),
     })
 }
 

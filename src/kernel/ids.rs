@@ -36,10 +36,22 @@ pub struct Id<K> {
 
 /// Text that is not the public form of the expected kind of id.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("not the id of a {noun}: expected {prefix}_ and 26 digits")]
+#[error(
+    "not the id of {} {noun}: expected {prefix}_ and 26 digits",
+    article(noun)
+)]
 pub struct IdError {
     noun: &'static str,
     prefix: &'static str,
+}
+
+/// English has two.
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    }
 }
 
 impl<K> Id<K> {

@@ -126,6 +126,7 @@ async fn a_member_takes_everything_along_and_nobody_elses() {
     assert!(named.contains(&format!("{}.json", ada.id)), "{named}");
     let copy = copy.json();
     assert_eq!(copy["format"], "rotunda member copy 1");
+    assert!(text(&copy["copied_at"]).ends_with(".000000Z"), "{copy}");
     assert_eq!(copy["member"]["name"], NAME);
     assert_eq!(copy["member"]["phone"], ADA);
     assert_eq!(
