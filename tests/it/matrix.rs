@@ -7,6 +7,7 @@ mod audited;
 mod fields;
 mod mall;
 mod operations;
+mod silent;
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -14,7 +15,7 @@ use self::{
     mall::{Found, Plaza, Who, Whose},
     operations::{Operation, operations},
 };
-use crate::support::outside::Answer;
+use crate::support::{listening::Listening, outside::Answer};
 
 const GOLDEN: &str = "tests/it/golden/aut1.tsv";
 
@@ -111,6 +112,7 @@ fn check(plaza: &Plaza, who: &Who, operation: &Operation, row: &Row) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn aut_1_everybody_gets_from_every_operation_what_was_reviewed() {
+    let listening = Listening::open();
     let plaza = Plaza::open().await;
     let everybody = plaza.everybody().await;
     let mut found = "operation\tobject\tprincipal\tstatus\tcode\n".to_owned();
@@ -135,6 +137,7 @@ async fn aut_1_everybody_gets_from_every_operation_what_was_reviewed() {
         }
     }
     audited::check(&plaza).await;
+    silent::check(&plaza, &listening);
     println!("AUT-1: {cells} cells, {} principals", everybody.len());
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(GOLDEN, &found).unwrap();

@@ -5,6 +5,7 @@ pub mod browser;
 pub mod crediting;
 pub mod day;
 pub mod front;
+pub mod listening;
 pub mod outside;
 pub mod people;
 pub mod periods;

@@ -224,6 +224,12 @@ impl Plaza {
         fresh
     }
 
+    /// Keys of both malls.
+    pub fn secrets(&self) -> [&str; 4] {
+        let house = &self.house;
+        [&house.owner, &house.till, &house.finance, &self.stranger].map(String::as_str)
+    }
+
     /// A member of whom the matrix needs nothing else.
     pub async fn somebody_new(&self) -> String {
         let card = json!({"card_number": fresh_slug()});
