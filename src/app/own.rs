@@ -40,7 +40,7 @@ pub struct Copy {
 }
 
 /// Everything that the mall knows of a member, as one object of JSON that is described in
-/// `tenants/README.md`. That it was taken away is written down.
+/// `README.md`. That it was taken away is written down.
 ///
 /// # Errors
 /// [`MemberError`].
